@@ -1,0 +1,74 @@
+# make demo | test | lint | bench | soak: each does all the set-up it needs. PYTHON names a Python 3.11 or newer.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+PURE := .venv-pure
+BIN := $(VENV)/bin
+export PYTHON
+
+TEST_ARGS ?=
+BENCH_ARGS ?=
+DEMO_ARGS ?=
+# Two workers: the interop tests drive several servers each. A file stays on one worker, so that a story's
+# tests share what they set up.
+TEST_JOBS ?= 2
+MYPY_FILES = src tests tools hatch_build.py $(wildcard bench)
+
+.PHONY: help setup setup-test build pure demo test test-pure lint format bench soak clean
+
+help:
+	@sed -n '1s/^# //p' Makefile
+
+# The compiled wheel, in .venv. Built again only when something changed.
+setup:
+	@tools/debian-packages.sh build
+	@tools/install.sh $(VENV) $${HAWSER_BUILD:-auto} test dev fast
+
+setup-test: setup
+	@tools/debian-packages.sh test
+
+# The same tree, interpreted, in .venv-pure.
+pure:
+	@tools/debian-packages.sh build
+	@tools/install.sh $(PURE) pure test
+
+# Build and install again, changed or not.
+build:
+	@rm -f $(VENV)/hawser-stamp
+	@$(MAKE) --no-print-directory setup
+
+demo: setup
+	@$(BIN)/hawser demo $(DEMO_ARGS)
+
+test: setup-test
+	HAWSER_EXPECT_BUILD=$$(cat $(VENV)/hawser-build) $(BIN)/python -m pytest \
+	    -n $(TEST_JOBS) --dist loadfile $(TEST_ARGS)
+
+# The engine's tests again, interpreted.
+ENGINE_TESTS := $(wildcard $(addprefix tests/,core block dm multipath manager nbd lab))
+test-pure: pure
+	HAWSER_EXPECT_BUILD=$$(cat $(PURE)/hawser-build) $(PURE)/bin/python -m pytest \
+	    -n $(TEST_JOBS) --dist loadfile -m "not soak and not interop" tests/test_frame.py $(ENGINE_TESTS) $(TEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(MYPY_FILES)
+	PYTHONPATH=src $(BIN)/lint-imports
+	$(BIN)/python tools/check_engine_imports.py
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# AGAINST=<rev> compares two builds of ourselves.
+bench: setup-test pure
+	$(BIN)/python -m bench $(if $(AGAINST),--against $(AGAINST)) $(BENCH_ARGS)
+
+soak: setup-test
+	$(BIN)/python -m pytest -m soak -n $(TEST_JOBS) --dist load --timeout 3600 $(TEST_ARGS)
+
+clean:
+	rm -rf $(VENV) $(PURE) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests tools -name __pycache__ -prune -exec rm -rf {} +

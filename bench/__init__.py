@@ -1,0 +1,1 @@
+"""`make bench`: hawser beside nbdkit and qemu-nbd, measured by fio in interleaved rounds."""

@@ -1,0 +1,1 @@
+"""The block layer: bios, requests, plugs, merging, elevators, request queues, limits."""

@@ -1,0 +1,123 @@
+"""BlockDevice: something with sectors that takes bios.
+
+Linux: struct block_device with its gendisk. `QueueDevice` is one with a request queue, hence request-stackable: what stands on a
+driver. Device-mapper's devices are in hawser.dm.
+"""
+
+from hawser.block.bio import Bio
+from hawser.block.disk import Disk
+from hawser.block.limits import QueueLimits
+from hawser.block.ops import DISCARD, FLUSH, WRITE_ZEROES
+from hawser.block.plug import Plug
+from hawser.block.queue import RequestQueue
+from hawser.block.split import SplitBio
+from hawser.core.status import INVAL, IOERR, NOTSUPP, OK
+from hawser.core.turn import Turn, Work
+from hawser.core.units import SECTOR_SHIFT
+
+
+class _Refusal(Work):
+    """Ends, once the stack has unwound, a bio that was refused at the door."""
+
+    def __init__(self, bio: Bio, status: int) -> None:
+        self.bio = bio
+        self.status = status
+
+    def run(self) -> None:
+        self.bio.complete(self.status)
+
+
+class BlockDevice:
+    """`devt` is `major:minor`, `name` what people call it, `size_sectors` in 512-byte sectors.
+
+    `queue` is None for a bio-based device: nothing request-based can be stacked on it.
+    """
+
+    def __init__(self, name: str, devt: str, size_sectors: int, limits: QueueLimits, turn: Turn) -> None:
+        self.name = name
+        self.devt = devt
+        self.size_sectors = size_sectors
+        self.read_only = False
+        self.turn = turn
+        self.queue: RequestQueue | None = None
+        self.disk: Disk | None = None
+        self.set_limits(limits)
+
+    def set_limits(self, limits: QueueLimits) -> None:
+        self.limits = limits
+        self._max_bytes = limits.max_bytes()
+        self._block_mask = limits.logical_block_size - 1
+
+    def submit(self, bio: Bio, plug: Plug) -> None:
+        """Check a bio, cut it to the limits, and pass it on. Errors come as a completion, in this turn, like everything else.
+
+        Out of range or not aligned to the logical block: IOERR and INVAL, as Linux' submit_bio_noacct() has it.
+        """
+        status = self._check(bio)
+        if status != OK:
+            self.turn.defer(_Refusal(bio, status))
+        elif bio.size <= self._max_bytes and bio.op < DISCARD:
+            self.start(bio, plug)
+        else:
+            self._start_large(bio, plug)
+
+    def start(self, bio: Bio, plug: Plug) -> None:
+        """Take a bio that fits."""
+        raise NotImplementedError
+
+    def idle(self) -> bool:
+        """Whether nothing is in flight, waiting or parked here."""
+        raise NotImplementedError
+
+    def cancel_dead(self) -> None:
+        """Fail every bio that was not dispatched and whose client is dead."""
+        raise NotImplementedError
+
+    def _check(self, bio: Bio) -> int:
+        if bio.sector + (bio.size >> SECTOR_SHIFT) > self.size_sectors:
+            return IOERR
+        if (bio.size | bio.sector << SECTOR_SHIFT) & self._block_mask:
+            return INVAL
+        if bio.size == 0 and bio.op != FLUSH:
+            return INVAL
+        if self.read_only and bio.op != 0 and bio.op != FLUSH:
+            return IOERR
+        return OK
+
+    def _start_large(self, bio: Bio, plug: Plug) -> None:
+        limits = self.limits
+        most = limits.max_sectors
+        if bio.op == DISCARD:
+            most = limits.max_discard_sectors
+        elif bio.op == WRITE_ZEROES:
+            most = limits.max_write_zeroes_sectors
+        if most == 0:
+            self.turn.defer(_Refusal(bio, NOTSUPP))
+        elif bio.size <= most << SECTOR_SHIFT:
+            self.start(bio, plug)
+        else:
+            block = limits.logical_block_size
+            most_bytes = (most << SECTOR_SHIFT) // block * block
+            for piece in SplitBio(bio, most_bytes).pieces():
+                self.start(piece, plug)
+
+
+class QueueDevice(BlockDevice):
+    """A device on a request queue of its own."""
+
+    def __init__(
+        self, name: str, devt: str, size_sectors: int, queue: RequestQueue, turn: Turn, read_only: bool = False
+    ) -> None:
+        super().__init__(name, devt, size_sectors, queue.limits, turn)
+        self.read_only = read_only
+        self.queue = queue
+        self._own_queue = queue
+
+    def start(self, bio: Bio, plug: Plug) -> None:
+        plug.add(self._own_queue, bio)
+
+    def idle(self) -> bool:
+        return self._own_queue.idle()
+
+    def cancel_dead(self) -> None:
+        self._own_queue.cancel_dead()

@@ -1,0 +1,56 @@
+"""Driver: what is below a request queue. It takes requests, sends a batch at a time, and answers by completions.
+
+Linux: struct blk_mq_ops (queue_rq, commit_rqs, busy, complete). A driver writes its answer into the request
+(`Request.finish`) and hands it to `complete`; that only notes it down. The queue hears of it in the same turn, after dispatch
+has unwound, as one batch.
+"""
+
+from typing import Final
+
+from mypy_extensions import mypyc_attr
+
+from hawser.block.request import Request
+from hawser.core.turn import Turn, Work
+
+ORPHANS_MAX: Final = 1024
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Driver(Work):
+    """`epoch` numbers the sessions with what is behind; `answers_are_final`: an EIO came from something that is alive, so it is
+    an answer and not a sign that the path is dead (DESIGN, Hard problems 5)."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self.plugged = False
+        self.epoch = 0
+        self.answers_are_final = False
+        self._finished: list[Request] = []
+
+    def queue_rq(self, request: Request) -> int:
+        """Take a request that is IN_FLIGHT. OK: it will be completed later, once. RESOURCE or DEV_RESOURCE: it was not taken,
+        try again after a completion or a while. Any other status ends the request with it. Never completes anything itself."""
+        raise NotImplementedError
+
+    def commit(self) -> None:
+        """Everything queued since the last commit may go out, preferably with one system call."""
+
+    def busy(self) -> bool:
+        """Whether a further request would only wait here. A dying driver is not busy: requests must reach it to be failed."""
+        return False
+
+    def outstanding(self) -> list[Request]:
+        """The requests that were taken and have no answer yet. Asked only when something went wrong."""
+        return []
+
+    def complete(self, request: Request) -> None:
+        """Deliver a request on which `finish` was called, once the stack has unwound."""
+        if not self._finished:
+            self.turn.defer(self)
+        self._finished.append(request)
+
+    def run(self) -> None:
+        finished = self._finished
+        self._finished = []
+        for request in finished:
+            request.queue.complete(request)

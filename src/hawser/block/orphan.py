@@ -1,0 +1,85 @@
+"""Orphan: a write-class command whose fate is unknown. It may still take effect: now, later, or never.
+
+The command timed out, or its connection went away, after it was handed to the transport. Until something proves what became
+of it, whatever overlaps it must be fenced (DESIGN, Hard problems 1; nbdkit, nbd-server and qemu-nbd all execute such a command late). Linux has no
+counterpart; NVMe's TP4129 states the problem.
+"""
+
+from typing import Final
+
+from mypy_extensions import mypyc_attr
+
+from hawser.block.ops import OP_NAMES
+
+# The proofs that lift a fence. UNPROVEN is not one: a bound that the user declared has passed, and it is counted apart.
+PROOF_ANSWER: Final = "answered"
+PROOF_NOT_SENT: Final = "not sent"
+PROOF_PEER_GONE: Final = "peer process gone"
+PROOF_EOF_DRAINS: Final = "end of file, declared to drain"
+PROOF_FLUSHED: Final = "server flushed"
+UNPROVEN: Final = "unproven: the declared quiesce time passed"
+
+
+# What is orphaned: one command; what a client that went away still has in flight; a whole cache that was left with unflushed writes.
+COMMAND: Final = 0
+CLIENT: Final = 1
+CACHE: Final = 2
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class OrphanWatcher:
+    """Whoever fences on account of orphans (multipath's FenceSet)."""
+
+    def orphan_resolved(self, orphan: "Orphan") -> None:
+        """`orphan.proof` says how it was resolved. Called once."""
+        raise NotImplementedError
+
+    def orphan_acknowledged(self, orphan: "Orphan") -> None:
+        """Every bio it carried has succeeded by another copy: reads of its range may pass."""
+        raise NotImplementedError
+
+
+class Orphan:
+    """`start` and `end` bound its sectors. `buffers` stay referenced until it is resolved: the transport may still read them.
+
+    `unacked` counts the bios it carried that have not succeeded by another copy. While that is not 0 even reads of the range
+    must wait, because an old value that was read must not be followed by the orphan's. `overlapped`: another write of some of these
+    sectors was in flight beside it, so that even the success of its own retry must not be told yet. It outlives its request.
+    """
+
+    def __init__(self, path_name: str, epoch: int, op: int, start: int, end: int, unacked: int, buffers: object) -> None:
+        self.path_name = path_name
+        self.epoch = epoch
+        self.op = op
+        self.start = start
+        self.end = end
+        self.unacked = unacked
+        self.buffers = buffers
+        self.kind = COMMAND
+        self.overlapped = False
+        self.proof = ""
+        self.watcher: OrphanWatcher | None = None
+
+    def overlaps(self, start: int, end: int) -> bool:
+        return self.start < end and start < self.end
+
+    def bio_ended(self, ok: bool) -> None:
+        """A bio that this command carried a copy of has ended. A failed one never counts as acknowledged."""
+        if ok:
+            self.unacked -= 1
+            assert self.unacked >= 0
+            if self.unacked == 0 and self.watcher is not None:
+                self.watcher.orphan_acknowledged(self)
+
+    def resolve(self, proof: str) -> None:
+        """It has taken effect, or never will. A later second proof changes nothing."""
+        if self.proof:
+            return
+        self.proof = proof
+        self.buffers = None
+        if self.watcher is not None:
+            self.watcher.orphan_resolved(self)
+
+    def describe(self) -> str:
+        name = OP_NAMES.get(self.op, "command")
+        return f"{name} of sectors {self.start}..{self.end - 1} on {self.path_name} (session {self.epoch})"

@@ -1,0 +1,70 @@
+"""What this installation is made of: compiled or interpreted modules.
+
+One source, two builds. This file owns the list of what is compiled (the build hook reads it from here), and
+tells afterwards what an installation really holds, from where each module would be loaded.
+"""
+
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["compiled", "interpreted"]
+
+# The rooms of the engine: no I/O, no time, no chance.
+ENGINE_ROOMS = ("core", "block", "dm", "multipath", "manager", "nbd")
+
+# What is compiled, as glob patterns below the package: the engine, and the hot files round it.
+COMPILED_PATTERNS = (
+    *(f"{room}/**/*.py" for room in ENGINE_ROOMS),
+    "exports/**/*.py",
+    "paths/**/*.py",
+    "lab/world*.py",
+)
+
+# What stays interpreted all the same: path below the package -> the reason.
+INTERPRETED: dict[str, str] = {}
+
+
+def compiled_sources(package_dir: Path) -> list[Path]:
+    """The source files below `package_dir` that a compiled build compiles, in a fixed order.
+
+    Package files (`__init__.py`) hold no code worth it, and compiled ones confuse importers.
+    """
+    found = {path for pattern in COMPILED_PATTERNS for path in package_dir.glob(pattern)}
+    return sorted(
+        path
+        for path in found
+        if path.name != "__init__.py" and path.relative_to(package_dir).as_posix() not in INTERPRETED
+    )
+
+
+def module_kinds() -> dict[str, Kind]:
+    """Each module that a compiled build compiles -> what it is here. Nothing is imported but packages."""
+    package_dir = Path(__file__).parent
+    names = (
+        "hawser." + ".".join(path.relative_to(package_dir).with_suffix("").parts)
+        for path in compiled_sources(package_dir)
+    )
+    return {name: _kind_of(name) for name in names}
+
+
+def build_kind() -> Kind:
+    """`compiled` if every module that should be is, else `interpreted`."""
+    kinds = module_kinds()
+    return "compiled" if kinds and "interpreted" not in kinds.values() else "interpreted"
+
+
+def describe() -> str:
+    """One line for people: `compiled (41 modules)`, or how many of how many are."""
+    kinds = list(module_kinds().values())
+    compiled = kinds.count("compiled")
+    if compiled in (0, len(kinds)):
+        return f"{build_kind()} ({len(kinds)} modules)"
+    return f"mixed ({compiled} of {len(kinds)} modules compiled)"
+
+
+def _kind_of(name: str) -> Kind:
+    spec = find_spec(name)
+    origin = spec.origin if spec is not None and spec.origin is not None else ""
+    return "compiled" if origin.endswith(tuple(EXTENSION_SUFFIXES)) else "interpreted"

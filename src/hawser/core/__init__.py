@@ -1,0 +1,1 @@
+"""The alphabet: units, status codes, clock, timers, turn, generator, histogram, trace points, log sink."""

@@ -1,0 +1,131 @@
+"""Bio-based I/O: each bio is mapped at once, before anything could merge, and its clone goes through the path's own queue.
+
+Linux: drivers/md/dm.c (dm_submit_bio, __map_bio, clone_endio); `seeds.md` 3.12. Fan-in of pieces that a target boundary cut is
+hawser.block.split's.
+"""
+
+from hawser.block.bio import Bio, BioOwner
+from hawser.block.device import BlockDevice
+from hawser.block.ops import READ
+from hawser.block.plug import Plug
+from hawser.block.split import SplitBio
+from hawser.core.status import DM_REQUEUE, IOERR, OK
+from hawser.core.turn import Turn, Work
+from hawser.dm.clone import CloneBio
+from hawser.dm.stack import Stack
+from hawser.dm.table import Table
+from hawser.dm.target import END_DONE, END_REQUEUE, KILL, REMAPPED, REQUEUE
+
+
+class _Ending(Work):
+    """Ends, once the stack has unwound, a clone that its target would not map."""
+
+    def __init__(self, stack: "BioStack", clone: CloneBio) -> None:
+        self.stack = stack
+        self.clone = clone
+
+    def run(self) -> None:
+        self.stack.finish_bio(self.clone)
+
+
+class _CloneOwner(BioOwner):
+    """Where clones come back to."""
+
+    def __init__(self, stack: "BioStack") -> None:
+        super().__init__()
+        self.stack = stack
+
+    def bio_done(self, bio: Bio) -> None:
+        assert isinstance(bio, CloneBio)
+        self.stack.clone_done(bio)
+
+    def client_of(self, bio: Bio) -> BioOwner:
+        assert isinstance(bio, CloneBio)
+        return bio.original.client()
+
+
+class BioStack(Stack):
+    def __init__(self, turn: Turn) -> None:
+        self.queue = None
+        self.turn = turn
+        self.pending = 0
+        self._owner = _CloneOwner(self)
+        self._table = Table([])
+
+    def set_table(self, table: Table) -> None:
+        self._table = table
+
+    def start(self, bio: Bio, plug: Plug) -> None:
+        target = self._table.find(bio.sector)
+        room = (target.start + target.length - bio.sector) << 9
+        if bio.size > room:
+            for piece in self._cut(bio, room):
+                self._start_piece(piece, plug)
+            return
+        self.pending += 1
+        self._map(CloneBio(bio, self._owner, target), plug)
+
+    def _start_piece(self, piece: Bio, plug: Plug) -> None:
+        self.pending += 1
+        self._map(CloneBio(piece, self._owner, self._table.find(piece.sector)), plug)
+
+    def _cut(self, bio: Bio, room: int) -> list[Bio]:
+        """Cut at target boundaries. Pieces of one size are enough, as every boundary must fall between two of them."""
+        size = room
+        starts = [target.start for target in self._table.targets if bio.sector < target.start < bio.end_sector()]
+        for start in starts:
+            size = _common(size, (start - bio.sector) << 9)
+        return SplitBio(bio, size).pieces()
+
+    def _map(self, clone: CloneBio, plug: Plug) -> None:
+        result = clone.target.map_bio(clone)
+        if result == REMAPPED:
+            device: BlockDevice | None = clone.device
+            assert device is not None
+            device.submit(clone, plug)
+        elif result == KILL or result == REQUEUE:
+            clone.status = IOERR if result == KILL else DM_REQUEUE
+            self.turn.defer(_Ending(self, clone))
+
+    def clone_done(self, clone: CloneBio) -> None:
+        """A clone came back. Linux: clone_endio()."""
+        result = clone.target.end_bio(clone)
+        if result == END_DONE:
+            self.finish_bio(clone)
+        elif result == END_REQUEUE:
+            clone.status = DM_REQUEUE
+            self.finish_bio(clone)
+
+    def finish_bio(self, clone: CloneBio) -> None:
+        original = clone.original
+        if clone.status == OK:
+            if original.op == READ:
+                original.data = clone.data
+        else:
+            original.fate = clone.fate
+            original.orphan = clone.orphan
+        self.pending -= 1
+        # A requeue that no suspend waits for is an error (Linux: dm_handle_requeue); it must not escape under its own name.
+        original.complete(IOERR if clone.status == DM_REQUEUE else clone.status)
+
+    def map_again(self, clones: list[CloneBio]) -> None:
+        plug = Plug()
+        for clone in clones:
+            clone.restore()
+            self._map(clone, plug)
+        plug.finish()
+
+    def idle(self) -> bool:
+        return self.pending == 0
+
+    def cancel_dead(self) -> None:
+        for target in self._table.targets:
+            target.cancel_dead()
+        for device in self._table.devices():
+            device.cancel_dead()
+
+
+def _common(first: int, second: int) -> int:
+    while second:
+        first, second = second, first % second
+    return first

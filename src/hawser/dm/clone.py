@@ -1,0 +1,38 @@
+"""CloneBio: what a bio-based device sends down in place of the bio it was given. It shares the data.
+
+Linux: struct dm_target_io and its bio (drivers/md/dm-core.h).
+"""
+
+from hawser.block.bio import Bio, BioOwner
+from hawser.block.device import BlockDevice
+from hawser.block.ops import READ
+from hawser.block.request import MapContext
+from hawser.core.status import OK
+from hawser.dm.target import Target
+
+
+class CloneBio(Bio):
+    """`device` is where the target mapped it, `context` what the target remembers between map and end (and, in a retry, of the try
+    before), `written_before` how many writes a flush can promise."""
+
+    def __init__(self, original: Bio, owner: BioOwner, target: Target) -> None:
+        super().__init__(original.op, original.sector, original.size, owner, original.data, original.flags)
+        self.original = original
+        self.target = target
+        self.device: BlockDevice | None = None
+        self.context: MapContext | None = None
+        self.answered_errors = 0
+        self.written_before = 0
+
+    def restore(self) -> None:
+        """As it was before it was mapped: to be mapped again after a failure. It is never cut smaller by a retry."""
+        original = self.original
+        self.sector = original.sector
+        self.size = original.size
+        self.data = None if self.op == READ else original.data
+        self.status = OK
+        self.done = 0
+        self.parts = None
+        self.finished = False
+        self.fate = 0
+        self.orphan = None

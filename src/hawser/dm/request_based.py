@@ -1,0 +1,198 @@
+"""Request-based I/O: bios merge in the device's own queue; each request is mapped when it is dispatched, and cloned.
+
+Linux: drivers/md/dm-rq.c; `seeds.md` 3.7 to 3.10. The mapper is the driver of the device's own queue: its `queue_rq` asks the
+target whether the paths are busy (then the request waits above, where it can still merge), has it clone and map the request, and
+inserts the clone into the path's queue. Completion has two hooks: the bio hook completes the good prefix at once, the request hook
+lets the target decide about the rest.
+"""
+
+from typing import Final
+
+from hawser.block.bio import Bio
+from hawser.block.driver import Driver
+from hawser.block.limits import QueueLimits
+from hawser.block.plug import Plug
+from hawser.block.queue import RequestQueue
+from hawser.block.request import Request, RequestOwner
+from hawser.core.clock import Timers
+from hawser.core.status import DEV_RESOURCE, IOERR, OK, RESOURCE
+from hawser.core.turn import Turn, Work
+from hawser.core.units import NS_PER_MS
+from hawser.dm.stack import Stack
+from hawser.dm.table import Table
+from hawser.dm.target import (
+    DELAY_REQUEUE,
+    END_DELAY_REQUEUE,
+    END_DONE,
+    END_REQUEUE,
+    KILL,
+    REMAPPED,
+    REQUEUE,
+    SUBMITTED,
+    Target,
+)
+
+# Linux: the delay of dm_mq_delay_requeue_request().
+REQUEUE_DELAY_NS: Final = 100 * NS_PER_MS
+DEPTH: Final = 2048
+
+
+class _DelayedRequeue(Work):
+    """Puts originals back once the stack has unwound: their tag is in use until queue_rq has returned."""
+
+    def __init__(self, queue: RequestQueue) -> None:
+        self.queue = queue
+        self.requests: list[Request] = []
+
+    def run(self) -> None:
+        requests = self.requests
+        self.requests = []
+        for request in requests:
+            self.queue.requeue(request, REQUEUE_DELAY_NS)
+
+
+class RequestMapper(Driver):
+    """The driver of a request-based device's own queue."""
+
+    def __init__(self, stack: "RequestStack", turn: Turn) -> None:
+        super().__init__(turn)
+        self.stack = stack
+        self.target: Target | None = None
+        self._touched: list[Driver] = []
+
+    def queue_rq(self, request: Request) -> int:
+        target = self.target
+        if target is None:
+            return IOERR
+        if target.busy():
+            return RESOURCE
+        result = target.clone_and_map(request)
+        if result == REMAPPED:
+            return self._insert(target, request)
+        if result == SUBMITTED:
+            return OK
+        if result == REQUEUE:
+            return RESOURCE
+        if result == DELAY_REQUEUE:
+            self.stack.requeue_later(request)
+            return OK
+        assert result == KILL
+        return IOERR
+
+    def _insert(self, target: Target, request: Request) -> int:
+        clone = request.mapped
+        assert clone is not None
+        queue = clone.queue
+        status = queue.insert_cloned(clone)
+        if status == OK:
+            driver = queue.driver
+            if not driver.plugged:
+                driver.plugged = True
+                self._touched.append(driver)
+            return OK
+        if status == RESOURCE or status == DEV_RESOURCE:
+            request.mapped = None
+            target.release_clone(clone)
+            return RESOURCE
+        # The path refused it: the target shall see that as the clone's end, and may try another path.
+        clone.status = status
+        self.turn.defer(_Refused(self.stack, clone))
+        return OK
+
+    def commit(self) -> None:
+        touched = self._touched
+        if touched:
+            self._touched = []
+            for driver in touched:
+                driver.plugged = False
+                driver.commit()
+
+    def busy(self) -> bool:
+        return self.target is not None and self.target.busy()
+
+
+class _Refused(Work):
+    def __init__(self, stack: "RequestStack", clone: Request) -> None:
+        self.stack = stack
+        self.clone = clone
+
+    def run(self) -> None:
+        self.stack.clones.request_done(self.clone)
+
+
+class _CloneOwner(RequestOwner):
+    """Where clones come back to."""
+
+    def __init__(self, stack: "RequestStack") -> None:
+        self.stack = stack
+
+    def request_done(self, clone: Request) -> None:
+        stack = self.stack
+        target = stack.mapper.target
+        original = clone.original
+        assert target is not None and original is not None
+        if original.orphans is not None and clone.status == OK and target.withholds(clone):
+            return
+        # The bio hook: what succeeded is told at once.
+        if clone.good_bytes:
+            original.update(clone.good_bytes, clone.data)
+        # The request hook.
+        result = target.end_request(clone)
+        if result == END_DONE:
+            original.mapped = None
+            stack.own.end(original, clone.status)
+        elif result == END_REQUEUE or result == END_DELAY_REQUEUE:
+            original.mapped = None
+            stack.own.requeue(original, REQUEUE_DELAY_NS if result == END_DELAY_REQUEUE else 0)
+
+
+class RequestStack(Stack):
+    def __init__(self, name: str, limits: QueueLimits, turn: Turn, timers: Timers) -> None:
+        self.mapper = RequestMapper(self, turn)
+        self.own = RequestQueue(name, self.mapper, limits, turn, timers, DEPTH)
+        self.queue = self.own
+        self.clones: RequestOwner = _CloneOwner(self)
+        self.turn = turn
+        self._later = _DelayedRequeue(self.own)
+
+    def set_table(self, table: Table) -> None:
+        assert len(table.targets) == 1
+        self.mapper.target = table.targets[0]
+        self.own.limits = table.limits
+
+    def start(self, bio: Bio, plug: Plug) -> None:
+        plug.add(self.own, bio)
+
+    def idle(self) -> bool:
+        return self.own.idle()
+
+    def cancel_dead(self) -> None:
+        self.own.cancel_dead()
+        target = self.mapper.target
+        if target is not None:
+            target.cancel_dead()
+            for device in target.devices():
+                device.cancel_dead()
+
+    def requeue_later(self, request: Request) -> None:
+        """From within queue_rq: take the request back as soon as that has returned, to be dispatched again after a delay."""
+        if not self._later.requests:
+            self.turn.defer(self._later)
+        self._later.requests.append(request)
+
+    def requeue_request(self, request: Request, delayed: bool) -> None:
+        self.own.requeue(request, REQUEUE_DELAY_NS if delayed else 0)
+
+    def kick_requeued(self) -> None:
+        self.own.kick_requeued()
+
+    def clone_owner(self) -> RequestOwner:
+        return self.clones
+
+    def finish_request(self, clone: Request) -> None:
+        original = clone.original
+        assert original is not None
+        if clone.good_bytes:
+            original.update(clone.good_bytes, clone.data)
+        original.mapped = None
+        self.own.end(original, clone.status)

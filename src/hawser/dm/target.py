@@ -1,0 +1,198 @@
+"""Target: what a table line makes. It maps I/O onto devices below, and is asked what to do when that I/O ends.
+
+Linux: struct target_type (include/linux/device-mapper.h). The vocabulary of results is the kernel's. A target of the bio-based
+kind overrides `map_bio` and may override `end_bio`; one that can be request-based overrides `clone_and_map`, `release_clone` and
+`end_request`; one that does both leaves the choice to `queue_mode()`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import mypyc_attr
+
+from hawser.block.device import BlockDevice
+from hawser.block.limits import QueueLimits
+from hawser.block.request import Request, RequestOwner
+from hawser.core.clock import Clock, Timers
+from hawser.core.log import LogSink
+from hawser.core.turn import Turn
+
+if TYPE_CHECKING:
+    from hawser.dm.clone import CloneBio
+
+# What map_bio and clone_and_map say (DM_MAPIO_*).
+SUBMITTED: Final = 0
+REMAPPED: Final = 1
+REQUEUE: Final = 2
+DELAY_REQUEUE: Final = 3
+KILL: Final = 4
+
+# What end_bio and end_request say (DM_ENDIO_*).
+END_DONE: Final = 0
+END_INCOMPLETE: Final = 1
+END_REQUEUE: Final = 2
+END_DELAY_REQUEUE: Final = 3
+
+# Kinds of stacking.
+BIO_BASED: Final = "bio"
+REQUEST_BASED: Final = "request"
+HYBRID: Final = "hybrid"
+
+
+class TableError(ValueError):
+    """A table that cannot be used. The message is the kernel's where it has one; `errno_name` is what the ioctl would give."""
+
+    def __init__(self, message: str, errno_name: str = "EINVAL") -> None:
+        super().__init__(message)
+        self.errno_name = errno_name
+
+
+class MessageError(ValueError):
+    """A message that was refused."""
+
+    def __init__(self, message: str, errno_name: str = "EINVAL") -> None:
+        super().__init__(message)
+        self.errno_name = errno_name
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class DeviceFinder:
+    """How a table finds the devices it names: by `major:minor`, by name, or by whatever else the world allows (a URI)."""
+
+    def find(self, name: str) -> BlockDevice | None:
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class TargetHost:
+    """What a target may ask of the mapped device that it is part of."""
+
+    def requeue_request(self, request: Request, delayed: bool) -> None:
+        """Take back an original that the target kept (SUBMITTED), to be mapped again."""
+        raise NotImplementedError
+
+    def kick_requeued(self) -> None:
+        """Originals that wait out a delay need not."""
+        raise NotImplementedError
+
+    def clone_owner(self) -> RequestOwner:
+        """Who clones of requests report to."""
+        raise NotImplementedError
+
+    def finish_request(self, clone: Request) -> None:
+        """End the original of a clone for which `end_request` said INCOMPLETE, with the clone's status."""
+        raise NotImplementedError
+
+    def map_again(self, clones: "list[CloneBio]") -> None:
+        """Map clones that the target kept."""
+        raise NotImplementedError
+
+    def finish_bio(self, clone: "CloneBio") -> None:
+        """End the original of a clone that the target kept, with the clone's status."""
+        raise NotImplementedError
+
+    def raise_event(self) -> None:
+        """Something happened that `dmsetup wait` waits for."""
+        raise NotImplementedError
+
+    def name(self) -> str:
+        """`major:minor` of the device, as log lines have it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class TargetContext:
+    """What the world and the device give a target when it is made."""
+
+    devices: DeviceFinder
+    host: TargetHost
+    turn: Turn
+    clock: Clock
+    timers: Timers
+    log: LogSink
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Target:
+    """`start` and `length` in sectors of the mapped device. Subclasses set the class's facts in their constructor."""
+
+    def __init__(self, type_name: str, start: int, length: int) -> None:
+        self.type_name = type_name
+        self.start = start
+        self.length = length
+        self.kind = BIO_BASED
+        self.singleton = False
+        self.immutable = False
+
+    def queue_mode(self) -> str:
+        """`bio`, `rq` or `mq` where the target decides the kind itself, or an empty string."""
+        return ""
+
+    def devices(self) -> list[BlockDevice]:
+        """The devices below, in table order, each once."""
+        return []
+
+    def limits(self, below: QueueLimits) -> QueueLimits:
+        """The limits of this stretch, given those stacked from the devices below."""
+        return below
+
+    def map_bio(self, clone: "CloneBio") -> int:
+        """Set `clone.device` and sector and say REMAPPED; or keep it: SUBMITTED; or REQUEUE, KILL."""
+        raise NotImplementedError
+
+    def end_bio(self, clone: "CloneBio") -> int:
+        """A mapped clone has ended with `clone.status`, which may be changed here."""
+        return END_DONE
+
+    def busy(self) -> bool:
+        """Whether a request mapped now would only wait below."""
+        return False
+
+    def clone_and_map(self, request: Request) -> int:
+        """Set `request.mapped` to a clone for a queue below and say REMAPPED; or SUBMITTED, REQUEUE, DELAY_REQUEUE, KILL."""
+        raise NotImplementedError
+
+    def release_clone(self, clone: Request) -> None:
+        """The clone was refused below and is forgotten: undo what mapping it has counted."""
+
+    def end_request(self, clone: Request) -> int:
+        """A clone has ended with `clone.status`, which may be changed here."""
+        return END_DONE
+
+    def withholds(self, clone: Request) -> bool:
+        """Whether the success of a clone whose original has orphans must not be told yet; then the target keeps it."""
+        return False
+
+    def cancel_dead(self) -> None:
+        """Fail what is parked here for clients that are dead."""
+
+    def idle(self) -> bool:
+        """Whether nothing is parked here."""
+        return True
+
+    def message(self, words: list[str]) -> str:
+        """A `dmsetup message`. Returns the reply's text, mostly empty. MessageError when it is refused."""
+        raise MessageError(f"target type {self.type_name} takes no message {words[0] if words else ''!r}")
+
+    def status_info(self) -> str:
+        """The words behind the type in `dmsetup status`."""
+        return ""
+
+    def status_table(self) -> str:
+        """The words behind the type in `dmsetup table`, in canonical form."""
+        return ""
+
+    def destroy(self) -> None:
+        """The table goes away; nothing is in flight."""
+
+
+TargetMaker = Callable[[TargetContext, int, int, list[str]], Target]
+TARGETS: Final[dict[str, TargetMaker]] = {}
+
+
+def register_target(name: str, make: TargetMaker) -> None:
+    """Offer a target type. `make(context, start, length, words)` raises TableError on words it cannot use."""
+    assert name not in TARGETS
+    TARGETS[name] = make
+

@@ -1,0 +1,1 @@
+"""Device-mapper targets other than multipath; importing a module registers its target."""

@@ -1,0 +1,90 @@
+"""The verbs of dmsetup that look at devices and talk to them, as text: what the tool prints, byte for byte.
+
+dmsetup 1.02 (lvm2: libdm/dm-tools/dmsetup.c); kernel transcripts 01 to 23. With several devices, lines of `table` and `status`
+carry the device's name in front.
+"""
+
+from hawser.dm.mapped_device import MappedDevice
+from hawser.dm.registry import DeviceRegistry
+from hawser.dm.target import MessageError
+
+
+class VerbError(ValueError):
+    """A verb that cannot be done. The text is dmsetup's, on one line or several."""
+
+
+def ls(registry: DeviceRegistry) -> str:
+    """`dmsetup ls`."""
+    devices = registry.all_mapped()
+    if not devices:
+        return "No devices found\n"
+    return "".join(f"{device.name}\t({device.devt})\n" for device in devices)
+
+
+def table(registry: DeviceRegistry, name: str | None) -> str:
+    """`dmsetup table [NAME]`."""
+    return _lines(registry, name, live=False)
+
+
+def status(registry: DeviceRegistry, name: str | None) -> str:
+    """`dmsetup status [NAME]`."""
+    return _lines(registry, name, live=True)
+
+
+def info(registry: DeviceRegistry, name: str | None) -> str:
+    """`dmsetup info [NAME]`: a block of lines per device, an empty line between blocks and behind the last."""
+    devices = [_require(registry, name)] if name is not None else registry.all_mapped()
+    if not devices:
+        return "No devices found\n"
+    return "".join(_info(device) + "\n" for device in devices)
+
+
+def message(registry: DeviceRegistry, name: str, sector: int, words: list[str]) -> str:
+    """`dmsetup message NAME SECTOR WORDS...`."""
+    device = _require(registry, name)
+    try:
+        reply = device.message(sector, words)
+    except MessageError as error:
+        text = {"EINVAL": "Invalid argument", "EBUSY": "Device or resource busy"}.get(error.errno_name, error.errno_name)
+        raise VerbError(
+            f"device-mapper: message ioctl on {device.name}  failed: {text}\nCommand failed.\n{error}"
+        ) from None
+    return reply
+
+
+def _require(registry: DeviceRegistry, name: str) -> MappedDevice:
+    device = registry.mapped(name)
+    if device is None:
+        raise VerbError(f"Device {name} not found\nCommand failed.")
+    return device
+
+
+def _lines(registry: DeviceRegistry, name: str | None, live: bool) -> str:
+    devices = [_require(registry, name)] if name is not None else registry.all_mapped()
+    if not devices:
+        return "No devices found\n"
+    text: list[str] = []
+    for device in devices:
+        prefix = f"{device.name}: " if name is None else ""
+        targets = device.table.targets if device.table is not None else []
+        for target in targets:
+            words = target.status_info() if live else target.status_table()
+            text.append(f"{prefix}{target.start} {target.length} {target.type_name} {words}\n")
+    return "".join(text)
+
+
+def _info(device: MappedDevice) -> str:
+    major, _, minor = device.devt.partition(":")
+    rows = [
+        ("Name:", device.name),
+        ("State:", "ACTIVE"),
+        ("Read Ahead:", "256"),
+        ("Tables present:", "LIVE" if device.table is not None else "None"),
+        ("Open count:", str(device.open_count)),
+        ("Event number:", str(device.event_nr)),
+        ("Major, minor:", f"{major}, {minor}"),
+        ("Number of targets:", str(len(device.table.targets) if device.table is not None else 0)),
+    ]
+    if device.uuid:
+        rows.append(("UUID:", device.uuid))
+    return "".join(f"{label:<19}{value}\n" for label, value in rows)

@@ -1,0 +1,1 @@
+"""Virtual time round the engine: simulated storage, workloads, faults, oracles."""

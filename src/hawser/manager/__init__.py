@@ -1,0 +1,1 @@
+"""What multipathd decides: path checking, reinstatement, failback, queueing. Events in, commands out."""

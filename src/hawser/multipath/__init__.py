@@ -1,0 +1,1 @@
+"""The multipath target: priority groups, path selectors, hardware handlers, failover, fences."""

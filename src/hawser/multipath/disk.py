@@ -1,0 +1,128 @@
+"""SharedDisk: the one disk behind several paths, with what must be known about it whichever map or path is used.
+
+It holds the fences, the *doubt* (a generation that grows whenever acknowledged writes may have been lost before a flush made them
+durable) and the paths' caches (DESIGN, Hard problems 2 and 3). A path declares where its cache is:
+
+    lun    one cache behind all paths, which outlives any of them (an array's LUN, one host's page cache)
+    none   written through: what is acknowledged is on stable storage
+    path   a cache of its own (each NBD server, unless the user knows better)
+
+Of `path` paths one at a time carries I/O. When it is left with unflushed writes, the whole disk is fenced until its cache is
+flushed, or proved gone; if it is gone, so may be the writes, and the flushes of all who had the disk open fail from then on.
+"""
+
+from typing import Final
+
+from mypy_extensions import mypyc_attr
+
+from hawser.block.device import QueueDevice
+from hawser.block.disk import Disk
+from hawser.block.ops import DISCARD, WRITE
+from hawser.block.orphan import CACHE, PROOF_FLUSHED, PROOF_PEER_GONE, Orphan
+from hawser.block.queue import RequestQueue
+from hawser.block.request import Request
+from hawser.core.log import LogSink
+from hawser.core.turn import Turn
+from hawser.multipath.fence import FenceSet
+from hawser.multipath.witness import Witness
+
+CACHE_LUN: Final = "lun"
+CACHE_PATH: Final = "path"
+CACHE_NONE: Final = "none"
+CACHES: Final = (CACHE_LUN, CACHE_PATH, CACHE_NONE)
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class DoubtListener:
+    """Who wants to say so when acknowledged writes are in doubt."""
+
+    def doubted(self, reason: str) -> None:
+        raise NotImplementedError
+
+
+class SharedDisk(Disk):
+    """`doubt` is compared with `BioOwner.doubt_seen` at each flush."""
+
+    def __init__(self, name: str, log: LogSink) -> None:
+        super().__init__(name)
+        self.log = log
+        self.doubt = 0
+        self.paths: list[PathDevice] = []
+        self.fences = FenceSet(self, log)
+        self.witness = Witness()
+
+    def outstanding(self) -> list[Request]:
+        """Requests on their way on any path."""
+        return [request for path in self.paths for request in path.requests.driver.outstanding()]
+
+    def cast_doubt(self, reason: str) -> None:
+        """Acknowledged writes may be lost: flushes of those who had the disk open fail from now on."""
+        self.doubt += 1
+        self.log.error(f"{self.name}: {reason}; flushes fail until the disk is opened again")
+
+
+class PathDevice(QueueDevice):
+    """The device that is one path's end here. `uri` is how the user named it.
+
+    `written` counts write-class I/Os acknowledged by the path, `flushed` how many of them a flush has covered.
+    """
+
+    def __init__(
+        self, name: str, devt: str, size_sectors: int, queue: RequestQueue, turn: Turn, disk: SharedDisk, cache: str
+    ) -> None:
+        assert cache in CACHES
+        super().__init__(name, devt, size_sectors, queue, turn)
+        self.requests = queue
+        self.shared = disk
+        self.disk = disk
+        self.cache = cache
+        self.has_own_cache = cache == CACHE_PATH
+        self.uri = name
+        self.weight = 1
+        self.written = 0
+        self.flushed = 0
+        self.left_behind: Orphan | None = None
+        disk.paths.append(self)
+
+    def is_dirty(self) -> bool:
+        """Whether this path's own cache may hold writes that no flush has covered, or is about to."""
+        if not self.has_own_cache:
+            return False
+        if self.written > self.flushed:
+            return True
+        return any(request.op in (WRITE, DISCARD) for request in self.requests.driver.outstanding())
+
+    def leave(self) -> None:
+        """I/O is about to go another way. A dirty cache fences the disk until it is flushed or gone."""
+        if self.left_behind is not None or not self.is_dirty():
+            return
+        orphan = Orphan(self.name, self.requests.driver.epoch, WRITE, 0, self.size_sectors, 1, None)
+        orphan.kind = CACHE
+        self.left_behind = orphan
+        self.shared.fences.add(orphan)
+        self.log_waiting()
+
+    def log_waiting(self) -> None:
+        self.shared.log.warning(
+            f"{self.shared.name}: {self.name} was left with unflushed writes in a cache of its own: all I/O waits until it is "
+            f"flushed or proved gone"
+        )
+
+    def cache_flushed(self, written: int) -> None:
+        """A flush that was sent when `written` writes were acknowledged has succeeded."""
+        self.flushed = max(self.flushed, written)
+        orphan = self.left_behind
+        if orphan is not None and self.flushed == self.written:
+            self.left_behind = None
+            orphan.resolve(PROOF_FLUSHED)
+
+    def cache_gone(self, proof: str = PROOF_PEER_GONE) -> None:
+        """The server that held the cache is gone, with whatever was not flushed (or a declared time has passed)."""
+        dirty = self.is_dirty()
+        self.flushed = self.written
+        if dirty:
+            self.shared.cast_doubt(f"{self.name} is gone with writes that were acknowledged and not flushed")
+        orphan = self.left_behind
+        if orphan is not None:
+            self.left_behind = None
+            orphan.resolve(proof)

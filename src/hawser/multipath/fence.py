@@ -1,0 +1,110 @@
+"""FenceSet: while an orphan lives, what overlaps it waits.
+
+The conservative form of DESIGN's Hard problems 1. Linux has no counterpart. The rules:
+
+- writes, discards and write zeroes that overlap an orphan wait, except the orphan's own retry;
+- reads that overlap it wait until its write has succeeded by another copy: an old value that was read must not be followed by
+  the orphan's;
+- if an overlapping write was in flight beside the orphan, even the success of the orphan's own retry is told only when the
+  orphan is resolved: the ghost could land on the other write after both were acknowledged;
+- ranges are rounded out to the largest block that a server may read, modify and write back;
+- an abandoned cache (`CACHE`) fences the whole disk, flushes included.
+
+An orphan is resolved by a proof. Nothing is looked up per I/O while there is none: `active` is False.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import mypyc_attr
+
+from hawser.block.ops import FLUSH, READ, is_write_class
+from hawser.block.orphan import CACHE, COMMAND, UNPROVEN, Orphan, OrphanWatcher
+from hawser.core.log import LogSink
+
+if TYPE_CHECKING:
+    from hawser.multipath.disk import SharedDisk
+
+# Originals of one map that may wait behind fences; more are pushed back to the device's queue, which then waits as a whole.
+FENCED_MAX: Final = 1024
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class FenceListener:
+    """A map that may have I/O waiting behind a fence."""
+
+    def fences_changed(self) -> None:
+        """An orphan was resolved, or its write succeeded by another copy: look again at what waits."""
+        raise NotImplementedError
+
+
+class FenceSet(OrphanWatcher):
+    """The orphans of one disk. `proofs` counts how they were resolved, `unproven` those lifted by a declared time only."""
+
+    def __init__(self, disk: "SharedDisk", log: LogSink) -> None:
+        self.disk = disk
+        self.log = log
+        self.active = False
+        self.orphans: list[Orphan] = []
+        self.listeners: list[FenceListener] = []
+        self.unit_sectors = 1
+        self.proofs: dict[str, int] = {}
+        self.unproven = 0
+
+    def add(self, orphan: Orphan) -> None:
+        """Fence on account of `orphan`, unless that is done already or it is resolved."""
+        if orphan.watcher is not None or orphan.proof:
+            return
+        unit = self.unit_sectors
+        orphan.start = orphan.start // unit * unit
+        orphan.end = -(-orphan.end // unit) * unit
+        orphan.watcher = self
+        orphan.overlapped = self._is_overlapped(orphan)
+        self.orphans.append(orphan)
+        self.active = True
+        self.log.warning(f"{self.disk.name}: fence: {orphan.describe()}: fate unknown, overlapping I/O waits")
+
+    def blocks(self, op: int, start: int, end: int, own: list[Orphan] | None) -> bool:
+        """Whether an I/O on sectors [start, end) must wait; `own` are orphans that it is itself a copy of."""
+        for orphan in self.orphans:
+            if op == FLUSH:
+                if orphan.kind == CACHE:
+                    return True
+                continue
+            if not orphan.overlaps(start, end) or (own is not None and orphan in own):
+                continue
+            if op != READ or orphan.unacked > 0:
+                return True
+        return False
+
+    def orphan_resolved(self, orphan: Orphan) -> None:
+        self.orphans.remove(orphan)
+        self.active = len(self.orphans) > 0
+        self.proofs[orphan.proof] = self.proofs.get(orphan.proof, 0) + 1
+        if orphan.proof == UNPROVEN:
+            self.unproven += 1
+        self.log.info(f"{self.disk.name}: fence lifted: {orphan.describe()}: {orphan.proof}")
+        self._tell()
+
+    def orphan_acknowledged(self, orphan: Orphan) -> None:
+        self._tell()
+
+    def _tell(self) -> None:
+        for listener in list(self.listeners):
+            listener.fences_changed()
+
+    def _is_overlapped(self, orphan: Orphan) -> bool:
+        """Whether a write that overlaps it is on its way on any path. (Its own request is not: it has just ended.)"""
+        for request in self.disk.outstanding():
+            if is_write_class(request.op) and orphan.overlaps(request.sector, request.end_sector()):
+                return True
+        return False
+
+
+def must_withhold(orphans: list[Orphan] | None) -> bool:
+    """Whether the success of a write with these orphans must not be told yet."""
+    if orphans is None:
+        return False
+    for orphan in orphans:
+        if orphan.overlapped and not orphan.proof and orphan.kind == COMMAND:
+            return True
+    return False

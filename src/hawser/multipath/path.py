@@ -1,0 +1,61 @@
+"""Path and PriorityGroup: what a multipath table is made of.
+
+Linux: struct pgpath, struct path and struct priority_group (drivers/md/dm-mpath.c, dm-mpath.h). A path is also what a clone
+remembers between map and end.
+"""
+
+from typing import TYPE_CHECKING
+
+from mypy_extensions import mypyc_attr
+
+from hawser.block.device import BlockDevice
+from hawser.block.queue import RequestQueue
+from hawser.block.request import MapContext
+
+if TYPE_CHECKING:
+    from hawser.multipath.selectors.base import PathSelector
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class PathInfo:
+    """What a selector of somebody else's keeps per path."""
+
+
+class Path(MapContext):
+    """One way to the disk, as one map sees it.
+
+    `in_flight` and `in_flight_bytes` are kept by the selectors that look at them; `ios`, `bytes_done` and `failures` count for people.
+    """
+
+    def __init__(self, device: BlockDevice, group: "PriorityGroup") -> None:
+        self.device = device
+        self.group = group
+        self.is_active = True
+        self.fail_count = 0
+        self.in_flight = 0
+        self.in_flight_bytes = 0
+        self.relative_throughput = 1
+        self.repeat_count = 1
+        self.info: PathInfo | None = None
+        self.ios = 0
+        self.bytes_done = 0
+        # Whether a user failed it by hand: the checker then leaves it alone.
+        self.failed_by_user = False
+
+    def queue(self) -> RequestQueue:
+        queue = self.device.queue
+        assert queue is not None
+        return queue
+
+    def letter(self) -> str:
+        return "A" if self.is_active else "F"
+
+
+class PriorityGroup:
+    """Paths among which the selector chooses; one group at a time is current. `number` counts from 1."""
+
+    def __init__(self, number: int, selector: "PathSelector") -> None:
+        self.number = number
+        self.selector = selector
+        self.paths: list[Path] = []
+        self.bypassed = False

@@ -1,0 +1,181 @@
+"""Which path next: groups, the current one, failing and reinstating. The multipath state machine without any I/O.
+
+Linux: choose_pgpath(), fail_path(), reinstate_path(), bypass_pg(), switch_pg_num() of drivers/md/dm-mpath.c, in the order of 6.12;
+`seeds.md` 3.14.
+"""
+
+from mypy_extensions import mypyc_attr
+
+from hawser.core.log import LogSink
+from hawser.dm.target import MessageError, TargetHost
+from hawser.multipath.disk import PathDevice
+from hawser.multipath.path import Path, PriorityGroup
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class PathEvents:
+    """Who decides about paths (hawser.manager) is told of what happened to them. Called within the engine's turn."""
+
+    def path_failed(self, path: Path, reason: str) -> None:
+        raise NotImplementedError
+
+    def path_reinstated(self, path: Path) -> None:
+        raise NotImplementedError
+
+
+class PathState:
+    """The paths of one map. `current` is the group in use; `next_group` was asked for and is tried first."""
+
+    def __init__(self, groups: list[PriorityGroup], initial: PriorityGroup | None, host: TargetHost, log: LogSink) -> None:
+        self.groups = groups
+        self.host = host
+        self.log = log
+        self.paths = [path for group in groups for path in group.paths]
+        self.valid_paths = len(self.paths)
+        self.current: PriorityGroup | None = None
+        self.current_path: Path | None = None
+        self.next_group = initial
+        # Set until the first I/O has chosen a group, as Linux has it.
+        self.queue_io = True
+        self.events: list[PathEvents] = []
+
+    def choose(self, size: int) -> Path | None:
+        """The path for an I/O of `size` bytes, or None when no path is usable."""
+        if self.next_group is None and not self.queue_io:
+            current = self.current
+            if current is not None:
+                path = current.selector.select(size)
+                if path is not None:
+                    self.current_path = path
+                    return path
+        return self._choose_group(size)
+
+    def choose_other(self, size: int, avoid: Path) -> Path | None:
+        """A usable path of the current group that is not `avoid`, for the one retry of an error that was an answer."""
+        group = avoid.group
+        for _ in group.paths:
+            path = group.selector.select(size)
+            if path is not None and path.device is not avoid.device:
+                return path
+        return None
+
+    def _choose_group(self, size: int) -> Path | None:
+        if self.valid_paths == 0:
+            self.queue_io = False
+            self.current = None
+            self.current_path = None
+            return None
+        group = self.next_group
+        if group is not None:
+            self.next_group = None
+            path = self._choose_in(group, size)
+            if path is not None:
+                return path
+        if self.current is not None:
+            path = self._choose_in(self.current, size)
+            if path is not None:
+                return path
+        for bypassed in (False, True):
+            for group in self.groups:
+                if group.bypassed == bypassed:
+                    path = self._choose_in(group, size)
+                    if path is not None:
+                        return path
+        self.current = None
+        self.current_path = None
+        return None
+
+    def _choose_in(self, group: PriorityGroup, size: int) -> Path | None:
+        path = group.selector.select(size)
+        if path is None:
+            return None
+        if group is not self.current:
+            self._enter(group)
+        self.queue_io = False
+        self.current_path = path
+        return path
+
+    def _enter(self, group: PriorityGroup) -> None:
+        """Make `group` current. Caches of single paths that are left behind dirty fence the disk."""
+        self.current = group
+        stays = [path.device for path in group.paths]
+        for path in self.paths:
+            device = path.device
+            if device not in stays and isinstance(device, PathDevice) and device.has_own_cache:
+                device.leave()
+
+    def guess_group(self) -> PriorityGroup | None:
+        """The group that the next I/O will probably use."""
+        return self.next_group if self.next_group is not None and self.current is None else self.current
+
+    def fail(self, path: Path, reason: str) -> None:
+        """Take a path out of use. Idempotent."""
+        if not path.is_active:
+            return
+        self.log.warning(f"multipath: {self.host.name()}: Failing path {path.device.devt}.")
+        if reason:
+            self.log.warning(f"multipath: {self.host.name()}: {path.device.devt} ({path.device.name}): {reason}")
+        path.group.selector.fail_path(path)
+        path.is_active = False
+        path.fail_count += 1
+        self.valid_paths -= 1
+        if self.current_path is path:
+            self.current_path = None
+        device = path.device
+        if isinstance(device, PathDevice) and device.has_own_cache:
+            device.leave()
+        self.host.raise_event()
+        for listener in self.events:
+            listener.path_failed(path, reason)
+
+    def reinstate(self, path: Path) -> bool:
+        """Put a path back in use. Whether it is now the only one (what was parked can go)."""
+        if path.is_active:
+            return False
+        self.log.warning(f"multipath: {self.host.name()}: Reinstating path {path.device.devt}.")
+        path.group.selector.reinstate_path(path)
+        path.is_active = True
+        path.failed_by_user = False
+        self.valid_paths += 1
+        if self.valid_paths == 1:
+            self.current_path = None
+        self.host.raise_event()
+        for listener in self.events:
+            listener.path_reinstated(path)
+        return self.valid_paths == 1
+
+    def set_bypassed(self, number: str, bypassed: bool) -> None:
+        """`disable_group` and `enable_group`."""
+        group = self._group(number)
+        group.bypassed = bypassed
+        self.current = None
+        self.current_path = None
+        self.host.raise_event()
+
+    def switch_group(self, number: str) -> None:
+        """`switch_group`: it is tried next, and no group is bypassed any more."""
+        group = self._group(number)
+        for other in self.groups:
+            other.bypassed = False
+        self.current = None
+        self.current_path = None
+        self.next_group = group
+        self.host.raise_event()
+
+    def group_number(self) -> int:
+        """The group number that status and table print."""
+        group = self.next_group or self.current
+        if group is not None:
+            return group.number
+        return 1 if self.groups else 0
+
+    def group_letter(self, group: PriorityGroup) -> str:
+        if group.bypassed:
+            return "D"
+        return "A" if group is self.current else "E"
+
+    def _group(self, number: str) -> PriorityGroup:
+        index = int(number) if number.isascii() and number.isdecimal() else 0
+        if not 1 <= index <= len(self.groups):
+            raise MessageError(f"invalid PG number {number!r}: there are groups 1 to {len(self.groups)}")
+        return self.groups[index - 1]

@@ -1,0 +1,538 @@
+"""The multipath target: a path for each I/O, and what to do when that path fails it. Failover, retry, queueing, fences.
+
+Linux: drivers/md/dm-mpath.c; `seeds.md` 3.14. What the kernel does not have: fences (hawser.multipath.fence), caches of single
+paths (hawser.multipath.disk), and errors that are answers: an EIO from something that is alive is tried once on another path and
+then is the client's, without failing the path (DESIGN, Hard problems 5).
+"""
+
+from typing import Final
+
+from hawser.block.bio import Bio
+from hawser.block.device import BlockDevice
+from hawser.block.ops import FLUSH, READ, is_write_class
+from hawser.block.orphan import CLIENT, PROOF_ANSWER, Orphan
+from hawser.block.request import ANSWERED, Request, RequestOwner
+from hawser.core.status import IOERR, OK, RESOURCE, is_path_error, status_name
+from hawser.core.turn import Work
+from hawser.dm.clone import CloneBio
+from hawser.dm.table import check_area
+from hawser.dm.target import (
+    BIO_BASED,
+    DELAY_REQUEUE,
+    END_DELAY_REQUEUE,
+    END_DONE,
+    END_INCOMPLETE,
+    END_REQUEUE,
+    KILL,
+    REMAPPED,
+    REQUEST_BASED,
+    REQUEUE,
+    SUBMITTED,
+    MessageError,
+    TableError,
+    Target,
+    TargetContext,
+    register_target,
+)
+from hawser.multipath.disk import PathDevice, SharedDisk
+from hawser.multipath.fence import FENCED_MAX, FenceListener, must_withhold
+from hawser.multipath.grammar import Geometry, parse_geometry, print_table
+from hawser.multipath.path import Path
+from hawser.multipath.selectors import queue_length, round_robin, service_time
+from hawser.multipath.state import PathState
+
+SELECTOR_MODULES: Final = (round_robin, queue_length, service_time)
+
+
+class _Replay(Work):
+    """The worker that maps parked bios again (Linux: process_queued_bios)."""
+
+    def __init__(self, target: "Multipath") -> None:
+        self.target = target
+
+    def run(self) -> None:
+        self.target.replay()
+
+
+class _FenceEar(FenceListener):
+    def __init__(self, target: "Multipath") -> None:
+        self.target = target
+
+    def fences_changed(self) -> None:
+        self.target.fences_changed()
+
+
+class Multipath(Target):
+    """One multipath line of a table."""
+
+    def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
+        super().__init__("multipath", start, length)
+        self.singleton = True
+        self.immutable = True
+        self.context = context
+        self.host = context.host
+        self.geometry: Geometry = parse_geometry(words, context.devices)
+        geometry = self.geometry
+        self._check(geometry)
+        self.state = PathState(geometry.groups, geometry.initial, context.host, context.log)
+        self.queue_if_no_path = geometry.queue_if_no_path
+        self.disk = self._shared_disk()
+        self.fences = self.disk.fences
+        self._ear = _FenceEar(self)
+        self.fences.listeners.append(self._ear)
+        self._parked: list[CloneBio] = []
+        self._fenced_bios: list[CloneBio] = []
+        self._fenced_requests: list[Request] = []
+        self._withheld_bios: list[CloneBio] = []
+        self._withheld_requests: list[Request] = []
+        self._replay = _Replay(self)
+        self._replaying = False
+        # Clones report to the stack of the device, which knows the target; set with the first request.
+        self._clone_owner: RequestOwner | None = None
+
+    def _check(self, geometry: Geometry) -> None:
+        if geometry.queue_mode == "bio":
+            self.kind = BIO_BASED
+            geometry.retain_attached_hw_handler = True
+            if geometry.handler:
+                self.context.log.error("multipath: hardware handler arguments are ignored in bio mode")
+                geometry.handler = []
+        else:
+            self.kind = REQUEST_BASED
+        if geometry.handler:
+            raise TableError("error attaching hardware handler")
+        for group in geometry.groups:
+            own_cache = [path for path in group.paths if _has_own_cache(path.device)]
+            devices = {path.device.devt for path in group.paths}
+            if own_cache and len(devices) > 1:
+                raise TableError(
+                    f"group {group.number} would spread I/O over caches that do not know each other: {own_cache[0].device.name} "
+                    "has a cache of its own (cache=path); use one path per group, or declare cache=lun or cache=none if that is so"
+                )
+            for path in group.paths:
+                check_area(path.device, 0, self.length)
+
+    def _shared_disk(self) -> SharedDisk:
+        """The disk of the paths; for paths that belong to none (dm devices, say) one of this map's own."""
+        for path in self.geometry.groups[0].paths if self.geometry.groups else []:
+            disk = path.device.disk
+            if isinstance(disk, SharedDisk):
+                return disk
+        return SharedDisk(self.host.name(), self.context.log)
+
+    # What the table is made of.
+
+    def queue_mode(self) -> str:
+        return self.geometry.queue_mode
+
+    def devices(self) -> list[BlockDevice]:
+        found: list[BlockDevice] = []
+        for path in self.state.paths:
+            if path.device not in found:
+                found.append(path.device)
+        return found
+
+    def destroy(self) -> None:
+        if self._ear in self.fences.listeners:
+            self.fences.listeners.remove(self._ear)
+
+    # Bio-based: one bio, one path.
+
+    def map_bio(self, clone: CloneBio) -> int:
+        original = clone.original
+        if self.fences.active and self.fences.blocks(clone.op, clone.sector, clone.end_sector(), original.orphans):
+            self._fenced_bios.append(clone)
+            return SUBMITTED
+        if clone.op == FLUSH and not self._may_promise(original):
+            return KILL
+        path = self.state.choose(clone.size)
+        if path is None:
+            if not self.queue_if_no_path:
+                return KILL
+            self._parked.append(clone)
+            return SUBMITTED
+        if clone.context is not None:
+            path = self._elsewhere(path, clone.context, clone.size)
+        clone.context = path
+        clone.device = path.device
+        path.group.selector.start_io(path, clone.size)
+        if clone.op == FLUSH:
+            clone.written_before = _written(path.device)
+        return REMAPPED
+
+    def end_bio(self, clone: CloneBio) -> int:
+        path = clone.context
+        assert isinstance(path, Path)
+        path.group.selector.end_io(path, clone.size)
+        original = clone.original
+        orphan = clone.orphan
+        if orphan is not None:
+            self._add_orphan(original, orphan)
+        if original.orphans is not None:
+            _end_client_ghosts(original.orphans)
+        if clone.status == OK:
+            self._succeeded(path, clone.op, clone.size, clone.written_before)
+            if clone.op == FLUSH:
+                if not self._may_promise(original):
+                    clone.status = IOERR
+            elif clone.op != READ:
+                self.disk.witness.note(clone.sector, clone.size, [clone])
+                if must_withhold(original.orphans):
+                    self._withheld_bios.append(clone)
+                    return END_INCOMPLETE
+            return END_DONE
+        if original.client().dead or not self._is_worth_a_retry(path, clone.op, clone.status, clone.fate):
+            return END_DONE
+        if self._is_answer(path, clone.status, clone.fate):
+            return self._retry_answered_bio(clone, path)
+        self.fail(path, f"{status_name(clone.status)} error")
+        if self.state.valid_paths == 0 and not self.queue_if_no_path:
+            clone.status = IOERR
+            return END_DONE
+        clone.context = None
+        self._park_for_replay(clone)
+        return END_INCOMPLETE
+
+    def _retry_answered_bio(self, clone: CloneBio, path: Path) -> int:
+        clone.answered_errors += 1
+        if clone.answered_errors > 1 or self.state.choose_other(clone.size, path) is None:
+            return END_DONE
+        self._park_for_replay(clone)
+        return END_INCOMPLETE
+
+    def _park_for_replay(self, clone: CloneBio) -> None:
+        self._parked.append(clone)
+        self._schedule_replay()
+
+    def _schedule_replay(self) -> None:
+        if not self._replaying:
+            self._replaying = True
+            self.context.turn.defer(self._replay)
+
+    def replay(self) -> None:
+        """Map the parked bios again, with their recorded extent."""
+        self._replaying = False
+        parked = self._parked
+        self._parked = []
+        if parked:
+            self.host.map_again(parked)
+
+    # Request-based: one request, one path.
+
+    def busy(self) -> bool:
+        state = self.state
+        if state.valid_paths == 0:
+            return False
+        group = state.guess_group()
+        if group is None:
+            return False
+        active = False
+        for path in group.paths:
+            if path.is_active:
+                active = True
+                if not path.queue().busy():
+                    return False
+        return active
+
+    def clone_and_map(self, request: Request) -> int:
+        if self.fences.active and self.fences.blocks(request.op, request.sector, request.end_sector(), request.orphans):
+            if len(self._fenced_requests) >= FENCED_MAX:
+                return REQUEUE
+            self._fenced_requests.append(request)
+            return SUBMITTED
+        if request.op == FLUSH and not self._may_promise(request.bios[0]):
+            return KILL
+        path = self.state.choose(request.size)
+        if path is None:
+            return DELAY_REQUEUE if self.queue_if_no_path else KILL
+        if request.context is not None:
+            path = self._elsewhere(path, request.context, request.size)
+            request.context = None
+        clone = request.clone(path.queue(), self.clone_owner())
+        clone.context = path
+        clone.mapped_bytes = request.size
+        request.mapped = clone
+        path.group.selector.start_io(path, request.size)
+        if request.op == FLUSH:
+            clone.written_before = _written(path.device)
+        return REMAPPED
+
+    def clone_owner(self) -> RequestOwner:
+        owner = self._clone_owner
+        if owner is None:
+            owner = self.host.clone_owner()
+            self._clone_owner = owner
+        return owner
+
+    def release_clone(self, clone: Request) -> None:
+        path = clone.context
+        assert isinstance(path, Path)
+        path.group.selector.end_io(path, clone.mapped_bytes)
+
+    def withholds(self, clone: Request) -> bool:
+        original = clone.original
+        assert original is not None
+        if not must_withhold(original.orphans):
+            return False
+        self.end_request(clone)
+        self._withheld_requests.append(clone)
+        return True
+
+    def end_request(self, clone: Request) -> int:
+        path = clone.context
+        original = clone.original
+        assert isinstance(path, Path) and original is not None
+        path.group.selector.end_io(path, clone.mapped_bytes)
+        if clone.orphan is not None:
+            self._add_request_orphan(original, clone.orphan)
+        if original.orphans is not None:
+            _end_client_ghosts(original.orphans)
+        if clone.status == OK:
+            self._succeeded(path, clone.op, clone.mapped_bytes, clone.written_before)
+            if clone.op == FLUSH:
+                if not self._may_promise(original.bios[0]):
+                    clone.status = IOERR
+            elif clone.op != READ:
+                self.disk.witness.note(clone.sector, clone.mapped_bytes, clone.bios)
+            return END_DONE
+        if not self._is_worth_a_retry(path, clone.op, clone.status, clone.fate):
+            return END_DONE
+        if self._is_answer(path, clone.status, clone.fate):
+            original.answered_errors += 1
+            if original.answered_errors > 1 or self.state.choose_other(original.size, path) is None:
+                return END_DONE
+            original.context = path
+            return END_REQUEUE
+        self.fail(path, f"{status_name(clone.status)} error")
+        if self.state.valid_paths == 0 and not self.queue_if_no_path:
+            return END_DONE
+        return END_DELAY_REQUEUE if clone.status == RESOURCE else END_REQUEUE
+
+    # What both do.
+
+    def _succeeded(self, path: Path, op: int, size: int, written_before: int) -> None:
+        path.ios += 1
+        path.bytes_done += size
+        device = path.device
+        if op != READ and isinstance(device, PathDevice) and device.has_own_cache:
+            if op == FLUSH:
+                device.cache_flushed(written_before)
+            else:
+                device.written += 1
+
+    def _may_promise(self, bio: Bio) -> bool:
+        """Whether a flush may succeed: nothing acknowledged was in doubt since its client opened the disk."""
+        return bio.client().doubt_seen == self.disk.doubt
+
+    def _is_worth_a_retry(self, path: Path, op: int, status: int, fate: int) -> bool:
+        """Errors of medium or request are the client's at once. So is an *answered* flush error, and it is everybody's."""
+        if op == FLUSH and fate == ANSWERED and status != RESOURCE and self._answers(path):
+            self.disk.cast_doubt(f"{path.device.name} answered a flush with an error")
+            return False
+        return is_path_error(status)
+
+    def _is_answer(self, path: Path, status: int, fate: int) -> bool:
+        return status == IOERR and fate == ANSWERED and self._answers(path)
+
+    def _answers(self, path: Path) -> bool:
+        queue = path.device.queue
+        return queue is not None and queue.driver.answers_are_final
+
+    def _elsewhere(self, path: Path, avoid: object, size: int) -> Path:
+        """The path for the retry of an answered error: another device's, if one is usable still."""
+        assert isinstance(avoid, Path)
+        if path.device is not avoid.device:
+            return path
+        other = self.state.choose_other(size, avoid)
+        return other if other is not None else path
+
+    # Fences.
+
+    def _add_orphan(self, original: Bio, orphan: Orphan) -> None:
+        if original.orphans is None:
+            original.orphans = []
+        original.orphans.append(orphan)
+        self.fences.add(orphan)
+
+    def _add_request_orphan(self, original: Request, orphan: Orphan) -> None:
+        if original.orphans is None:
+            original.orphans = []
+        original.orphans.append(orphan)
+        for bio in original.bios:
+            if bio.orphans is None:
+                bio.orphans = []
+            bio.orphans.append(orphan)
+        self.fences.add(orphan)
+
+    def fences_changed(self) -> None:
+        requests = self._fenced_requests
+        self._fenced_requests = []
+        for request in requests:
+            self.host.requeue_request(request, False)
+        if self._fenced_bios:
+            self._parked.extend(self._fenced_bios)
+            self._fenced_bios = []
+            self._schedule_replay()
+        self._release_withheld()
+
+    def _release_withheld(self) -> None:
+        if self._withheld_requests:
+            clones = self._withheld_requests
+            self._withheld_requests = []
+            for clone in clones:
+                assert clone.original is not None
+                if must_withhold(clone.original.orphans):
+                    self._withheld_requests.append(clone)
+                else:
+                    self.host.finish_request(clone)
+        if self._withheld_bios:
+            bios = self._withheld_bios
+            self._withheld_bios = []
+            for bio in bios:
+                if must_withhold(bio.original.orphans):
+                    self._withheld_bios.append(bio)
+                else:
+                    self.host.finish_bio(bio)
+
+    def cancel_dead(self) -> None:
+        """Clients died: what waits here of theirs fails, what is on its way fences its range for the others."""
+        self._drop_dead_bios()
+        requests = self._fenced_requests
+        self._fenced_requests = []
+        for request in requests:
+            self.host.requeue_request(request, False)
+        for device in self.devices():
+            queue = device.queue
+            for request in queue.driver.outstanding() if queue is not None else []:
+                if is_write_class(request.op) and any(bio.client().dead for bio in request.bios):
+                    self._haunt(device, request)
+
+    def _drop_dead_bios(self) -> None:
+        for waiting in (self._parked, self._fenced_bios):
+            dead = [clone for clone in waiting if clone.original.client().dead]
+            for clone in dead:
+                waiting.remove(clone)
+                clone.status = IOERR
+                self.host.finish_bio(clone)
+
+    def _haunt(self, device: BlockDevice, request: Request) -> None:
+        """A write of a dead client's is in flight: until it ends it is fenced like an orphan."""
+        ghost = Orphan(device.name, 0, request.op, request.sector, request.end_sector(), 1, None)
+        ghost.kind = CLIENT
+        original = request.original
+        if original is not None:
+            if original.orphans is None:
+                original.orphans = []
+            original.orphans.append(ghost)
+        else:
+            for bio in request.bios:
+                if isinstance(bio, CloneBio):
+                    if bio.original.orphans is None:
+                        bio.original.orphans = []
+                    bio.original.orphans.append(ghost)
+        self.fences.add(ghost)
+
+    def idle(self) -> bool:
+        return not (
+            self._parked
+            or self._fenced_bios
+            or self._fenced_requests
+            or self._withheld_bios
+            or self._withheld_requests
+        )
+
+    # Control.
+
+    def find_paths(self, name: str) -> list[Path]:
+        """The paths over the device that `name` names (number, name or URI)."""
+        device = self.context.devices.find(name)
+        return [path for path in self.state.paths if device is not None and path.device is device]
+
+    def fail(self, path: Path, reason: str) -> None:
+        """Take a path out of use. What waits for a tag of its device goes back to be mapped elsewhere (I5)."""
+        if path.is_active:
+            self.state.fail(path, reason)
+            queue = path.device.queue
+            if queue is not None:
+                queue.bounce()
+
+    def reinstate(self, path: Path) -> None:
+        """Put a path back in use, and let go what waited for one."""
+        if self.state.reinstate(path):
+            self.kick()
+
+    def set_queue_if_no_path(self, on: bool) -> None:
+        """Turned off, what was parked is mapped once more, and fails if there is still no path."""
+        self.queue_if_no_path = on
+        if not on:
+            self.kick()
+
+    def kick(self) -> None:
+        self._schedule_replay()
+        self.host.kick_requeued()
+
+    def message(self, words: list[str]) -> str:
+        """The messages of dm-mpath. MessageError as the kernel refuses them (transcript 21)."""
+        count = len(words)
+        verb = words[0].lower() if words else ""
+        if count == 1 and verb in ("queue_if_no_path", "fail_if_no_path"):
+            self.set_queue_if_no_path(verb == "queue_if_no_path")
+        elif count == 2 and verb in ("disable_group", "enable_group"):
+            self.state.set_bypassed(words[1], verb == "disable_group")
+        elif count == 2 and verb == "switch_group":
+            self.state.switch_group(words[1])
+        elif count == 2 and verb in ("fail_path", "reinstate_path"):
+            self._message_path(verb, words[1])
+        else:
+            raise MessageError(f"Unrecognised multipath message received: {' '.join(words)}")
+        return ""
+
+    def _message_path(self, verb: str, name: str) -> None:
+        if self.context.devices.find(name) is None:
+            raise MessageError(f"message: error getting device {name}", "ENXIO" if name[:1].isdecimal() else "ENOENT")
+        paths = self.find_paths(name)
+        if not paths:
+            raise MessageError(f"message: {name} is not a path of this device")
+        for path in paths:
+            if verb == "fail_path":
+                path.failed_by_user = True
+                self.fail(path, "")
+            else:
+                self.reinstate(path)
+
+    def status_info(self) -> str:
+        state = self.state
+        words = ["2", "1" if state.queue_io else "0", "0", "0", str(len(state.groups)), str(state.group_number())]
+        for group in state.groups:
+            selector = group.selector
+            words += [state.group_letter(group), selector.group_words(), str(len(group.paths)), str(selector.info_args)]
+            for path in group.paths:
+                words += [path.device.devt, path.letter(), str(path.fail_count)]
+                if selector.info_args:
+                    words.append(selector.info_words(path))
+        return " ".join(words) + " "
+
+    def status_table(self) -> str:
+        return print_table(self.geometry, self.queue_if_no_path, self.state.group_number())
+
+
+def _has_own_cache(device: BlockDevice) -> bool:
+    return isinstance(device, PathDevice) and device.has_own_cache
+
+
+def _written(device: BlockDevice) -> int:
+    return device.written if isinstance(device, PathDevice) else 0
+
+
+def _end_client_ghosts(orphans: list[Orphan]) -> None:
+    """The command of a dead client has ended; if its fate is unknown, an orphan of its own is in place by now."""
+    for orphan in list(orphans):
+        if orphan.kind == CLIENT:
+            orphan.resolve(PROOF_ANSWER)
+
+
+def _make_multipath(context: TargetContext, start: int, length: int, words: list[str]) -> Target:
+    return Multipath(context, start, length, words)
+
+
+register_target("multipath", _make_multipath)

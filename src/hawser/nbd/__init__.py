@@ -1,0 +1,1 @@
+"""The NBD wire format as pure functions and state machines over bytes."""

@@ -1,0 +1,1 @@
+"""The real world round the engine: process, event loop, control socket, probes."""

@@ -1,0 +1,44 @@
+"""Fixtures and rules that every test may use."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import programs
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`@pytest.mark.needs("fio", "nbdkit")`: skip, or in CI fail, unless all of them are installed."""
+    for marker in item.iter_markers("needs"):
+        for name in marker.args:
+            programs.require_program(name)
+
+
+@pytest.fixture(scope="session")
+def require_program() -> Callable[[str], str]:
+    """`require_program("fio")` answers with the full path, or skips; in CI it fails."""
+    return programs.require_program
+
+
+@pytest.fixture
+def socket_dir() -> Iterator[Path]:
+    """A directory with a short name: a unix socket's path must fit in 107 bytes, `tmp_path` may not."""
+    path = Path(tempfile.mkdtemp(prefix="hw-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def free_socket_path(socket_dir: Path) -> Callable[[str], Path]:
+    """`free_socket_path("a")` answers with a short path at which no socket is yet."""
+
+    def path_of(name: str = "s") -> Path:
+        path = socket_dir / f"{name}.sock"
+        assert len(str(path)) < 108, path
+        assert not path.exists(), path
+        return path
+
+    return path_of
