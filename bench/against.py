@@ -25,7 +25,7 @@ def built(root: Path, revision: str, directory: Path) -> Iterator[Edition]:
     tree, venv = directory / "tree", directory / "venv"
     _git(root, "worktree", "add", "--detach", str(tree), commit)
     try:
-        yield _install(tree, venv, f"hawser@{commit[:9]}")
+        yield _install(tree, venv, f"hawser@{commit[:7]}")
     finally:
         _git(root, "worktree", "remove", "--force", str(tree))
 

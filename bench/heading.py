@@ -21,12 +21,22 @@ def machine_lines() -> list[str]:
     cpus, load = os.sched_getaffinity(0), os.getloadavg()[0]
     busy = " (busy: expect wide intervals)" if load > BUSY_LOAD else ""
     return [
-        f"date     {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}",
+        f"date     {now_utc()}",
         f"kernel   {platform.system()} {platform.release()} {platform.machine()}",
         f"CPU      {cpu_model(Path('/proc/cpuinfo').read_text())}",
         f"CPU set  {format_cpus(cpus)} ({len(cpus)} of {os.cpu_count()}), servers and fio alike;"
         f" load before the run {load:.2f}{busy}",
     ]
+
+
+def stamp() -> dict[str, str]:
+    """When and where, for each row of the JSON file."""
+    where = {"kernel": platform.release(), "cpu_model": cpu_model(Path("/proc/cpuinfo").read_text())}
+    return {"date": now_utc(), **where, "cpu_set": format_cpus(os.sched_getaffinity(0))}
+
+
+def now_utc() -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
 
 
 def version_line(builds: Mapping[str, str]) -> str:

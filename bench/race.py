@@ -81,8 +81,12 @@ def run_race(lanes: Sequence[Sequence[Lane]], settings: Settings, on_row: OnRow)
     with ExitStack() as stack:
         servers: list[Server] = []
         if lanes[0][0].row.group == "proxy":
-            directory = settings.places.directory
-            servers = [stack.enter_context(serving(up, directory)) for up in upstreams(settings.places)]
+            try:
+                servers = _start_upstreams(stack, settings.places)
+            except BenchError as error:
+                for lane in (lane for row_lanes in lanes for lane in row_lanes):
+                    lane.errors.append(f"upstream: {error}")
+                return
         for round_number in range(settings.rounds):
             for row_lanes in lanes:
                 for lane in rotated(row_lanes, round_number):
@@ -92,11 +96,15 @@ def run_race(lanes: Sequence[Sequence[Lane]], settings: Settings, on_row: OnRow)
                 on_row(round_number, row_lanes)
 
 
+def _start_upstreams(stack: ExitStack, places: Places) -> list[Server]:
+    return [stack.enter_context(serving(upstream, places.directory)) for upstream in upstreams(places)]
+
+
 def rotated(items: Sequence[Item], round_number: int) -> list[Item]:
-    """Each round starts with another one, and every other round runs backwards: no fixed forerunner."""
+    """Each round starts with another one, and every other round goes on backwards: no fixed forerunner."""
     shift = round_number % max(1, len(items))
-    order = [*items[shift:], *items[:shift]]
-    return order[::-1] if round_number % 2 else order
+    first, *rest = [*items[shift:], *items[:shift]]
+    return [first, *(rest[::-1] if round_number % 2 else rest)]
 
 
 def _measure_into(lane: Lane, round_number: int, settings: Settings, upstream: Sequence[Server]) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bench.results import METRICS, ResultRow
 
-WIDTH = 130
+WIDTH = 136
 HEADINGS = ("p50 us", "p99 us", "p99.9 us", "CPU us/IO")
 LEGEND = (
     "k/s: thousands of I/Os per second. p50, p99, p99.9: latency from submission to completion, over all"

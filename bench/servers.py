@@ -76,8 +76,14 @@ class Server:
             self.process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(STOP_TIMEOUT_S)
+            self._wait_killed()
         self.contender.socket.unlink(missing_ok=True)
+
+    def _wait_killed(self) -> None:
+        try:
+            self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            raise BenchError(f"{self.contender.label}: does not end even when killed") from error
 
 
 @contextmanager

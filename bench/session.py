@@ -72,6 +72,7 @@ class Session:
             self._measure(settings, races, engine)
         rows = [row for lanes in races.values() for row in results.race_rows(lanes)]
         rows += results.engine_rows(engine)
+        rows = [row | heading.stamp() for row in rows]
         results.write_json(rows, self.options.json_path)
         report.print_report(self.out, rows, TITLES)
         if self.interrupted:

@@ -16,6 +16,17 @@ ORPHANS_MAX: Final = 1024
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
+class SessionListener:
+    """Who wants to know when the session with what is behind a driver begins and ends. Called within a turn."""
+
+    def session_ready(self, driver: "Driver") -> None:
+        raise NotImplementedError
+
+    def session_lost(self, driver: "Driver", reason: str) -> None:
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Driver(Work):
     """`epoch` numbers the sessions with what is behind; `answers_are_final`: an EIO came from something that is alive, so it is
     an answer and not a sign that the path is dead (DESIGN, Hard problems 5)."""
@@ -25,6 +36,7 @@ class Driver(Work):
         self.plugged = False
         self.epoch = 0
         self.answers_are_final = False
+        self.listener: SessionListener | None = None
         self._finished: list[Request] = []
 
     def queue_rq(self, request: Request) -> int:
@@ -38,6 +50,13 @@ class Driver(Work):
     def busy(self) -> bool:
         """Whether a further request would only wait here. A dying driver is not busy: requests must reach it to be failed."""
         return False
+
+    def trouble(self) -> str:
+        """Why a command sent now could not be answered; empty when it could."""
+        return ""
+
+    def shut_down(self) -> None:
+        """Close what is open; answer what is outstanding with TRANSPORT. Nothing is sent afterwards."""
 
     def outstanding(self) -> list[Request]:
         """The requests that were taken and have no answer yet. Asked only when something went wrong."""

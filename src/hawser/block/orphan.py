@@ -47,7 +47,9 @@ class Orphan:
     sectors was in flight beside it, so that even the success of its own retry must not be told yet. It outlives its request.
     """
 
-    def __init__(self, path_name: str, epoch: int, op: int, start: int, end: int, unacked: int, buffers: object) -> None:
+    def __init__(
+        self, path_name: str, epoch: int, op: int, start: int, end: int, unacked: int, buffers: object
+    ) -> None:
         self.path_name = path_name
         self.epoch = epoch
         self.op = op
@@ -65,7 +67,7 @@ class Orphan:
 
     def bio_ended(self, ok: bool) -> None:
         """A bio that this command carried a copy of has ended. A failed one never counts as acknowledged."""
-        if ok:
+        if ok and not self.proof:
             self.unacked -= 1
             assert self.unacked >= 0
             if self.unacked == 0 and self.watcher is not None:

@@ -24,7 +24,7 @@ from hawser.core.units import NS_PER_MS
 
 DEPTH_DEFAULT: Final = 128
 WAITING_MAX: Final = 4096
-# Linux: BLK_MQ_RESOURCE_DELAY, the rerun when nothing of the queue's own is in flight whose completion would cause one.
+# Linux: BLK_MQ_RESOURCE_DELAY, the rerun after a refusal that no completion of the queue's own may end.
 RESOURCE_DELAY_NS: Final = 3 * NS_PER_MS
 
 
@@ -141,7 +141,7 @@ class RequestQueue(RequestOwner):
 
     def congested(self) -> bool:
         """Whether submitters should hold back: the wait list is at its limit."""
-        return self.elevator.waiting() + len(self._dispatch) >= WAITING_MAX
+        return self.waiting() >= WAITING_MAX
 
     def rerun(self) -> None:
         """Dispatch what waits: leftovers first, then the elevator's, as far as tags and driver allow."""
@@ -178,10 +178,11 @@ class RequestQueue(RequestOwner):
             request.state = IDLE
             request.cannot_merge = True
             self._dispatch.appendleft(request)
-            if self.in_flight == 0 and not self._resource_timer.is_armed():
+            # What is in flight may be parked above or below, so that its completion is not to be relied on.
+            if status == RESOURCE and not self._resource_timer.is_armed():
                 self.timers.arm(self._resource_timer, RESOURCE_DELAY_NS)
             return False
-        request.finish(status, 0)
+        request.finish(status, 0, NOT_SENT)
         self._deliver(request)
         return True
 
@@ -213,7 +214,8 @@ class RequestQueue(RequestOwner):
         if request.status == OK:
             request.update(request.size, request.data)
             return
-        if request.good_bytes:
+        # With an orphan even a good prefix is not told: the ghost of the whole may still run over it.
+        if request.good_bytes and request.orphan is None:
             request.update(request.good_bytes, request.data)
         for bio in request.bios:
             bio.fate = request.fate
@@ -279,6 +281,10 @@ class RequestQueue(RequestOwner):
     def waiting(self) -> int:
         """Requests that are not in flight."""
         return self.elevator.waiting() + len(self._dispatch) + len(self._requeued)
+
+    def waiting_requests(self) -> list[Request]:
+        """They themselves. Asked only when something went wrong."""
+        return [*self._requeued, *self._dispatch, *self.elevator.requests()]
 
     def idle(self) -> bool:
         return self.in_flight == 0 and self.waiting() == 0

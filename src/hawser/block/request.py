@@ -112,9 +112,9 @@ class Request:
         return part
 
     def finish(self, status: int, good_bytes: int, fate: int = ANSWERED) -> None:
-        """A driver's answer. `good_bytes` is the prefix that succeeded (all of it when `status` is OK)."""
+        """A driver's answer. `good_bytes` is the prefix that succeeded: all of it when `status` is OK, less when it is not."""
         assert self.state == IN_FLIGHT, "request completed twice, or never sent"
-        assert 0 <= good_bytes <= self.size and (status != OK or good_bytes == self.size)
+        assert good_bytes == self.size if status == OK else 0 <= good_bytes < self.size or good_bytes == 0
         self.state = COMPLETE
         self.status = status
         self.good_bytes = good_bytes

@@ -94,4 +94,5 @@ class Timers:
         return expired
 
     def _sweep(self) -> None:
-        self._heap = sorted(entry for entry in self._heap if entry[2].ticket == entry[1])
+        # In place: `advance` may be walking over it. A sorted list is a heap.
+        self._heap[:] = sorted(entry for entry in self._heap if entry[2].ticket == entry[1])

@@ -6,7 +6,7 @@ hawser.block.split's.
 
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import BlockDevice
-from hawser.block.ops import READ
+from hawser.block.ops import FLUSH, READ
 from hawser.block.plug import Plug
 from hawser.block.split import SplitBio
 from hawser.core.status import DM_REQUEUE, IOERR, OK
@@ -14,7 +14,7 @@ from hawser.core.turn import Turn, Work
 from hawser.dm.clone import CloneBio
 from hawser.dm.stack import Stack
 from hawser.dm.table import Table
-from hawser.dm.target import END_DONE, END_REQUEUE, KILL, REMAPPED, REQUEUE
+from hawser.dm.target import END_DONE, END_REQUEUE, KILL, REMAPPED, REQUEUE, Target
 
 
 class _Ending(Work):
@@ -44,6 +44,31 @@ class _CloneOwner(BioOwner):
         return bio.original.client()
 
 
+class FlushAll(BioOwner):
+    """Fan-in of a flush that every target of a table gets a piece of. Linux: __send_empty_flush()."""
+
+    def __init__(self, whole: Bio) -> None:
+        super().__init__()
+        self.whole = whole
+        self.left = 0
+        self.status = OK
+
+    def pieces(self, targets: list[Target]) -> list[Bio]:
+        self.left = len(targets)
+        return [Bio(FLUSH, target.start, 0, self, None, self.whole.flags) for target in targets]
+
+    def bio_done(self, bio: Bio) -> None:
+        if bio.status != OK and self.status == OK:
+            self.status = bio.status
+            self.whole.fate = bio.fate
+        self.left -= 1
+        if self.left == 0:
+            self.whole.complete(self.status)
+
+    def client_of(self, bio: Bio) -> BioOwner:
+        return self.whole.client()
+
+
 class BioStack(Stack):
     def __init__(self, turn: Turn) -> None:
         self.queue = None
@@ -58,6 +83,10 @@ class BioStack(Stack):
     def start(self, bio: Bio, plug: Plug) -> None:
         target = self._table.find(bio.sector)
         room = (target.start + target.length - bio.sector) << 9
+        if bio.op == FLUSH and len(self._table.targets) > 1:
+            for piece in FlushAll(bio).pieces(self._table.targets):
+                self._start_piece(piece, plug)
+            return
         if bio.size > room:
             for piece in self._cut(bio, room):
                 self._start_piece(piece, plug)

@@ -82,8 +82,14 @@ class MappedDevice(BlockDevice):
         return self._stack.idle() and all(target.idle() for target in self.table.targets)
 
     def congested(self) -> bool:
-        """Whether submitters should hold back."""
-        return self.queue is not None and self.queue.congested()
+        """Whether submitters should hold back: too much waits for a tag, for a path or behind fences (I6)."""
+        if self.queue is not None and self.queue.congested():
+            return True
+        if self.table is not None:
+            for target in self.table.targets:
+                if target.congested():
+                    return True
+        return False
 
     def cancel_dead(self) -> None:
         if self._stack is not None:
@@ -91,8 +97,12 @@ class MappedDevice(BlockDevice):
 
     def message(self, sector: int, words: list[str]) -> str:
         """`dmsetup message`: to the target at `sector`. MessageError when nobody takes it."""
-        if self.table is None or not 0 <= sector < self.size_sectors:
-            raise MessageError(f"{self.name}: no target at sector {sector}")
+        if not words or words == [""]:
+            raise MessageError("Empty message received.")
+        if self.table is None:
+            raise MessageError("The device has no table.")
+        if not 0 <= sector < self.size_sectors:
+            raise MessageError("Target message sector outside device.")
         return self.table.find(sector).message(words)
 
     def raise_event(self) -> None:

@@ -13,7 +13,7 @@ from hawser.block.driver import Driver
 from hawser.block.limits import QueueLimits
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
-from hawser.block.request import Request, RequestOwner
+from hawser.block.request import NOT_SENT, Request, RequestOwner
 from hawser.core.clock import Timers
 from hawser.core.status import DEV_RESOURCE, IOERR, OK, RESOURCE
 from hawser.core.turn import Turn, Work
@@ -96,6 +96,7 @@ class RequestMapper(Driver):
             return RESOURCE
         # The path refused it: the target shall see that as the clone's end, and may try another path.
         clone.status = status
+        clone.fate = NOT_SENT
         self.turn.defer(_Refused(self.stack, clone))
         return OK
 
@@ -131,7 +132,7 @@ class _CloneOwner(RequestOwner):
         target = stack.mapper.target
         original = clone.original
         assert target is not None and original is not None
-        if original.orphans is not None and clone.status == OK and target.withholds(clone):
+        if (original.orphans is not None or clone.orphan is not None) and target.withholds(clone):
             return
         # The bio hook: what succeeded is told at once.
         if clone.good_bytes:

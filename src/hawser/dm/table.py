@@ -6,10 +6,14 @@ A line is `START LENGTH TYPE WORDS...`, in sectors, as `dmsetup` takes it. Linux
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import Final
 
 from hawser.block.device import BlockDevice
 from hawser.block.limits import STACKING_START, QueueLimits, stack_limits
 from hawser.dm.target import BIO_BASED, HYBRID, REQUEST_BASED, TARGETS, TableError, Target, TargetContext
+
+# Linux: LLONG_MAX >> SECTOR_SHIFT.
+SECTORS_MAX: Final = ((1 << 63) - 1) >> 9
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,13 @@ def load_table(lines: list[TableLine], context: TargetContext) -> Table:
         expected = 0
         for line in lines:
             targets.append(_make(line, expected, context))
+            _check_singleton(targets, context)
             expected = line.start + line.length
-        return Table(targets)
+        table = Table(targets)
+        for target in targets:
+            for device, start, length in target.areas():
+                check_area(device, start, length, context.host.name())
+        return table
     except TableError:
         for target in targets:
             target.destroy()
@@ -80,23 +89,35 @@ def load_table(lines: list[TableLine], context: TargetContext) -> Table:
 def _make(line: TableLine, expected_start: int, context: TargetContext) -> Target:
     name = f"{context.host.name()}: {line.type_name}"
     if line.length == 0:
-        raise TableError(f"{name}: zero-length target")
+        raise TableError(f"{context.host.name()}: zero-length target")
+    if line.start + line.length > SECTORS_MAX:
+        raise TableError(f"{context.host.name()}: too large device")
     if line.type_name not in TARGETS:
         raise TableError(f"{name}: unknown target type")
     if line.start != expected_start:
-        raise TableError(f"{name}: Gap in table")
+        raise TableError(f"{name}: Gap in table (-EINVAL)")
     try:
         return TARGETS[line.type_name](context, line.start, line.length, line.words)
     except TableError as error:
         raise TableError(f"{name}: {error} (-{error.errno_name})", error.errno_name) from None
 
 
+def _check_singleton(targets: list[Target], context: TargetContext) -> None:
+    """Refuse a neighbour to a target that must be alone. Unlike the kernel: its own line is read first."""
+    if len(targets) < 2:
+        return
+    name = context.host.name()
+    if targets[0].singleton:
+        raise TableError(f"{name}: target type {targets[0].type_name} must appear alone in table")
+    newest = targets[-1]
+    if newest.singleton:
+        raise TableError(f"{name}: {newest.type_name}: singleton target type must appear alone in table (-EINVAL)")
+
+
 def _determine_kind(targets: list[Target]) -> str:
     """Bio-based or request-based, with the refusals of dm_table_determine_type()."""
     if len(targets) > 1:
         for target in targets:
-            if target.singleton:
-                raise TableError(f"target type {target.type_name} must appear alone in table")
             if target.immutable:
                 raise TableError("immutable target type cannot be mixed with other target types")
     kinds = [target.kind for target in targets]
@@ -123,15 +144,15 @@ def _stack(targets: list[Target]) -> QueueLimits:
     return whole
 
 
-def check_area(device: BlockDevice, start: int, length: int) -> None:
+def check_area(device: BlockDevice, start: int, length: int, owner: str) -> None:
     """Refuse a stretch that the device does not have, or that its blocks do not fit. Linux: device_area_is_invalid()."""
     if start + length > device.size_sectors:
         raise TableError(
-            f"{device.name} too small for target: start={start}, len={length}, dev_size={device.size_sectors}"
+            f"{owner}: {device.name} too small for target: start={start}, len={length}, dev_size={device.size_sectors}"
         )
     block_sectors = device.limits.logical_block_size >> 9
     if start % block_sectors or length % block_sectors:
         raise TableError(
-            f"start={start} len={length} not aligned to h/w logical block size "
+            f"{owner}: start={start}, len={length} not aligned to h/w logical block size "
             f"{device.limits.logical_block_size} of {device.name}"
         )

@@ -133,6 +133,10 @@ class Target:
         """The devices below, in table order, each once."""
         return []
 
+    def areas(self) -> list[tuple[BlockDevice, int, int]]:
+        """What is used of the devices below: (device, start, length) in sectors. Checked when the table is whole."""
+        return []
+
     def limits(self, below: QueueLimits) -> QueueLimits:
         """The limits of this stretch, given those stacked from the devices below."""
         return below
@@ -161,7 +165,8 @@ class Target:
         return END_DONE
 
     def withholds(self, clone: Request) -> bool:
-        """Whether the success of a clone whose original has orphans must not be told yet; then the target keeps it."""
+        """Asked of clones that have left orphans or whose original has some. True: the success must not be told yet, and the
+        target keeps the clone. It may also take back a good prefix (`clone.good_bytes`)."""
         return False
 
     def cancel_dead(self) -> None:
@@ -171,9 +176,13 @@ class Target:
         """Whether nothing is parked here."""
         return True
 
+    def congested(self) -> bool:
+        """Whether so much is parked here that submitters should hold back."""
+        return False
+
     def message(self, words: list[str]) -> str:
         """A `dmsetup message`. Returns the reply's text, mostly empty. MessageError when it is refused."""
-        raise MessageError(f"target type {self.type_name} takes no message {words[0] if words else ''!r}")
+        raise MessageError("Target type does not support messages")
 
     def status_info(self) -> str:
         """The words behind the type in `dmsetup status`."""
@@ -195,4 +204,3 @@ def register_target(name: str, make: TargetMaker) -> None:
     """Offer a target type. `make(context, start, length, words)` raises TableError on words it cannot use."""
     assert name not in TARGETS
     TARGETS[name] = make
-

@@ -4,9 +4,18 @@ dmsetup 1.02 (lvm2: libdm/dm-tools/dmsetup.c); kernel transcripts 01 to 23. With
 carry the device's name in front.
 """
 
+from typing import Final
+
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.registry import DeviceRegistry
 from hawser.dm.target import MessageError
+
+STRERROR: Final = {
+    "EINVAL": "Invalid argument",
+    "EBUSY": "Device or resource busy",
+    "ENOENT": "No such file or directory",
+    "ENXIO": "No such device or address",
+}
 
 
 class VerbError(ValueError):
@@ -41,21 +50,24 @@ def info(registry: DeviceRegistry, name: str | None) -> str:
 
 def message(registry: DeviceRegistry, name: str, sector: int, words: list[str]) -> str:
     """`dmsetup message NAME SECTOR WORDS...`."""
-    device = _require(registry, name)
+    device = registry.mapped(name)
+    if device is None:
+        raise VerbError(_failed(name, "ENXIO"))
     try:
         reply = device.message(sector, words)
     except MessageError as error:
-        text = {"EINVAL": "Invalid argument", "EBUSY": "Device or resource busy"}.get(error.errno_name, error.errno_name)
-        raise VerbError(
-            f"device-mapper: message ioctl on {device.name}  failed: {text}\nCommand failed.\n{error}"
-        ) from None
+        raise VerbError(f"{_failed(name, error.errno_name)}\n{error}") from None
     return reply
+
+
+def _failed(name: str, errno_name: str) -> str:
+    return f"device-mapper: message ioctl on {name}  failed: {STRERROR.get(errno_name, errno_name)}\nCommand failed."
 
 
 def _require(registry: DeviceRegistry, name: str) -> MappedDevice:
     device = registry.mapped(name)
     if device is None:
-        raise VerbError(f"Device {name} not found\nCommand failed.")
+        raise VerbError("Device does not exist.\nCommand failed.")
     return device
 
 
@@ -67,6 +79,8 @@ def _lines(registry: DeviceRegistry, name: str | None, live: bool) -> str:
     for device in devices:
         prefix = f"{device.name}: " if name is None else ""
         targets = device.table.targets if device.table is not None else []
+        if not targets:
+            text.append(f"{prefix}\n")
         for target in targets:
             words = target.status_info() if live else target.status_table()
             text.append(f"{prefix}{target.start} {target.length} {target.type_name} {words}\n")

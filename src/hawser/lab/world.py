@@ -5,6 +5,7 @@ deadline to the next, so a queue timeout of a minute costs nothing.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +15,7 @@ from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import BlockDevice
 from hawser.block.driver import Driver
 from hawser.block.limits import QueueLimits
-from hawser.block.ops import DISCARD, FLUSH, READ, WRITE, Buffer, is_write_class
+from hawser.block.ops import DISCARD, FLUSH, READ, WRITE, WRITE_ZEROES, Buffer, is_write_class
 from hawser.block.orphan import Orphan
 from hawser.block.plug import Plug
 from hawser.block.queue import DEPTH_DEFAULT, RequestQueue
@@ -24,7 +25,7 @@ from hawser.core.log import LogSink
 from hawser.core.status import OK
 from hawser.core.turn import Turn
 from hawser.core.units import MIB, SECTOR_SHIFT
-from hawser.dm import targets
+from hawser.dm import targets, verbs
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.registry import DeviceRegistry
 from hawser.dm.table import parse_lines
@@ -167,6 +168,9 @@ class RamDriver(Driver):
         return list(self._outstanding.values())
 
 
+DriverMaker = Callable[[str, Store, Turn, Timers], RamDriver]
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Client(BioOwner):
     """Submits bios and keeps what came back, in order."""
@@ -201,6 +205,9 @@ class Client(BioOwner):
     def discard(self, sector: int, size: int) -> Bio:
         return self.submit([Bio(DISCARD, sector, size, self)])[0]
 
+    def write_zeroes(self, sector: int, size: int) -> Bio:
+        return self.submit([Bio(WRITE_ZEROES, sector, size, self)])[0]
+
 
 class World:
     """Clock, turn, log and devices; `run` lets things happen."""
@@ -210,7 +217,7 @@ class World:
         self.timers = Timers(self.clock)
         self.turn = Turn()
         self.log = LogSink()
-        self.registry = DeviceRegistry()
+        self.registry: DeviceRegistry = DeviceRegistry()
         self.disk = SharedDisk("lab", self.log)
         self._minor = 0
 
@@ -221,9 +228,11 @@ class World:
         depth: int = DEPTH_DEFAULT,
         cache: str = CACHE_LUN,
         limits: QueueLimits = LIMITS,
+        make_driver: DriverMaker | None = None,
     ) -> "RamPath":
         """A path to `store`, numbered 259:N in order of making."""
-        driver = RamDriver(name, store, self.turn, self.timers)
+        make = make_driver if make_driver is not None else RamDriver
+        driver = make(name, store, self.turn, self.timers)
         queue = RequestQueue(name, driver, limits, self.turn, self.timers, depth)
         devt = f"259:{self._minor}"
         self._minor += 1
@@ -273,14 +282,26 @@ class RamPath:
 
 
 def make_multipath(
-    world: World, paths: int = 2, mode: str = "rq", features: str = "", selector: str = "round-robin 0", size: int = MIB
+    world: World,
+    paths: int = 2,
+    mode: str = "rq",
+    features: str = "",
+    selector: str = "round-robin 0",
+    size: int = MIB,
+    groups: int = 1,
+    depth: int = DEPTH_DEFAULT,
+    cache: str = CACHE_LUN,
+    limits: QueueLimits = LIMITS,
+    make_driver: DriverMaker | None = None,
 ) -> "Rig":
-    """`paths` paths in one group over one store, and a client."""
+    """`groups` groups of `paths` paths each over one store, and a client."""
     store = Store(size)
-    made = [world.ram_path(f"p{number}", store) for number in range(paths)]
+    made = [world.ram_path(f"p{n}", store, depth, cache, limits, make_driver) for n in range(groups * paths)]
     words = [*features.split(), "queue_mode", mode]
-    line = f"0 {size >> SECTOR_SHIFT} multipath {len(words)} {' '.join(words)} 0 1 1 {selector} {paths} 0"
-    device = world.mapped("mpatha", line + "".join(f" {path.device.devt}" for path in made))
+    line = f"0 {size >> SECTOR_SHIFT} multipath {len(words)} {' '.join(words)} 0 {groups} 1"
+    for first in range(0, len(made), paths):
+        line += f" {selector} {paths} 0" + "".join(f" {path.device.devt}" for path in made[first : first + paths])
+    device = world.mapped("mpatha", line)
     return Rig(world, store, made, device, Client(device, world.disk))
 
 
@@ -293,3 +314,21 @@ class Rig:
     paths: list[RamPath]
     device: MappedDevice
     client: Client
+
+    def message(self, text: str) -> str:
+        """`dmsetup message mpatha 0 TEXT`."""
+        return self.device.message(0, text.split())
+
+    def status(self) -> str:
+        """`dmsetup status mpatha`, without its end of line."""
+        return verbs.status(self.world.registry, "mpatha")[:-1]
+
+    def letters(self) -> str:
+        """A or F per path, in order: `AF`."""
+        words = self.status().split()
+        return "".join(words[words.index(path.device.devt) + 1] for path in self.paths)
+
+    def at_rest(self) -> bool:
+        """Whether nothing is on its way, waiting or counted as such anywhere."""
+        queues_idle = all(path.device.idle() and not path.driver.outstanding() for path in self.paths)
+        return self.device.idle() and queues_idle and not self.world.turn.pending()

@@ -17,8 +17,8 @@ from mypy_extensions import mypyc_attr
 
 from hawser.block.device import QueueDevice
 from hawser.block.disk import Disk
-from hawser.block.ops import DISCARD, WRITE
-from hawser.block.orphan import CACHE, PROOF_FLUSHED, PROOF_PEER_GONE, Orphan
+from hawser.block.ops import WRITE, is_write_class
+from hawser.block.orphan import CACHE, PROOF_FLUSHED, Orphan
 from hawser.block.queue import RequestQueue
 from hawser.block.request import Request
 from hawser.core.log import LogSink
@@ -52,8 +52,12 @@ class SharedDisk(Disk):
         self.witness = Witness()
 
     def outstanding(self) -> list[Request]:
-        """Requests on their way on any path."""
-        return [request for path in self.paths for request in path.requests.driver.outstanding()]
+        """Requests on their way on any path: they have passed the fences, whether a tag was free or not."""
+        found: list[Request] = []
+        for path in self.paths:
+            found += path.requests.driver.outstanding()
+            found += path.requests.waiting_requests()
+        return found
 
     def cast_doubt(self, reason: str) -> None:
         """Acknowledged writes may be lost: flushes of those who had the disk open fail from now on."""
@@ -81,6 +85,7 @@ class PathDevice(QueueDevice):
         self.weight = 1
         self.written = 0
         self.flushed = 0
+        self.doubted = False
         self.left_behind: Orphan | None = None
         disk.paths.append(self)
 
@@ -90,7 +95,8 @@ class PathDevice(QueueDevice):
             return False
         if self.written > self.flushed:
             return True
-        return any(request.op in (WRITE, DISCARD) for request in self.requests.driver.outstanding())
+        queue = self.requests
+        return any(is_write_class(request.op) for request in [*queue.driver.outstanding(), *queue.waiting_requests()])
 
     def leave(self) -> None:
         """I/O is about to go another way. A dirty cache fences the disk until it is flushed or gone."""
@@ -99,29 +105,34 @@ class PathDevice(QueueDevice):
         orphan = Orphan(self.name, self.requests.driver.epoch, WRITE, 0, self.size_sectors, 1, None)
         orphan.kind = CACHE
         self.left_behind = orphan
-        self.shared.fences.add(orphan)
-        self.log_waiting()
-
-    def log_waiting(self) -> None:
         self.shared.log.warning(
             f"{self.shared.name}: {self.name} was left with unflushed writes in a cache of its own: all I/O waits until it is "
-            f"flushed or proved gone"
+            "flushed or proved gone"
         )
+        self.shared.fences.add(orphan)
+
+    def session_ended(self) -> None:
+        """The session that the writes were acknowledged in is over: its server may have lost what was not flushed."""
+        if self.is_dirty() and not self.doubted:
+            self.doubted = True
+            self.shared.cast_doubt(f"{self.name}: the session ended with writes that were acknowledged and not flushed")
+        self.leave()
 
     def cache_flushed(self, written: int) -> None:
         """A flush that was sent when `written` writes were acknowledged has succeeded."""
         self.flushed = max(self.flushed, written)
-        orphan = self.left_behind
-        if orphan is not None and self.flushed == self.written:
-            self.left_behind = None
-            orphan.resolve(PROOF_FLUSHED)
+        if not self.is_dirty():
+            self._clean(PROOF_FLUSHED)
 
-    def cache_gone(self, proof: str = PROOF_PEER_GONE) -> None:
-        """The server that held the cache is gone, with whatever was not flushed (or a declared time has passed)."""
-        dirty = self.is_dirty()
-        self.flushed = self.written
-        if dirty:
+    def cache_gone(self, proof: str) -> None:
+        """The server that held the cache is gone, with whatever was not flushed; or a declared time has passed."""
+        if self.is_dirty() and not self.doubted:
             self.shared.cast_doubt(f"{self.name} is gone with writes that were acknowledged and not flushed")
+        self.flushed = self.written
+        self._clean(proof)
+
+    def _clean(self, proof: str) -> None:
+        self.doubted = False
         orphan = self.left_behind
         if orphan is not None:
             self.left_behind = None

@@ -37,6 +37,7 @@ class FenceListener:
         raise NotImplementedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class FenceSet(OrphanWatcher):
     """The orphans of one disk. `proofs` counts how they were resolved, `unproven` those lifted by a declared time only."""
 

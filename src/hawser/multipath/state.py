@@ -22,11 +22,17 @@ class PathEvents:
     def path_reinstated(self, path: Path) -> None:
         raise NotImplementedError
 
+    def path_left(self, path: Path) -> None:
+        """I/O goes another way, and `path` has unflushed writes in a cache of its own: it has to be flushed."""
+        raise NotImplementedError
+
 
 class PathState:
     """The paths of one map. `current` is the group in use; `next_group` was asked for and is tried first."""
 
-    def __init__(self, groups: list[PriorityGroup], initial: PriorityGroup | None, host: TargetHost, log: LogSink) -> None:
+    def __init__(
+        self, groups: list[PriorityGroup], initial: PriorityGroup | None, host: TargetHost, log: LogSink
+    ) -> None:
         self.groups = groups
         self.host = host
         self.log = log
@@ -37,6 +43,8 @@ class PathState:
         self.next_group = initial
         # Set until the first I/O has chosen a group, as Linux has it.
         self.queue_io = True
+        # Set when choosing has entered a group; whoever chose looks at the fences once more and clears it.
+        self.entered = False
         self.events: list[PathEvents] = []
 
     def choose(self, size: int) -> Path | None:
@@ -51,13 +59,18 @@ class PathState:
         return self._choose_group(size)
 
     def choose_other(self, size: int, avoid: Path) -> Path | None:
-        """A usable path of the current group that is not `avoid`, for the one retry of an error that was an answer."""
-        group = avoid.group
-        for _ in group.paths:
-            path = group.selector.select(size)
-            if path is not None and path.device is not avoid.device:
+        """A usable path of the group of `avoid` to another device, for the one retry of an error that was an answer."""
+        path = avoid.group.selector.select(size)
+        if path is not None and path.device is not avoid.device:
+            return path
+        for path in avoid.group.paths:
+            if path.is_active and path.device is not avoid.device:
                 return path
         return None
+
+    def has_other(self, avoid: Path) -> bool:
+        """Whether `choose_other` would find one."""
+        return any(path.is_active and path.device is not avoid.device for path in avoid.group.paths)
 
     def _choose_group(self, size: int) -> Path | None:
         if self.valid_paths == 0:
@@ -98,11 +111,15 @@ class PathState:
     def _enter(self, group: PriorityGroup) -> None:
         """Make `group` current. Caches of single paths that are left behind dirty fence the disk."""
         self.current = group
+        self.entered = True
         stays = [path.device for path in group.paths]
         for path in self.paths:
             device = path.device
             if device not in stays and isinstance(device, PathDevice) and device.has_own_cache:
                 device.leave()
+                if device.left_behind is not None:
+                    for listener in self.events:
+                        listener.path_left(path)
 
     def guess_group(self) -> PriorityGroup | None:
         """The group that the next I/O will probably use."""
@@ -146,7 +163,7 @@ class PathState:
 
     def set_bypassed(self, number: str, bypassed: bool) -> None:
         """`disable_group` and `enable_group`."""
-        group = self._group(number)
+        group = self._group(number, "bypass_pg")
         group.bypassed = bypassed
         self.current = None
         self.current_path = None
@@ -154,7 +171,7 @@ class PathState:
 
     def switch_group(self, number: str) -> None:
         """`switch_group`: it is tried next, and no group is bypassed any more."""
-        group = self._group(number)
+        group = self._group(number, "switch_pg_num")
         for other in self.groups:
             other.bypassed = False
         self.current = None
@@ -174,8 +191,8 @@ class PathState:
             return "D"
         return "A" if group is self.current else "E"
 
-    def _group(self, number: str) -> PriorityGroup:
+    def _group(self, number: str, user: str) -> PriorityGroup:
         index = int(number) if number.isascii() and number.isdecimal() else 0
         if not 1 <= index <= len(self.groups):
-            raise MessageError(f"invalid PG number {number!r}: there are groups 1 to {len(self.groups)}")
+            raise MessageError(f"invalid PG number supplied to {user}")
         return self.groups[index - 1]

@@ -9,13 +9,12 @@ from typing import Final
 
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
-from hawser.block.ops import FLUSH, READ, is_write_class
+from hawser.block.ops import FLUSH, READ, WRITE, is_write_class
 from hawser.block.orphan import CLIENT, PROOF_ANSWER, Orphan
-from hawser.block.request import ANSWERED, Request, RequestOwner
+from hawser.block.request import ANSWERED, NOT_SENT, Request, RequestOwner
 from hawser.core.status import IOERR, OK, RESOURCE, is_path_error, status_name
 from hawser.core.turn import Work
 from hawser.dm.clone import CloneBio
-from hawser.dm.table import check_area
 from hawser.dm.target import (
     BIO_BASED,
     DELAY_REQUEUE,
@@ -36,7 +35,7 @@ from hawser.dm.target import (
 )
 from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.multipath.fence import FENCED_MAX, FenceListener, must_withhold
-from hawser.multipath.grammar import Geometry, parse_geometry, print_table
+from hawser.multipath.grammar import Geometry, is_device_number, parse_geometry, print_table
 from hawser.multipath.path import Path
 from hawser.multipath.selectors import queue_length, round_robin, service_time
 from hawser.multipath.state import PathState
@@ -76,6 +75,7 @@ class Multipath(Target):
         self._check(geometry)
         self.state = PathState(geometry.groups, geometry.initial, context.host, context.log)
         self.queue_if_no_path = geometry.queue_if_no_path
+        self.abandoned = False
         self.disk = self._shared_disk()
         self.fences = self.disk.fences
         self._ear = _FenceEar(self)
@@ -87,6 +87,7 @@ class Multipath(Target):
         self._withheld_requests: list[Request] = []
         self._replay = _Replay(self)
         self._replaying = False
+        self._fences_moved = False
         # Clones report to the stack of the device, which knows the target; set with the first request.
         self._clone_owner: RequestOwner | None = None
 
@@ -95,7 +96,7 @@ class Multipath(Target):
             self.kind = BIO_BASED
             geometry.retain_attached_hw_handler = True
             if geometry.handler:
-                self.context.log.error("multipath: hardware handler arguments are ignored in bio mode")
+                self.context.log.error("multipath: bio-based multipath doesn't allow hardware handler args")
                 geometry.handler = []
         else:
             self.kind = REQUEST_BASED
@@ -109,8 +110,6 @@ class Multipath(Target):
                     f"group {group.number} would spread I/O over caches that do not know each other: {own_cache[0].device.name} "
                     "has a cache of its own (cache=path); use one path per group, or declare cache=lun or cache=none if that is so"
                 )
-            for path in group.paths:
-                check_area(path.device, 0, self.length)
 
     def _shared_disk(self) -> SharedDisk:
         """The disk of the paths; for paths that belong to none (dm devices, say) one of this map's own."""
@@ -132,6 +131,9 @@ class Multipath(Target):
                 found.append(path.device)
         return found
 
+    def areas(self) -> list[tuple[BlockDevice, int, int]]:
+        return [(device, 0, self.length) for device in self.devices()]
+
     def destroy(self) -> None:
         if self._ear in self.fences.listeners:
             self.fences.listeners.remove(self._ear)
@@ -141,6 +143,8 @@ class Multipath(Target):
     def map_bio(self, clone: CloneBio) -> int:
         original = clone.original
         if self.fences.active and self.fences.blocks(clone.op, clone.sector, clone.end_sector(), original.orphans):
+            if self.abandoned:
+                return KILL
             self._fenced_bios.append(clone)
             return SUBMITTED
         if clone.op == FLUSH and not self._may_promise(original):
@@ -153,6 +157,11 @@ class Multipath(Target):
             return SUBMITTED
         if clone.context is not None:
             path = self._elsewhere(path, clone.context, clone.size)
+        if self.state.entered and self._fenced_by_entering(
+            clone.op, clone.sector, clone.end_sector(), original.orphans
+        ):
+            self._fenced_bios.append(clone)
+            return SUBMITTED
         clone.context = path
         clone.device = path.device
         path.group.selector.start_io(path, clone.size)
@@ -176,12 +185,14 @@ class Multipath(Target):
                 if not self._may_promise(original):
                     clone.status = IOERR
             elif clone.op != READ:
-                self.disk.witness.note(clone.sector, clone.size, [clone])
+                self._testify(clone.sector, clone.size, [clone], original.orphans)
                 if must_withhold(original.orphans):
                     self._withheld_bios.append(clone)
                     return END_INCOMPLETE
             return END_DONE
-        if original.client().dead or not self._is_worth_a_retry(path, clone.op, clone.status, clone.fate):
+        if clone.fate != NOT_SENT and is_write_class(clone.op):
+            self.disk.witness.retract(clone.sector, clone.size)
+        if not self._is_worth_a_retry(path, clone.op, clone.status, clone.fate) or original.client().dead:
             return END_DONE
         if self._is_answer(path, clone.status, clone.fate):
             return self._retry_answered_bio(clone, path)
@@ -195,7 +206,7 @@ class Multipath(Target):
 
     def _retry_answered_bio(self, clone: CloneBio, path: Path) -> int:
         clone.answered_errors += 1
-        if clone.answered_errors > 1 or self.state.choose_other(clone.size, path) is None:
+        if clone.answered_errors > 1 or not self.state.has_other(path):
             return END_DONE
         self._park_for_replay(clone)
         return END_INCOMPLETE
@@ -210,8 +221,10 @@ class Multipath(Target):
             self.context.turn.defer(self._replay)
 
     def replay(self) -> None:
-        """Map the parked bios again, with their recorded extent."""
+        """Let go what no fence holds any more; map the parked bios again, with their recorded extent."""
         self._replaying = False
+        if self._fences_moved:
+            self._release_fenced()
         parked = self._parked
         self._parked = []
         if parked:
@@ -236,6 +249,8 @@ class Multipath(Target):
 
     def clone_and_map(self, request: Request) -> int:
         if self.fences.active and self.fences.blocks(request.op, request.sector, request.end_sector(), request.orphans):
+            if self.abandoned:
+                return KILL
             if len(self._fenced_requests) >= FENCED_MAX:
                 return REQUEUE
             self._fenced_requests.append(request)
@@ -247,7 +262,11 @@ class Multipath(Target):
             return DELAY_REQUEUE if self.queue_if_no_path else KILL
         if request.context is not None:
             path = self._elsewhere(path, request.context, request.size)
-            request.context = None
+        if self.state.entered and self._fenced_by_entering(
+            request.op, request.sector, request.end_sector(), request.orphans
+        ):
+            self._fenced_requests.append(request)
+            return SUBMITTED
         clone = request.clone(path.queue(), self.clone_owner())
         clone.context = path
         clone.mapped_bytes = request.size
@@ -272,6 +291,11 @@ class Multipath(Target):
     def withholds(self, clone: Request) -> bool:
         original = clone.original
         assert original is not None
+        if clone.status != OK:
+            # With a ghost about, a good prefix is not told either; it is written again.
+            if clone.orphan is not None or must_withhold(original.orphans):
+                clone.good_bytes = 0
+            return False
         if not must_withhold(original.orphans):
             return False
         self.end_request(clone)
@@ -293,13 +317,15 @@ class Multipath(Target):
                 if not self._may_promise(original.bios[0]):
                     clone.status = IOERR
             elif clone.op != READ:
-                self.disk.witness.note(clone.sector, clone.mapped_bytes, clone.bios)
+                self._testify(clone.sector, clone.mapped_bytes, clone.bios, original.orphans)
             return END_DONE
+        if clone.fate != NOT_SENT and is_write_class(clone.op):
+            self.disk.witness.retract(clone.sector, clone.mapped_bytes)
         if not self._is_worth_a_retry(path, clone.op, clone.status, clone.fate):
             return END_DONE
         if self._is_answer(path, clone.status, clone.fate):
             original.answered_errors += 1
-            if original.answered_errors > 1 or self.state.choose_other(original.size, path) is None:
+            if original.answered_errors > 1 or not self.state.has_other(path):
                 return END_DONE
             original.context = path
             return END_REQUEUE
@@ -364,15 +390,30 @@ class Multipath(Target):
             bio.orphans.append(orphan)
         self.fences.add(orphan)
 
+    def _fenced_by_entering(self, op: int, start: int, end: int, own: list[Orphan] | None) -> bool:
+        """Choosing entered a group. It may have left a dirty cache behind, whose fence this very I/O must heed."""
+        self.state.entered = False
+        return self.fences.active and self.fences.blocks(op, start, end, own)
+
+    def _testify(self, sector: int, size: int, bios: list[Bio], own: list[Orphan] | None) -> None:
+        """A write has succeeded; what its sectors hold is certain unless another one's ghost is about."""
+        if self.fences.active and self.fences.blocks(WRITE, sector, sector + ((size + 511) >> 9), own):
+            self.disk.witness.retract(sector, size)
+        else:
+            self.disk.witness.note(sector, size, bios)
+
     def fences_changed(self) -> None:
+        self._fences_moved = True
+        self._schedule_replay()
+
+    def _release_fenced(self) -> None:
+        self._fences_moved = False
         requests = self._fenced_requests
         self._fenced_requests = []
-        for request in requests:
+        for request in reversed(requests):
             self.host.requeue_request(request, False)
-        if self._fenced_bios:
-            self._parked.extend(self._fenced_bios)
-            self._fenced_bios = []
-            self._schedule_replay()
+        self._parked.extend(self._fenced_bios)
+        self._fenced_bios = []
         self._release_withheld()
 
     def _release_withheld(self) -> None:
@@ -381,7 +422,7 @@ class Multipath(Target):
             self._withheld_requests = []
             for clone in clones:
                 assert clone.original is not None
-                if must_withhold(clone.original.orphans):
+                if must_withhold(clone.original.orphans) and not self.abandoned:
                     self._withheld_requests.append(clone)
                 else:
                     self.host.finish_request(clone)
@@ -389,7 +430,7 @@ class Multipath(Target):
             bios = self._withheld_bios
             self._withheld_bios = []
             for bio in bios:
-                if must_withhold(bio.original.orphans):
+                if must_withhold(bio.original.orphans) and not self.abandoned:
                     self._withheld_bios.append(bio)
                 else:
                     self.host.finish_bio(bio)
@@ -399,7 +440,7 @@ class Multipath(Target):
         self._drop_dead_bios()
         requests = self._fenced_requests
         self._fenced_requests = []
-        for request in requests:
+        for request in reversed(requests):
             self.host.requeue_request(request, False)
         for device in self.devices():
             queue = device.queue
@@ -421,25 +462,24 @@ class Multipath(Target):
         ghost.kind = CLIENT
         original = request.original
         if original is not None:
-            if original.orphans is None:
-                original.orphans = []
-            original.orphans.append(ghost)
+            if _is_haunted(original.orphans):
+                return
+            original.orphans = [*(original.orphans or []), ghost]
         else:
-            for bio in request.bios:
-                if isinstance(bio, CloneBio):
-                    if bio.original.orphans is None:
-                        bio.original.orphans = []
-                    bio.original.orphans.append(ghost)
+            clones = [bio for bio in request.bios if isinstance(bio, CloneBio)]
+            if not clones or _is_haunted(clones[0].original.orphans):
+                return
+            for clone in clones:
+                clone.original.orphans = [*(clone.original.orphans or []), ghost]
         self.fences.add(ghost)
 
     def idle(self) -> bool:
         return not (
-            self._parked
-            or self._fenced_bios
-            or self._fenced_requests
-            or self._withheld_bios
-            or self._withheld_requests
+            self._parked or self._fenced_bios or self._fenced_requests or self._withheld_bios or self._withheld_requests
         )
+
+    def congested(self) -> bool:
+        return len(self._parked) + len(self._fenced_bios) + len(self._withheld_bios) >= FENCED_MAX
 
     # Control.
 
@@ -467,6 +507,12 @@ class Multipath(Target):
         if not on:
             self.kick()
 
+    def abandon(self) -> None:
+        """The process ends: whatever waits behind a fence fails, as nothing will lift it any more."""
+        self.abandoned = True
+        self.fences_changed()
+        self.kick()
+
     def kick(self) -> None:
         self._schedule_replay()
         self.host.kick_requeued()
@@ -483,13 +529,15 @@ class Multipath(Target):
             self.state.switch_group(words[1])
         elif count == 2 and verb in ("fail_path", "reinstate_path"):
             self._message_path(verb, words[1])
+        elif count != 2:
+            raise MessageError(f"Invalid multipath message arguments. Expected 2 arguments, got {count}.")
         else:
-            raise MessageError(f"Unrecognised multipath message received: {' '.join(words)}")
+            raise MessageError(f"Unrecognised multipath message received: {words[0]}")
         return ""
 
     def _message_path(self, verb: str, name: str) -> None:
-        if self.context.devices.find(name) is None:
-            raise MessageError(f"message: error getting device {name}", "ENXIO" if name[:1].isdecimal() else "ENOENT")
+        if self.context.devices.find(name) is None and not is_device_number(name):
+            raise MessageError(f"message: error getting device {name}", "ENOENT")
         paths = self.find_paths(name)
         if not paths:
             raise MessageError(f"message: {name} is not a path of this device")
@@ -522,6 +570,14 @@ def _has_own_cache(device: BlockDevice) -> bool:
 
 def _written(device: BlockDevice) -> int:
     return device.written if isinstance(device, PathDevice) else 0
+
+
+def _is_haunted(orphans: list[Orphan] | None) -> bool:
+    if orphans is not None:
+        for orphan in orphans:
+            if orphan.kind == CLIENT and not orphan.proof:
+                return True
+    return False
 
 
 def _end_client_ghosts(orphans: list[Orphan]) -> None:

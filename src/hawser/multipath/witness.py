@@ -48,6 +48,13 @@ class Witness:
         self._ring[self._next] = _Entry(sector, end, bios if has_data else None)
         self._next = (self._next + 1) % ENTRIES_MAX
 
+    def retract(self, sector: int, size: int) -> None:
+        """A write of unknown effect touched these sectors: no older one testifies about them any more."""
+        end = sector + ((size + 511) >> SECTOR_SHIFT)
+        for entry in self._ring:
+            if entry is not None and entry.sector < end and sector < entry.end:
+                entry.bios = None
+
     def testimonies(self) -> list[Testimony]:
         """The newest writes that no later one touches, newest first."""
         found: list[Testimony] = []

@@ -29,6 +29,10 @@ class Elevator:
     def waiting(self) -> int:
         raise NotImplementedError
 
+    def requests(self) -> list[Request]:
+        """Everything that waits, in any order; it stays."""
+        raise NotImplementedError
+
     def take_all(self) -> list[Request]:
         """Take out everything, in dispatch order."""
         taken: list[Request] = []

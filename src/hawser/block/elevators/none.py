@@ -31,5 +31,8 @@ class NoneElevator(Elevator):
     def waiting(self) -> int:
         return len(self._fifo)
 
+    def requests(self) -> list[Request]:
+        return list(self._fifo)
+
 
 register_elevator("none", NoneElevator)

@@ -2,7 +2,6 @@
 
 from hawser.block.device import BlockDevice
 from hawser.dm.clone import CloneBio
-from hawser.dm.table import check_area
 from hawser.dm.target import REMAPPED, TableError, Target, TargetContext, register_target
 
 
@@ -18,10 +17,12 @@ class LinearTarget(Target):
             raise TableError("Device lookup failed", "ENODEV")
         self.device: BlockDevice = device
         self.offset = int(words[1])
-        check_area(device, self.offset, length)
 
     def devices(self) -> list[BlockDevice]:
         return [self.device]
+
+    def areas(self) -> list[tuple[BlockDevice, int, int]]:
+        return [(self.device, self.offset, self.length)]
 
     def map_bio(self, clone: CloneBio) -> int:
         clone.device = self.device

@@ -34,7 +34,9 @@ class ZeroTarget(Target):
         return []
 
     def limits(self, below: QueueLimits) -> QueueLimits:
-        return QueueLimits(max_sectors=MAX_SECTORS, max_write_zeroes_sectors=MAX_SECTORS, max_discard_sectors=MAX_SECTORS)
+        return QueueLimits(
+            max_sectors=MAX_SECTORS, max_write_zeroes_sectors=MAX_SECTORS, max_discard_sectors=MAX_SECTORS
+        )
 
     def map_bio(self, clone: CloneBio) -> int:
         if clone.op == READ:

@@ -1,0 +1,18 @@
+"""The `hawser` command."""
+
+import click
+
+from hawser import __version__
+from hawser.build_info import describe
+from hawser.cli.dm import dm
+from hawser.cli.serve import serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, message=f"%(prog)s %(version)s, {describe()}")
+def main() -> None:
+    """Device-mapper multipath in userspace: one disk that outlives its paths."""
+
+
+main.add_command(serve)
+main.add_command(dm)

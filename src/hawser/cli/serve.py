@@ -1,0 +1,78 @@
+"""`hawser serve`: keep one disk alive over several paths and export it by NBD."""
+
+import click
+
+from hawser.core.units import parse_seconds_ns
+from hawser.exports.listen_uri import ListenError, parse_listen_uri
+from hawser.manager.policy import Policy
+from hawser.paths.uri import UriError, parse_path_uri
+from hawser.service.log import StderrLog
+from hawser.service.options import OptionError, ServeOptions
+from hawser.service.serve import leave, run
+
+
+@click.command()
+@click.option("--path", "paths", multiple=True, required=True, metavar="URI", help="A path to the disk; repeat it.")
+@click.option("--listen", "listen", multiple=True, required=True, metavar="URI", help="Where clients connect; repeat it.")
+@click.option("--name", default="mpatha", show_default=True, help="The map's name.")
+@click.option("--queue-mode", type=click.Choice(["rq", "bio", "mq"]), default="rq", show_default=True)
+@click.option("--selector", default="service-time 0", show_default=True, help="Path selector and its arguments.")
+@click.option("--grouping", type=click.Choice(["failover", "multibus"]), help="Default: multibus where caches allow it.")
+@click.option("--queue-timeout", default="60", show_default=True, metavar="SECONDS|forever", help="Wait without any path.")
+@click.option("--io-timeout", default="30", show_default=True, metavar="SECONDS", help="Give up on a command.")
+@click.option("--control", envvar="HAWSER_CONTROL", default="", metavar="SOCKET", help="Control socket ($HAWSER_CONTROL).")
+@click.option("--table", default="", metavar="LINE", help="A multipath table line instead of the one built from the options.")
+@click.option("--read-only", is_flag=True)
+@click.option("--insecure-listen", is_flag=True, help="Allow addresses that are not loopback, without encryption.")
+def serve(
+    paths: tuple[str, ...],
+    listen: tuple[str, ...],
+    name: str,
+    queue_mode: str,
+    selector: str,
+    grouping: str | None,
+    queue_timeout: str,
+    io_timeout: str,
+    control: str,
+    table: str,
+    read_only: bool,
+    insecure_listen: bool,
+) -> None:
+    """Keep one disk alive over several paths and export it by NBD.
+
+    \b
+    Path URIs    /dev/sdb  file:///srv/a.img  nbd://host:10809/export  nbd+unix:///export?socket=/run/a.sock  ram:?size=1G
+    attributes   cache=lun|path|none  quiesce=SECONDS  eof=drains  weight=N  depth=N  group=N  timeout=SECONDS
+    Listen URIs  nbd+unix:///NAME?socket=PATH  nbd://127.0.0.1:10809/NAME
+    """
+    log = StderrLog()
+    try:
+        options = ServeOptions(
+            [parse_path_uri(text) for text in paths],
+            [parse_listen_uri(text, insecure_listen) for text in listen],
+            name,
+            queue_mode,
+            selector,
+            grouping or "",
+            Policy(_timeout_ns("--queue-timeout", queue_timeout, forever=True)),
+            _timeout_ns("--io-timeout", io_timeout, forever=False) or 0,
+            control,
+            table,
+            read_only,
+        )
+        if options.io_timeout_ns == 0:
+            raise OptionError("--io-timeout 0 would give up on every command at once")
+        options.grouped()
+    except (UriError, ListenError, OptionError) as error:
+        log.error(str(error))
+        leave(2)
+    leave(run(options, log))
+
+
+def _timeout_ns(option: str, text: str, forever: bool) -> int | None:
+    if forever and text == "forever":
+        return None
+    try:
+        return parse_seconds_ns(text)
+    except ValueError as error:
+        raise OptionError(f"{option}: {error}{', or forever' if forever else ''}") from None

@@ -1,0 +1,472 @@
+"""Connection: one NBD client, from its greeting to its last reply. The outermost submitter: whatever its socket held is one plug.
+
+Limits, so that memory is bounded under any client (I6): what a client has in flight, in commands and bytes; and nothing is read from a
+client that does not take its replies. A client that drops dies with what was not dispatched of its own (DESIGN, Hard problems 7); one that
+says goodbye is drained first.
+"""
+
+import socket
+from typing import TYPE_CHECKING, Final
+
+from hawser.block.bio import Bio, BioOwner
+from hawser.block.ops import DISCARD, FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer
+from hawser.block.plug import Plug
+from hawser.core.clock import Timer
+from hawser.core.reactor import Handler
+from hawser.core.status import INVAL, NOSPC, NOTSUPP, OK
+from hawser.core.units import KIB, MIB, NS_PER_S, SECTOR_SHIFT
+from hawser.nbd import protocol
+from hawser.nbd.protocol import simple_reply
+from hawser.nbd.requests import RequestParser, RequestSink
+from hawser.nbd.server_handshake import ServerHandshake, Transmission
+
+if TYPE_CHECKING:
+    from hawser.exports.server import Server
+    from hawser.exports.volume import Volume
+
+RECEIVE_BYTES: Final = 256 * KIB
+IN_FLIGHT_MAX: Final = 512
+IN_FLIGHT_BYTES_MAX: Final = 64 * MIB
+HANDSHAKE_NS: Final = 30 * NS_PER_S
+IOV_MAX: Final = 1024
+
+NEGOTIATING: Final = 0
+OPEN: Final = 1
+DRAINING: Final = 2
+CLOSED: Final = 3
+
+_OPS: Final = {
+    protocol.CMD_READ: READ,
+    protocol.CMD_WRITE: WRITE,
+    protocol.CMD_FLUSH: FLUSH,
+    protocol.CMD_TRIM: DISCARD,
+    protocol.CMD_WRITE_ZEROES: WRITE_ZEROES,
+}
+
+
+def error_of_status(status: int) -> int:
+    """The NBD error for a status: the protocol has few, and an error of any path is EIO to the client."""
+    if status == OK:
+        return 0
+    if status == NOSPC:
+        return protocol.ENOSPC
+    if status == INVAL:
+        return protocol.EINVAL
+    if status == NOTSUPP:
+        return protocol.ENOTSUP
+    return protocol.EIO
+
+
+class _Owner(BioOwner):
+    """The connection as its bios know it."""
+
+    def __init__(self, connection: "Connection") -> None:
+        super().__init__()
+        self.connection = connection
+
+    def bio_done(self, bio: Bio) -> None:
+        self.connection.bio_done(bio)
+
+
+class _WideRead(BioOwner):
+    """A read that does not begin and end on a block is widened, and its answer cut."""
+
+    def __init__(self, connection: "Connection", offset: int, length: int, block: int) -> None:
+        super().__init__()
+        self.connection = connection
+        self.skip = offset % block
+        self.length = length
+        self.start = offset - self.skip
+        self.size = -(-(self.skip + length) // block) * block
+
+    def bio_done(self, bio: Bio) -> None:
+        if bio.status == OK and bio.data is not None:
+            bio.data = memoryview(bio.data)[self.skip : self.skip + self.length]
+        self.connection.bio_done(bio)
+
+    def client_of(self, bio: Bio) -> BioOwner:
+        return self.connection.owner
+
+
+class _HandshakeTimer(Timer):
+    def __init__(self, connection: "Connection") -> None:
+        super().__init__()
+        self.connection = connection
+
+    def expire(self) -> None:
+        self.connection.drop(f"no export chosen within {HANDSHAKE_NS // NS_PER_S} s")
+
+
+class _Socket(Handler):
+    """The connection as the reactor knows it."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self.connection = connection
+
+    def readable(self) -> None:
+        self.connection.readable()
+
+    def writable(self) -> None:
+        self.connection.flush()
+
+    def after_turn(self) -> None:
+        self.connection.flush()
+
+
+class Connection(RequestSink):
+    """`name` is how log lines call the client."""
+
+    def __init__(self, server: "Server", sock: socket.socket, name: str) -> None:
+        self.server = server
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.name = name
+        self.state = NEGOTIATING
+        self.owner = _Owner(self)
+        self.volume: Volume | None = None
+        self.in_flight = 0
+        self.in_flight_bytes = 0
+        self._handler = _Socket(self)
+        self._handshake = ServerHandshake(server.exports)
+        self._timer = _HandshakeTimer(self)
+        self._parser = RequestParser(self)
+        self._buffer = bytearray(RECEIVE_BYTES)
+        self._view = memoryview(self._buffer)
+        self._start = 0
+        self._end = 0
+        self._outbox: list[Buffer] = []
+        self._sending = False
+        self._blocked = False
+        self._watching = True
+        self._plug = Plug()
+        self._fatal = ""
+        self._size_bytes = 0
+        self._block = 512
+        self._read_only = False
+        self._paid = 0
+        server.reactor.watch_reads(self.fd, self._handler)
+        server.timers.arm(self._timer, HANDSHAKE_NS)
+        self._put(self._handshake.outgoing())
+
+    # Receiving.
+
+    def readable(self) -> None:
+        if self.state == NEGOTIATING:
+            self._negotiate()
+        elif self.state == OPEN:
+            self._receive()
+        else:
+            self._listen_only()
+
+    def _negotiate(self) -> None:
+        data = self._recv()
+        if data is None:
+            return
+        handshake = self._handshake
+        if data:
+            handshake.receive(data)
+        else:
+            handshake.end_of_input()
+        self._put(handshake.outgoing())
+        result = handshake.result
+        if result is None:
+            return
+        if isinstance(result, Transmission):
+            self._open(result)
+            return
+        if not result.orderly:
+            self.server.log.warning(f"{self.name}: {result.reason}")
+        self.state = DRAINING
+        self._close_when_drained()
+
+    def _recv(self) -> bytes | None:
+        """What the socket has; empty at its end; None when there is nothing now."""
+        try:
+            return self.sock.recv(RECEIVE_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError:
+            return b""
+
+    def _open(self, result: Transmission) -> None:
+        volume = self.server.open_volume(result.export.name)
+        self.server.timers.cancel(self._timer)
+        self.volume = volume
+        self.state = OPEN
+        self.owner.doubt_seen = volume.doubt()
+        volume.device.open_count += 1
+        self._size_bytes = result.export.size_bytes
+        self._block = volume.device.limits.logical_block_size
+        self._read_only = volume.device.read_only
+        left = result.leftover
+        self._buffer[: len(left)] = left
+        self._end = len(left)
+        self.server.log.info(f"{self.name}: opened {result.export.name!r}")
+        if left:
+            self._parse()
+
+    def _receive(self) -> None:
+        parser = self._parser
+        want = parser.want_payload
+        room = self._view[self._end :] if want is None else memoryview(want)[parser.payload_have :]
+        try:
+            count = self.sock.recv_into(room)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            count = 0
+        if count == 0:
+            self.drop("")
+            return
+        if want is None:
+            self._end += count
+            self._parse()
+            return
+        parser.payload_received(count)
+        if parser.want_payload is None:
+            self._parse()
+
+    def _parse(self) -> None:
+        """Submit what the buffer holds as one plug; then see whether to go on reading."""
+        start = self._parser.parse(self._buffer, self._start, self._end)
+        self._plug.finish()
+        if start == self._end:
+            self._start = 0
+            self._end = 0
+        elif self._parser.paused:
+            self._start = start
+        else:
+            held = self._end - start
+            self._view[:held] = bytes(self._view[start : self._end])
+            self._start = 0
+            self._end = held
+        if self._fatal:
+            self.drop(self._fatal)
+        elif self._parser.paused or self._blocked:
+            self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        if self._watching:
+            self._watching = False
+            self.server.reactor.ignore_reads(self.fd)
+
+    def _resume(self) -> None:
+        """There is room again: parse what is held, then read."""
+        if self._parser.paused:
+            self._parser.paused = False
+            if self._start < self._end:
+                self._parse()
+        if self.state != CLOSED and not self._parser.paused and not self._watching:
+            self._watching = True
+            self.server.reactor.watch_reads(self.fd, self._handler)
+
+    def _listen_only(self) -> None:
+        """A client that has said goodbye may only hang up."""
+        data = self._recv()
+        if data == b"":
+            self._stop_reading()
+            if self.in_flight == 0:
+                self._close_when_drained()
+
+    # RequestSink: what the parser finds.
+
+    def on_request(
+        self, command: int, flags: int, cookie: bytes, offset: int, length: int, payload: bytearray | None
+    ) -> None:
+        volume = self.volume
+        assert volume is not None
+        op: int = _OPS[command]
+        if self._paid and payload is not None:
+            self._refund()
+        error = self._refusal(op, offset, length)
+        if error >= 0:
+            bio_flags = 0
+            if flags:
+                if flags & protocol.CMD_FLAG_FUA and op != READ and op != FLUSH:
+                    bio_flags = FUA
+                if flags & protocol.CMD_FLAG_NO_HOLE and op == WRITE_ZEROES:
+                    bio_flags |= NOUNMAP
+            if error:
+                self._put(simple_reply(cookie, error))
+                return
+            bio = Bio(op, offset >> SECTOR_SHIFT, length, self.owner, payload, bio_flags)
+        else:
+            wide = _WideRead(self, offset, length, self._block)
+            bio = Bio(READ, wide.start >> SECTOR_SHIFT, wide.size, wide)
+        bio.cookie = cookie
+        self.in_flight += 1
+        self.in_flight_bytes += bio.size
+        budget = self.server.budget
+        budget.taken_bytes += bio.size
+        volume.device.submit(bio, self._plug)
+        if self.in_flight >= IN_FLIGHT_MAX or self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX or volume.device.congested():
+            self._parser.paused = True
+        elif budget.taken_bytes >= budget.limit_bytes:
+            self._parser.paused = True
+            self.server.wait_for_budget(self)
+
+    def _refusal(self, op: int, offset: int, length: int) -> int:
+        """0: fine; positive: the error to answer; negative: a read that has to be widened."""
+        if op == FLUSH:
+            return 0
+        if length == 0:
+            return protocol.EINVAL
+        if offset + length > self._size_bytes:
+            return protocol.EINVAL if op == READ else protocol.ENOSPC
+        if op != READ and self._read_only:
+            return protocol.EPERM
+        if (offset | length) & (self._block - 1):
+            return -1 if op == READ else protocol.EINVAL
+        return 0
+
+    def on_invalid(self, cookie: bytes, error: int) -> None:
+        self._put(simple_reply(cookie, error))
+
+    def on_disconnect(self) -> None:
+        self.state = DRAINING
+        self._close_when_drained()
+
+    def on_error(self, reason: str) -> None:
+        self._fatal = reason
+
+    def may_receive(self, length: int) -> bool:
+        """A large payload is about to be allocated: only within the client's and the server's budget."""
+        if self.in_flight and self.in_flight_bytes + length > IN_FLIGHT_BYTES_MAX:
+            return False
+        if not self.server.budget.take(length):
+            self.server.wait_for_budget(self)
+            return False
+        self._paid = length
+        return True
+
+    def _refund(self) -> None:
+        self.server.budget.give(self._paid)
+        self._paid = 0
+        if self.server.starving:
+            self.server.feed()
+
+    def budget_freed(self) -> None:
+        """Memory has become free: go on reading at the end of this turn."""
+        if self.state == OPEN and not self._sending:
+            self._sending = True
+            self.server.reactor.at_end_of_turn(self._handler)
+
+    # Sending.
+
+    def bio_done(self, bio: Bio) -> None:
+        self.in_flight -= 1
+        self.in_flight_bytes -= bio.size
+        server = self.server
+        server.budget.taken_bytes -= bio.size
+        if server.starving:
+            server.feed()
+        if self.state == CLOSED:
+            return
+        cookie = bio.cookie
+        assert cookie is not None
+        status = bio.status
+        outbox = self._outbox
+        if status == OK:
+            outbox.append(simple_reply(cookie, 0))
+            if bio.op == READ:
+                data = bio.data
+                assert data is not None
+                outbox.append(data)
+        else:
+            outbox.append(simple_reply(cookie, error_of_status(status)))
+        if not self._sending:
+            self._sending = True
+            self.server.reactor.at_end_of_turn(self._handler)
+
+    def _put(self, data: bytes) -> None:
+        if data:
+            self._outbox.append(data)
+            if not self._sending:
+                self._sending = True
+                self.server.reactor.at_end_of_turn(self._handler)
+
+    def flush(self) -> None:
+        """Send what the outbox holds, with as few system calls as it takes."""
+        self._sending = False
+        if self.state == CLOSED:
+            return
+        outbox = self._outbox
+        while outbox:
+            part = outbox if len(outbox) <= IOV_MAX else outbox[:IOV_MAX]
+            try:
+                sent = self.sock.sendmsg(part)
+            except (BlockingIOError, InterruptedError):
+                self._block_on_client()
+                return
+            except OSError:
+                self.drop("")
+                return
+            outbox = self._unsent(part, outbox, sent)
+        self._outbox = outbox
+        if self._blocked:
+            self._blocked = False
+            self.server.reactor.ignore_writes(self.fd)
+        if self.state == DRAINING:
+            self._close_when_drained()
+        elif not self._watching and self.in_flight < IN_FLIGHT_MAX // 2 and self.in_flight_bytes < IN_FLIGHT_BYTES_MAX // 2:
+            self._resume()
+
+    def _unsent(self, part: list[Buffer], outbox: list[Buffer], sent: int) -> list[Buffer]:
+        """What is left of the outbox when `sent` bytes of its first `part` have gone."""
+        index = 0
+        count = len(part)
+        while index < count and sent >= len(part[index]):
+            sent -= len(part[index])
+            index += 1
+        if index == len(outbox):
+            return []
+        left = outbox[index:]
+        if sent:
+            left[0] = memoryview(left[0])[sent:]
+        self._outbox = left
+        return left
+
+    def _block_on_client(self) -> None:
+        """The client does not take its replies: nothing more is read from it until it does."""
+        if not self._blocked:
+            self._blocked = True
+            self.server.reactor.watch_writes(self.fd, self._handler)
+            self._stop_reading()
+
+    # Ending.
+
+    def _close_when_drained(self) -> None:
+        if self.state == DRAINING and self.in_flight == 0 and not self._outbox:
+            self._close()
+
+    def stop(self) -> None:
+        """Read nothing more; go when everything that was taken has been answered."""
+        if self.state in (NEGOTIATING, OPEN):
+            self.state = DRAINING
+            self._stop_reading()
+            self._close_when_drained()
+
+    def drop(self, reason: str) -> None:
+        """The client is gone, or has to go: what it had in flight has nobody to answer to."""
+        if self.state == CLOSED:
+            return
+        if reason:
+            self.server.log.warning(f"{self.name}: {reason}; disconnected")
+        self.owner.dead = True
+        lost = self.in_flight
+        self._close()
+        if lost and self.volume is not None:
+            self.volume.device.cancel_dead()
+
+    def _close(self) -> None:
+        self.state = CLOSED
+        if self._paid:
+            self._refund()
+        self._outbox = []
+        self.server.timers.cancel(self._timer)
+        self.server.reactor.ignore_reads(self.fd)
+        self.server.reactor.ignore_writes(self.fd)
+        self.sock.close()
+        if self.volume is not None:
+            self.volume.device.open_count -= 1
+        self.server.connection_closed(self)

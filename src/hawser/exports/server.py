@@ -1,0 +1,176 @@
+"""Server: listening sockets, and the clients that came through them."""
+
+import errno
+import os
+import socket
+import stat
+from typing import Final
+
+from hawser.core.clock import Timers
+from hawser.core.log import LogSink
+from hawser.core.reactor import Handler, Reactor
+from hawser.core.units import MIB
+from hawser.exports.budget import Budget
+from hawser.exports.connection import Connection
+from hawser.exports.listen_uri import ListenError, ListenUri
+from hawser.exports.volume import Volume, Volumes
+
+CLIENTS_MAX: Final = 256
+BACKLOG: Final = 64
+ACCEPTS_MAX: Final = 16
+CLIENT_BYTES_MAX: Final = 512 * MIB
+PROBE_SECONDS: Final = 1.0
+
+
+class Listener(Handler):
+    """One listening socket. `shown` is the URI that clients use."""
+
+    def __init__(self, server: "Server", sock: socket.socket, uri: ListenUri) -> None:
+        self.server = server
+        self.sock = sock
+        self.uri = uri
+        self.fd = sock.fileno()
+        port = 0 if uri.socket else int(sock.getsockname()[1])
+        self.shown = uri.shown(port)
+        self._count = 0
+
+    def readable(self) -> None:
+        for _ in range(ACCEPTS_MAX):
+            try:
+                sock, address = self.sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self.server.log.error(f"{self.shown}: cannot accept a client: {error.strerror}")
+                return
+            sock.setblocking(False)
+            self._count += 1
+            if self.uri.socket:
+                name = f"client {self._count} of {self.uri.socket}"
+            else:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                name = f"client {address[0]}:{address[1]}"
+            self.server.welcome(sock, name)
+
+    def close(self) -> None:
+        """Stop listening; a unix socket's file goes, too."""
+        self.server.reactor.ignore_reads(self.fd)
+        self.sock.close()
+        if self.uri.socket:
+            try:
+                os.unlink(self.uri.socket)
+            except OSError:
+                self.server.log.info(f"{self.uri.socket}: was removed by somebody else")
+
+
+class Server:
+    """The exports' side of a process. `budget` bounds the data of all clients together."""
+
+    def __init__(self, reactor: Reactor, timers: Timers, log: LogSink) -> None:
+        self.reactor = reactor
+        self.timers = timers
+        self.log = log
+        self.exports = Volumes()
+        self.budget = Budget(CLIENT_BYTES_MAX)
+        self.listeners: list[Listener] = []
+        self.connections: list[Connection] = []
+        # Whether clients wait for memory; a completion then calls `feed`.
+        self.starving = False
+        self._waiting: list[Connection] = []
+
+    def listen(self, uri: ListenUri) -> Listener:
+        """Open a listening socket. ListenError names what is in the way."""
+        sock = _bind_unix(uri) if uri.socket else _bind_tcp(uri)
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+        listener = Listener(self, sock, uri)
+        self.listeners.append(listener)
+        return listener
+
+    def start(self) -> None:
+        """Let clients in."""
+        for listener in self.listeners:
+            self.reactor.watch_reads(listener.fd, listener)
+
+    def welcome(self, sock: socket.socket, name: str) -> None:
+        if len(self.connections) >= CLIENTS_MAX:
+            self.log.warning(f"{name}: refused, {CLIENTS_MAX} clients are connected")
+            sock.close()
+            return
+        self.connections.append(Connection(self, sock, name))
+
+    def open_volume(self, name: str) -> Volume:
+        return self.exports.get(name)
+
+    def connection_closed(self, connection: Connection) -> None:
+        self.connections.remove(connection)
+        if connection in self._waiting:
+            self._waiting.remove(connection)
+
+    def wait_for_budget(self, connection: Connection) -> None:
+        if connection not in self._waiting:
+            self._waiting.append(connection)
+            self.starving = True
+
+    def feed(self) -> None:
+        """Memory was given back: let those go on who wait for it, once there is plenty."""
+        if self.budget.is_plentiful():
+            waiting = self._waiting
+            self._waiting = []
+            self.starving = False
+            for connection in waiting:
+                connection.budget_freed()
+
+    def stop(self) -> None:
+        """No new clients, no new commands; what was taken is answered."""
+        for listener in self.listeners:
+            listener.close()
+        self.listeners = []
+        for connection in list(self.connections):
+            connection.stop()
+
+    def drop_all(self, reason: str) -> None:
+        for connection in list(self.connections):
+            connection.drop(reason)
+
+
+def _bind_unix(uri: ListenUri) -> socket.socket:
+    """Bind a unix socket; a stale file that nobody listens on is removed first."""
+    name = uri.socket
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        try:
+            sock.bind(name)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not _is_stale(name):
+                raise
+            os.unlink(name)
+            sock.bind(name)
+    except OSError as error:
+        sock.close()
+        raise ListenError(f"listen {uri.text!r}: {name}: {os.strerror(error.errno or 0).lower()}") from None
+    return sock
+
+
+def _is_stale(name: str) -> bool:
+    """Whether `name` is a unix socket that nobody listens on."""
+    if not stat.S_ISSOCK(os.lstat(name).st_mode):
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(PROBE_SECONDS)
+        return probe.connect_ex(name) == errno.ECONNREFUSED
+
+
+def _bind_tcp(uri: ListenUri) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(uri.host, uri.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        sock = socket.socket(found[0], socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    except OSError as error:
+        raise ListenError(f"listen {uri.text!r}: {error.strerror or error}") from None
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(found[4])
+    except OSError as error:
+        sock.close()
+        raise ListenError(f"listen {uri.text!r}: {os.strerror(error.errno or 0).lower()}") from None
+    return sock

@@ -1,0 +1,61 @@
+"""Volume: a mapped device under the name, and with the promises, that NBD clients see."""
+
+from typing import Final
+
+from hawser.core.units import KIB, MIB, SECTOR_SHIFT
+from hawser.dm.mapped_device import MappedDevice
+from hawser.multipath.disk import SharedDisk
+from hawser.nbd import protocol
+from hawser.nbd.export import Export, ExportDirectory
+
+BLOCK_PREFERRED: Final = 4 * KIB
+BLOCK_MAX: Final = 32 * MIB
+
+
+class Volume:
+    """`name` is the export's. What its paths cannot promise is not offered."""
+
+    def __init__(self, name: str, device: MappedDevice) -> None:
+        self.name = name
+        self.device = device
+
+    def doubt(self) -> int:
+        """The disk's doubt generation, which a client that opens it now has no part in."""
+        disk = self.device.disk
+        return disk.doubt if isinstance(disk, SharedDisk) else 0
+
+    def export(self) -> Export:
+        limits = self.device.limits
+        flags = protocol.FLAG_HAS_FLAGS | protocol.FLAG_CAN_MULTI_CONN
+        if self.device.read_only:
+            flags |= protocol.FLAG_READ_ONLY
+        if limits.write_cache:
+            flags |= protocol.FLAG_SEND_FLUSH | protocol.FLAG_SEND_FUA
+        if limits.max_discard_sectors and not self.device.read_only:
+            flags |= protocol.FLAG_SEND_TRIM
+        if limits.max_write_zeroes_sectors and not self.device.read_only:
+            flags |= protocol.FLAG_SEND_WRITE_ZEROES
+        block = limits.logical_block_size
+        preferred = max(BLOCK_PREFERRED, block, limits.physical_block_size)
+        size = self.device.size_sectors << SECTOR_SHIFT
+        return Export(self.name, size, flags, f"hawser {self.device.name}", block, preferred, BLOCK_MAX)
+
+
+class Volumes(ExportDirectory):
+    """The volumes of a server, by name."""
+
+    def __init__(self) -> None:
+        self._volumes: dict[str, Volume] = {}
+
+    def add(self, volume: Volume) -> None:
+        self._volumes[volume.name] = volume
+
+    def get(self, name: str) -> Volume:
+        return self._volumes[name]
+
+    def find(self, name: str) -> Export | None:
+        volume = self._volumes.get(name)
+        return volume.export() if volume is not None else None
+
+    def names(self) -> list[str]:
+        return sorted(self._volumes)

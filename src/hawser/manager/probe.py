@@ -1,0 +1,105 @@
+"""Probe: is a path alive, and does it lead to the same disk? Reads through the path itself, past the map.
+
+multipathd's checkers (directio, readsector0) ask the first question alone. Here the last acknowledged writes are read back, too: the
+*witness* (hawser.multipath.witness). A path with a cache of its own that was left with unflushed writes is flushed first. What is read may
+be overwritten meanwhile; a difference counts only if nothing has touched those sectors since.
+"""
+
+from typing import Final
+
+from mypy_extensions import mypyc_attr
+
+from hawser.block.bio import Bio, BioOwner
+from hawser.block.ops import FLUSH, READ, WRITE, is_write_class
+from hawser.block.plug import Plug
+from hawser.core.status import OK, status_name
+from hawser.multipath.disk import PathDevice
+from hawser.multipath.witness import Testimony
+
+UP: Final = "up"
+DOWN: Final = "down"
+MISMATCH: Final = "mismatch"
+
+READ_SIZE: Final = 4096
+TESTIMONIES_MAX: Final = 16
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ProbeListener:
+    def probed(self, device: PathDevice, verdict: str, reason: str) -> None:
+        """UP, DOWN or MISMATCH, with the reason for the latter two."""
+        raise NotImplementedError
+
+
+class Probe(BioOwner):
+    """One probe of one path; `start` it once."""
+
+    def __init__(self, device: PathDevice, listener: ProbeListener) -> None:
+        super().__init__()
+        self.device = device
+        self.listener = listener
+        self.written = 0
+        self.testimonies: list[Testimony] = []
+
+    def start(self) -> None:
+        trouble = self.device.requests.driver.trouble()
+        if trouble:
+            self.listener.probed(self.device, DOWN, trouble)
+            return
+        if self.device.left_behind is not None:
+            self.written = self.device.written
+            self._submit(FLUSH, 0, 0)
+        else:
+            self._read_first()
+
+    def _read_first(self) -> None:
+        self._submit(READ, 0, min(READ_SIZE, self.device.size_sectors << 9))
+
+    def _submit(self, op: int, sector: int, size: int) -> None:
+        plug = Plug()
+        self.device.submit(Bio(op, sector, size, self), plug)
+        plug.finish()
+
+    def bio_done(self, bio: Bio) -> None:
+        if bio.status != OK:
+            self.listener.probed(self.device, DOWN, f"{bio.describe()}: {status_name(bio.status)} error")
+            return
+        if bio.op == FLUSH:
+            self.device.cache_flushed(self.written)
+            self._read_first()
+            return
+        if self.testimonies:
+            testimony = self.testimonies.pop()
+            if bio.data is not None and bytes(bio.data) != bytes(testimony.data) and self._still_stands(testimony):
+                where = f"sectors {testimony.sector}..{testimony.end_sector() - 1}"
+                self.listener.probed(self.device, MISMATCH, f"not the same disk: {where} do not hold what was last written there")
+                return
+        else:
+            self.testimonies = [testimony for testimony in self._witness() if not self._is_moving(testimony)]
+        if self.testimonies:
+            last = self.testimonies[len(self.testimonies) - 1]
+            self._submit(READ, last.sector, len(last.data))
+        else:
+            self.listener.probed(self.device, UP, "")
+
+    def _witness(self) -> list[Testimony]:
+        return self.device.shared.witness.testimonies()[:TESTIMONIES_MAX]
+
+    def _is_moving(self, testimony: Testimony) -> bool:
+        """Whether these sectors may change just now: a write is on its way, or a fence says that one may be."""
+        start, end = testimony.sector, testimony.end_sector()
+        if self.device.shared.fences.blocks(WRITE, start, end, None):
+            return True
+        for request in self.device.shared.outstanding():
+            if is_write_class(request.op) and request.sector < end and start < request.end_sector():
+                return True
+        return False
+
+    def _still_stands(self, testimony: Testimony) -> bool:
+        """Whether nothing has written there since the testimony was taken."""
+        if self._is_moving(testimony):
+            return False
+        for other in self.device.shared.witness.testimonies():
+            if other.sector == testimony.sector and bytes(other.data) == bytes(testimony.data):
+                return True
+        return False

@@ -1,0 +1,115 @@
+"""Aftermath: what is left of a session that ended with commands of unknown fate, until something proves what became of them.
+
+The proofs (DESIGN, Hard problems 1): the process at the other end of a unix socket is gone, with its system calls (a pidfd tells); the
+end of file came from a server that is declared to drain (`eof=drains`). Where the user declared how long a server may still execute what
+it was sent (`quiesce=SECONDS`), the fence is lifted after that time, counted from the moment when our side can send nothing more, and it
+is said to be unproven.
+"""
+
+import os
+import select
+import socket
+import struct
+from typing import TYPE_CHECKING, Final
+
+from hawser.block.orphan import PROOF_EOF_DRAINS, PROOF_PEER_GONE, UNPROVEN, Orphan
+from hawser.core.clock import Timer
+from hawser.core.reactor import Handler
+
+if TYPE_CHECKING:
+    from hawser.paths.nbd import NbdDriver
+
+_UCRED: Final = struct.Struct("=iII")
+NO_PIDFD: Final = -1
+
+
+def open_peer(sock: socket.socket) -> int:
+    """A pidfd of the process that listens at the other end of a unix socket, or NO_PIDFD when it cannot be told.
+
+    The kernel names the process that called listen(); one of another pid namespace has the number 0.
+    """
+    if sock.family != socket.AF_UNIX:
+        return NO_PIDFD
+    pid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))[0]
+    if pid <= 0:
+        return NO_PIDFD
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return NO_PIDFD
+
+
+def is_gone(pidfd: int) -> bool:
+    """Whether the process has exited, every thread of it."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return len(poll.poll(0)) > 0
+
+
+class _Quiesce(Timer):
+    def __init__(self, aftermath: "Aftermath") -> None:
+        super().__init__()
+        self.aftermath = aftermath
+
+    def expire(self) -> None:
+        self.aftermath.settle(UNPROVEN)
+
+
+class Aftermath(Handler):
+    """`pidfd` is owned and closed here. `has_cache`: the session also left a cache that may hold unflushed writes."""
+
+    def __init__(self, driver: "NbdDriver", orphans: list[Orphan], pidfd: int, has_cache: bool) -> None:
+        self.driver = driver
+        self.orphans = orphans
+        self.pidfd = pidfd
+        self.has_cache = has_cache
+        self._quiesce = _Quiesce(self)
+
+    def begin(self, by_peer: bool, orderly: bool) -> None:
+        """Look for a proof at once; else wait for one. `by_peer`: the other side ended it; `orderly`: with an end of file."""
+        driver = self.driver
+        if self.pidfd != NO_PIDFD and by_peer and is_gone(self.pidfd):
+            self.settle(PROOF_PEER_GONE)
+            return
+        if orderly and driver.uri.eof_drains:
+            self._resolve(PROOF_EOF_DRAINS)
+        if not self.orphans and not self.has_cache:
+            self.settle("")
+            return
+        driver.aftermaths.append(self)
+        if self.pidfd != NO_PIDFD and by_peer:
+            driver.reactor.watch_reads(self.pidfd, self)
+        if driver.uri.quiesce_ns is not None:
+            driver.timers.arm(self._quiesce, driver.uri.quiesce_ns)
+        elif self.pidfd == NO_PIDFD or not by_peer:
+            driver.log.warning(f"{driver.name}: nothing can prove what became of {len(self.orphans)} writes; declare quiesce=SECONDS")
+
+    def readable(self) -> None:
+        self.settle(PROOF_PEER_GONE)
+
+    def settle(self, proof: str) -> None:
+        """The other side can do no more harm, by this proof (none where there was nothing to prove)."""
+        driver = self.driver
+        driver.timers.cancel(self._quiesce)
+        if self.pidfd != NO_PIDFD:
+            driver.reactor.ignore_reads(self.pidfd)
+            os.close(self.pidfd)
+            self.pidfd = NO_PIDFD
+        if self in driver.aftermaths:
+            driver.aftermaths.remove(self)
+        if proof:
+            self._resolve(proof)
+            if self.has_cache:
+                driver.path().cache_gone(proof)
+
+    def close(self) -> None:
+        """The driver shuts down: nothing is proved."""
+        self.settle("")
+
+    def unresolved(self) -> int:
+        return sum(1 for orphan in self.orphans if not orphan.proof)
+
+    def _resolve(self, proof: str) -> None:
+        for orphan in self.orphans:
+            orphan.resolve(proof)
+        self.orphans = []

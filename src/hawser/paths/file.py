@@ -1,0 +1,159 @@
+"""Files and block devices as paths.
+
+Healthy buffered I/O is done inline: one system call into the page cache costs less than handing it to anybody. A file that once
+took long, O_DIRECT, flushes and FUA go to threads, so that the loop is never stuck (DESIGN, "A batch is a plug"). A short read or write
+is a good prefix.
+"""
+
+import os
+from time import monotonic_ns
+from typing import Final
+
+from hawser.block.driver import Driver
+from hawser.block.ops import FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer
+from hawser.block.request import Request
+from hawser.core.log import LogSink
+from hawser.core.reactor import Reactor
+from hawser.core.status import IOERR, OK
+from hawser.core.turn import Turn
+from hawser.core.units import NS_PER_MS, SECTOR_SHIFT
+from hawser.paths.fileio import IOV_MAX, OpenFile, open_file, read_fully, status_of_errno, write_fully, zero_range
+from hawser.paths.workers import Job, Workers
+
+SLOW_NS: Final = 50 * NS_PER_MS
+_BLOCK_MASK: Final = ~511
+
+
+class FileDriver(Driver):
+    """`name` is the file's."""
+
+    def __init__(self, name: str, direct: bool, read_only: bool, turn: Turn, reactor: Reactor, log: LogSink) -> None:
+        super().__init__(turn)
+        self.name = name
+        self.direct = direct
+        self.log = log
+        self.answers_are_final = True
+        self.threaded = direct
+        self.file: OpenFile = open_file(name, direct, read_only)
+        self.facts = self.file.facts
+        self.fd = self.file.fd
+        self._workers = Workers(reactor)
+        self._batch: list[Request] = []
+        self._in_threads: dict[int, Request] = {}
+
+    def queue_rq(self, request: Request) -> int:
+        self._batch.append(request)
+        return OK
+
+    def commit(self) -> None:
+        batch = self._batch
+        if not batch:
+            return
+        self._batch = []
+        if self.threaded:
+            for request in batch:
+                self._hand_over(request)
+            return
+        fd = self.fd
+        before_ns = monotonic_ns()
+        for request in batch:
+            if request.op == READ:
+                self._read(fd, request)
+            elif request.op == FLUSH or request.flags & FUA or request.op != WRITE:
+                self._hand_over(request)
+            else:
+                self._write(fd, request)
+        if monotonic_ns() - before_ns > SLOW_NS:
+            self.threaded = True
+            self.log.warning(f"{self.name}: was slow (over {SLOW_NS // NS_PER_MS} ms); its I/O goes to threads from now on")
+
+    def _read(self, fd: int, request: Request) -> None:
+        try:
+            data = os.pread(fd, request.size, request.sector << SECTOR_SHIFT)
+        except OSError as error:
+            request.finish(status_of_errno(error.errno or 0), 0)
+            self.complete(request)
+            return
+        good = len(data)
+        if good == request.size:
+            request.data = data
+            request.finish(OK, good)
+        else:
+            good &= _BLOCK_MASK
+            request.data = data[:good]
+            request.finish(IOERR, good)
+        self.complete(request)
+
+    def _write(self, fd: int, request: Request) -> None:
+        bios = request.bios
+        try:
+            if len(bios) == 1 and bios[0].done == 0:
+                data: Buffer | None = bios[0].data
+                assert data is not None
+                good = os.pwrite(fd, data, request.sector << SECTOR_SHIFT)
+            else:
+                good = os.pwritev(fd, request.payload()[:IOV_MAX], request.sector << SECTOR_SHIFT)
+        except OSError as error:
+            request.finish(status_of_errno(error.errno or 0), 0)
+            self.complete(request)
+            return
+        if good == request.size:
+            request.finish(OK, good)
+        else:
+            request.finish(IOERR, good & _BLOCK_MASK)
+        self.complete(request)
+
+    def _hand_over(self, request: Request) -> None:
+        self._in_threads[id(request)] = request
+        self._workers.submit(_FileJob(self, request))
+
+    def answered(self, job: "_FileJob") -> None:
+        """A thread has done its work."""
+        request = job.request
+        del self._in_threads[id(request)]
+        if job.good and request.op == READ:
+            request.data = job.data
+        request.finish(job.status, job.good)
+        self.complete(request)
+
+    def outstanding(self) -> list[Request]:
+        return [*self._batch, *self._in_threads.values()]
+
+
+class _FileJob(Job):
+    """One request, carried out in a thread."""
+
+    def __init__(self, driver: FileDriver, request: Request) -> None:
+        super().__init__(request)
+        self.driver = driver
+        self.status = OK
+        self.good = 0
+        self.data: Buffer | None = None
+
+    def work(self) -> None:
+        try:
+            self._carry_out(self.driver.fd, self.request)
+        except OSError as error:
+            self.status = status_of_errno(error.errno or 0)
+
+    def done(self) -> None:
+        self.driver.answered(self)
+
+    def _carry_out(self, fd: int, request: Request) -> None:
+        offset = request.sector << SECTOR_SHIFT
+        if request.op == READ:
+            self.data, self.good = read_fully(fd, request.size, offset, self.driver.direct)
+        elif request.op == WRITE:
+            self.good = write_fully(fd, request.payload(), offset, bool(request.flags & FUA), self.driver.direct)
+        elif request.op == FLUSH:
+            os.fdatasync(fd)
+        else:
+            zero_range(self.driver.file, offset, request.size, request.op == WRITE_ZEROES and bool(request.flags & NOUNMAP))
+            if request.flags & FUA:
+                os.fdatasync(fd)
+            self.good = request.size
+        if self.good != request.size:
+            self.status = IOERR
+            self.good &= _BLOCK_MASK
+            if self.data is not None:
+                self.data = memoryview(self.data)[: self.good]

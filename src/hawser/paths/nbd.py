@@ -1,0 +1,334 @@
+"""NbdDriver: an NBD server as a path. Sessions, one after the other; reconnect with backoff; what old sessions left behind.
+
+A command that timed out does not end its session at once: the late answer is the best proof of its fate. After LINGER the session is
+given up. Over TCP it is reset, because bytes of ours may still sit in our own send queue and would go out when a black hole heals
+(`black-hole-send-queue.py` of the hazards); only then does a declared quiesce time start. A unix socket has no such queue: there the old
+connection is kept and watched beside the new one, for late answers and for the end of its process.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from hawser.block.driver import ORPHANS_MAX, Driver
+from hawser.block.ops import FLUSH, WRITE_ZEROES
+from hawser.block.orphan import Orphan
+from hawser.block.request import NOT_SENT, Request
+from hawser.core.clock import Clock, Timer, Timers
+from hawser.core.log import LogSink
+from hawser.core.reactor import Reactor
+from hawser.core.rng import Rng
+from hawser.core.status import NOTSUPP, OK, TRANSPORT
+from hawser.core.turn import Turn
+from hawser.core.units import KIB, MIB, NS_PER_MS, NS_PER_S
+from hawser.multipath.disk import CACHE_NONE, PathDevice
+from hawser.nbd import protocol
+from hawser.nbd.client_handshake import Negotiated
+from hawser.paths.aftermath import NO_PIDFD, Aftermath, open_peer
+from hawser.paths.facts import PathFacts
+from hawser.paths.nbd_session import CONNECTING, READY, NbdSession
+from hawser.paths.uri import PathUri
+
+RECONNECT_MIN_NS: Final = 50 * NS_PER_MS
+RECONNECT_MAX_NS: Final = 2 * NS_PER_S
+HANDSHAKE_MAX_NS: Final = 10 * NS_PER_S
+LINGER_NS: Final = 5 * NS_PER_S
+# Old connections over unix sockets that are watched beside the present one.
+LINGERING_MAX: Final = 4
+RMW_UNIT_DEFAULT: Final = 4 * KIB
+RMW_UNIT_MAX: Final = 64 * KIB
+MAX_BYTES: Final = 32 * MIB
+
+
+class _Call(Timer):
+    """A timer that calls a method."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        super().__init__()
+        self.call = call
+
+    def expire(self) -> None:
+        self.call()
+
+
+class NbdDriver(Driver):
+    """`timeout_ns` bounds each command and each handshake. `facts` are what the first session said; later ones must agree."""
+
+    def __init__(
+        self,
+        uri: PathUri,
+        timeout_ns: int,
+        reactor: Reactor,
+        turn: Turn,
+        clock: Clock,
+        timers: Timers,
+        log: LogSink,
+        rng: Rng,
+    ) -> None:
+        super().__init__(turn)
+        self.uri = uri
+        self.name = uri.place()
+        self.timeout_ns = timeout_ns
+        self.reactor = reactor
+        self.clock = clock
+        self.timers = timers
+        self.log = log
+        self.rng = rng
+        self.answers_are_final = True
+        self.facts: PathFacts | None = None
+        self.device: PathDevice | None = None
+        self.problem = "is not connected yet"
+        self.aftermaths: list[Aftermath] = []
+        self._session: NbdSession | None = None
+        self._pidfds: dict[int, int] = {}
+        self._lingering: list[NbdSession] = []
+        self._batch: list[Request] = []
+        self._backoff_ns = RECONNECT_MIN_NS
+        self._closing = False
+        self._reconnect = _Call(self.connect)
+        self._handshake = _Call(self._handshake_too_long)
+        self._linger = _Call(self._linger_over)
+        self._said = ""
+
+    def path(self) -> PathDevice:
+        assert self.device is not None
+        return self.device
+
+    # Commands.
+
+    def queue_rq(self, request: Request) -> int:
+        session = self._session
+        if session is None or session.state != READY:
+            request.finish(TRANSPORT, 0, NOT_SENT)
+            self.complete(request)
+            return OK
+        facts = self.facts
+        assert facts is not None
+        if request.op >= FLUSH and not self._offers(request.op, facts):
+            if request.op == FLUSH and self.uri.cache == CACHE_NONE:
+                # Written through: there is nothing to flush.
+                request.finish(OK, 0)
+                self.complete(request)
+                return OK
+            return NOTSUPP
+        self._batch.append(request)
+        return OK
+
+    def _offers(self, op: int, facts: PathFacts) -> bool:
+        if op == FLUSH:
+            return facts.can_flush
+        return facts.can_zero if op == WRITE_ZEROES else facts.can_discard
+
+    def commit(self) -> None:
+        batch = self._batch
+        if not batch:
+            return
+        self._batch = []
+        session = self._session
+        if session is not None and session.state == READY:
+            session.send(batch)
+            return
+        for request in batch:
+            request.finish(TRANSPORT, 0, NOT_SENT)
+            self.complete(request)
+
+    def outstanding(self) -> list[Request]:
+        found = list(self._batch)
+        if self._session is not None:
+            found.extend(self._session.in_flight.values())
+        for session in self._lingering:
+            found.extend(session.in_flight.values())
+        return found
+
+    def trouble(self) -> str:
+        return self.problem
+
+    def has_failed(self) -> bool:
+        """Whether the last try to open a session came to nothing."""
+        return self._said != ""
+
+    # Connecting.
+
+    def connect(self) -> None:
+        """Try to open a session. Failures try again later, by themselves."""
+        if self._session is not None or self._closing:
+            return
+        unresolved = sum(aftermath.unresolved() for aftermath in self.aftermaths)
+        if unresolved >= ORPHANS_MAX:
+            self._failed(f"{unresolved} commands of earlier sessions have an unknown fate")
+            return
+        unix = self.uri.scheme == "nbd+unix"
+        try:
+            family, address = (socket.AF_UNIX, self.uri.socket) if unix else _resolve(self.uri)
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        except OSError as error:
+            self._failed(error.strerror or str(error))
+            return
+        if not unix:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        number = sock.connect_ex(address)
+        if number not in (0, errno.EINPROGRESS):
+            sock.close()
+            self._failed(_explain(number))
+            return
+        self.epoch += 1
+        self._session = NbdSession(self, sock, self.epoch)
+        self.timers.arm(self._handshake, min(self.timeout_ns, HANDSHAKE_MAX_NS))
+        if number == 0:
+            self.connected(self._session)
+        else:
+            self.reactor.watch_writes(self._session.fd, self._session)
+
+    def connected(self, session: NbdSession) -> None:
+        """The transport stands, or was refused."""
+        number = session.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        self.reactor.ignore_writes(session.fd)
+        if number:
+            session.end(_explain(number), by_peer=True)
+            return
+        pidfd = open_peer(session.sock)
+        if pidfd != NO_PIDFD:
+            self._pidfds[session.epoch] = pidfd
+        session.begin()
+
+    def check_session(self, session: NbdSession) -> str:
+        """Is it the disk that it was? Why not, or nothing. The first session's facts stand from then on."""
+        assert session.negotiated is not None
+        facts = facts_of(session.negotiated)
+        if self.facts is None:
+            self.facts = facts
+            return ""
+        difference = facts.differs_from(self.facts)
+        return f"not the same disk: {difference}" if difference else ""
+
+    def session_opened(self, session: NbdSession) -> None:
+        """Negotiated and checked: commands may go."""
+        self.timers.cancel(self._handshake)
+        self.problem = ""
+        self._said = ""
+        self._backoff_ns = RECONNECT_MIN_NS
+        self.log.info(f"{self.name}: session {session.epoch} is open")
+        if self.listener is not None:
+            self.listener.session_ready(self)
+
+    def _failed(self, reason: str) -> None:
+        """No session for now; try again after a while, with some jitter, twice as long each time."""
+        self.problem = reason
+        if reason != self._said:
+            self._said = reason
+            self.log.warning(f"{self.name}: {reason}")
+        delay_ns = self._backoff_ns // 2 + self.rng.below(self._backoff_ns // 2 + 1)
+        self._backoff_ns = min(2 * self._backoff_ns, RECONNECT_MAX_NS)
+        if not self._closing:
+            self.timers.arm(self._reconnect, delay_ns)
+
+    def _handshake_too_long(self) -> None:
+        session = self._session
+        if session is not None and session.state != READY:
+            session.end("no answer to the handshake", by_peer=False)
+
+    # Ends of sessions.
+
+    def session_closed(
+        self, session: NbdSession, reason: str, by_peer: bool, orderly: bool, orphans: list[Orphan]
+    ) -> None:
+        """A session is over. Its orphans are resolved as soon as there is a proof; the path learns of it."""
+        was_ready = session.negotiated is not None
+        present = session is self._session
+        session.reset()
+        if present:
+            self._session = None
+            self.timers.cancel(self._handshake)
+            self.timers.cancel(self._linger)
+        elif session in self._lingering:
+            self._lingering.remove(session)
+        device = self.device
+        if device is not None and was_ready:
+            device.session_ended()
+        pidfd = self._pidfds.pop(session.epoch, NO_PIDFD)
+        has_cache = device is not None and device.left_behind is not None
+        Aftermath(self, orphans, pidfd, has_cache).begin(by_peer, orderly)
+        if present:
+            self._failed(reason)
+            if was_ready and self.listener is not None:
+                self.listener.session_lost(self, reason)
+
+    def timed_out(self, session: NbdSession, commands: int) -> None:
+        """Commands of a session were given up. If nothing comes within LINGER, the session is, too."""
+        self.log.warning(f"{self.name}: {commands} commands without an answer for {self.timeout_ns / NS_PER_S:g} s")
+        if session is self._session and not self._linger.is_armed():
+            self.timers.arm(self._linger, LINGER_NS)
+
+    def late_answer(self, session: NbdSession) -> None:
+        """An answer came after all: the session lives."""
+        if session is self._session:
+            self.timers.cancel(self._linger)
+            if session.late:
+                self.timers.arm(self._linger, LINGER_NS)
+        elif not session.late and not session.in_flight:
+            session.end("all late answers have come", by_peer=False)
+
+    def _linger_over(self) -> None:
+        session = self._session
+        if session is None:
+            return
+        reason = f"no late answer within {LINGER_NS // NS_PER_S} s"
+        if session.sock.family == socket.AF_UNIX and len(self._lingering) < LINGERING_MAX:
+            self._lingering.append(session)
+            self._session = None
+            if self.device is not None:
+                self.device.session_ended()
+            self._failed(reason)
+            if self.listener is not None:
+                self.listener.session_lost(self, reason)
+        else:
+            session.end(reason, by_peer=False)
+
+    def shut_down(self) -> None:
+        self._closing = True
+        self.timers.cancel(self._reconnect)
+        for session in [self._session, *self._lingering]:
+            if session is not None:
+                if session.state != CONNECTING:
+                    session.say_goodbye()
+                session.end("shutting down", by_peer=False)
+        for aftermath in list(self.aftermaths):
+            aftermath.close()
+        for pidfd in self._pidfds.values():
+            Aftermath(self, [], pidfd, False).close()
+        self._pidfds = {}
+
+
+def facts_of(negotiated: Negotiated) -> PathFacts:
+    """What an NBD server says of its export. A server that states no block sizes may work in 4096-byte blocks."""
+    flags = negotiated.flags
+    unit = RMW_UNIT_DEFAULT
+    if negotiated.block_sizes_stated:
+        unit = max(negotiated.block_min, min(negotiated.block_preferred, RMW_UNIT_MAX), 512)
+    block = max(negotiated.block_min, 512)
+    size = negotiated.size_bytes // block * block
+    most = min(negotiated.block_max, MAX_BYTES) // block * block
+    return PathFacts(
+        size,
+        block,
+        unit,
+        bool(flags & protocol.FLAG_READ_ONLY),
+        bool(flags & protocol.FLAG_SEND_FLUSH),
+        bool(flags & protocol.FLAG_SEND_FUA),
+        bool(flags & protocol.FLAG_SEND_TRIM),
+        bool(flags & protocol.FLAG_SEND_WRITE_ZEROES),
+        most,
+    )
+
+
+def _resolve(uri: PathUri) -> tuple[int, tuple[str, int]]:
+    """The first address of the host. It may block while a name server is asked; write numbers where that matters."""
+    family, _, _, _, address = socket.getaddrinfo(uri.host, uri.port, type=socket.SOCK_STREAM)[0]
+    return family, (str(address[0]), int(address[1]))
+
+
+def _explain(number: int) -> str:
+    return os.strerror(number).lower()

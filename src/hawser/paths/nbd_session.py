@@ -1,0 +1,469 @@
+"""NbdSession: one connection to an NBD server, from connect to the last byte; commands pipelined, answers in any order.
+
+It knows what became of each command when the connection ends: one that was never handed to the transport is *not sent*; any other
+without an answer is *unknown*. A command that timed out is kept as *late*: its answer may still come, and is then the best proof
+there is.
+"""
+
+import contextlib
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from hawser.block.ops import DISCARD, FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer, is_write_class
+from hawser.block.orphan import PROOF_ANSWER, Orphan
+from hawser.block.request import ANSWERED, NOT_SENT, UNKNOWN, Request
+from hawser.core.clock import Timer
+from hawser.core.reactor import Handler
+from hawser.core.status import IOERR, NOSPC, NOTSUPP, OFFLINE, OK, RESOURCE, TIMEOUT, TRANSPORT
+from hawser.core.units import KIB, SECTOR_SHIFT
+from hawser.nbd import protocol
+from hawser.nbd.client_handshake import ClientHandshake, Negotiated
+from hawser.nbd.protocol import request_header
+from hawser.nbd.replies import UNKNOWN_COOKIE, ReplyParser, ReplySink
+
+if TYPE_CHECKING:
+    from hawser.paths.nbd import NbdDriver
+
+RECEIVE_BYTES: Final = 256 * KIB
+IOV_MAX: Final = 1024
+# Receives in one turn, so that one busy server does not starve the others.
+RECEIVES_MAX: Final = 16
+
+CONNECTING: Final = 0
+NEGOTIATING: Final = 1
+READY: Final = 2
+ENDED: Final = 3
+
+_COMMANDS: Final = {
+    READ: protocol.CMD_READ,
+    WRITE: protocol.CMD_WRITE,
+    FLUSH: protocol.CMD_FLUSH,
+    DISCARD: protocol.CMD_TRIM,
+    WRITE_ZEROES: protocol.CMD_WRITE_ZEROES,
+}
+
+# An in-range I/O that the server calls out of range or not permitted: it is not the disk that it was (DESIGN, Hard problems 5).
+_MISMATCH: Final = (protocol.EINVAL, protocol.EPERM, protocol.EOVERFLOW)
+
+
+def status_of_error(error: int) -> int:
+    """The block layer's status for an error that an NBD server answered to an in-range I/O."""
+    if error in _MISMATCH:
+        return OFFLINE
+    if error == protocol.ENOSPC:
+        return NOSPC
+    if error == protocol.ENOTSUP:
+        return NOTSUPP
+    if error == protocol.ENOMEM:
+        return RESOURCE
+    if error == protocol.ESHUTDOWN:
+        return TRANSPORT
+    return IOERR
+
+
+class _Outgoing:
+    """A command of which not every byte was handed to the transport. `started`: some were."""
+
+    def __init__(self, cookie: int, views: list[Buffer], started: bool) -> None:
+        self.cookie = cookie
+        self.views = views
+        self.started = started
+
+
+class _Late:
+    """A command that timed out: how much data its answer would bring, and the orphan that the answer would prove."""
+
+    def __init__(self, payload: int, orphan: Orphan | None) -> None:
+        self.payload = payload
+        self.orphan = orphan
+
+
+class _Replies(ReplySink):
+    def __init__(self, session: "NbdSession") -> None:
+        self.session = session
+
+    def reply(self, cookie: int, error: int) -> int:
+        return self.session.on_reply(cookie, error)
+
+    def payload(self, data: bytearray) -> None:
+        self.session.on_payload(data)
+
+    def on_error(self, reason: str) -> None:
+        self.session.problem = reason
+
+
+class _Deadline(Timer):
+    def __init__(self, session: "NbdSession") -> None:
+        super().__init__()
+        self.session = session
+
+    def expire(self) -> None:
+        self.session.check_deadlines()
+
+
+class NbdSession(Handler):
+    """`epoch` numbers the sessions of a driver. The socket is connecting or connected, and non-blocking."""
+
+    def __init__(self, driver: "NbdDriver", sock: socket.socket, epoch: int) -> None:
+        self.driver = driver
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.epoch = epoch
+        self.state = CONNECTING
+        self.problem = ""
+        self.negotiated: Negotiated | None = None
+        self.can_fua = False
+        self.in_flight: dict[int, Request] = {}
+        self.late: dict[int, _Late] = {}
+        self._fua_flushes: dict[int, bool] = {}
+        self._handshake = ClientHandshake(driver.uri.export)
+        self._greeting: list[bytes] = []
+        self._parser = ReplyParser(_Replies(self))
+        self._buffer = bytearray(RECEIVE_BYTES)
+        self._view = memoryview(self._buffer)
+        self._start = 0
+        self._end = 0
+        self._reading: Request | None = None
+        self._cookie = 0
+        self._unsent: deque[_Outgoing] = deque()
+        self._deadline = _Deadline(self)
+
+    # Negotiating.
+
+    def begin(self) -> None:
+        """The connection stands: greet."""
+        self.state = NEGOTIATING
+        self.driver.reactor.watch_reads(self.fd, self)
+
+    def _negotiate(self) -> None:
+        try:
+            data = self.sock.recv(RECEIVE_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._refused(error.strerror or str(error))
+            return
+        if data:
+            self._handshake.receive(data)
+        else:
+            self._handshake.end_of_input()
+        result = self._handshake.result
+        answer = self._handshake.outgoing()
+        if answer:
+            try:
+                # A few hundred bytes into an empty socket buffer: they always fit.
+                self.sock.send(answer)
+            except OSError as error:
+                if result is None:
+                    self._refused(error.strerror or str(error))
+                    return
+        if isinstance(result, Negotiated):
+            self._agreed(result)
+        elif result is not None:
+            self._refused(result.reason)
+
+    def _agreed(self, result: Negotiated) -> None:
+        self.negotiated = result
+        self.can_fua = bool(result.flags & protocol.FLAG_SEND_FUA)
+        problem = self.driver.check_session(self)
+        if problem:
+            self._refused(problem)
+            return
+        self.state = READY
+        left = result.leftover
+        self._buffer[: len(left)] = left
+        self._end = len(left)
+        self.driver.session_opened(self)
+        if left:
+            self._parse()
+
+    def _refused(self, reason: str) -> None:
+        self.end(reason, by_peer=True)
+
+    # Sending.
+
+    def send(self, batch: list[Request]) -> None:
+        """Hand commands to the transport, all with one system call if it takes them."""
+        deadline_ns = self.driver.clock.now_ns + self.driver.timeout_ns
+        sending: list[_Outgoing] = []
+        iov: list[Buffer] = []
+        for request in batch:
+            request.deadline_ns = deadline_ns
+            self._cookie += 1
+            cookie = self._cookie
+            self.in_flight[cookie] = request
+            op = request.op
+            flags = 0
+            if request.flags:
+                if request.flags & FUA and self.can_fua and op != READ:
+                    flags = protocol.CMD_FLAG_FUA
+                if request.flags & NOUNMAP and op == WRITE_ZEROES:
+                    flags |= protocol.CMD_FLAG_NO_HOLE
+            views: list[Buffer] = [
+                request_header(_COMMANDS[op], flags, cookie, request.sector << SECTOR_SHIFT, request.size)
+            ]
+            if op == WRITE:
+                views.extend(request.payload())
+            iov.extend(views)
+            sending.append(_Outgoing(cookie, views, False))
+        if not self._deadline.is_armed():
+            self.driver.timers.arm(self._deadline, self.driver.timeout_ns)
+        if self._unsent:
+            self._unsent.extend(sending)
+            return
+        if len(iov) <= IOV_MAX:
+            try:
+                sent = self.sock.sendmsg(iov)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:
+                # The receiving side will say what happened, and end the session.
+                sent = 0
+        else:
+            sent = 0
+        self._keep_unsent(sending, sent)
+
+    def _keep_unsent(self, sending: list[_Outgoing], sent: int) -> None:
+        for outgoing in sending:
+            size = 0
+            for view in outgoing.views:
+                size += len(view)
+            if sent >= size:
+                sent -= size
+                continue
+            if sent:
+                outgoing.started = True
+                outgoing.views = _skip(outgoing.views, sent)
+                sent = 0
+            self._unsent.append(outgoing)
+        if self._unsent:
+            self.driver.reactor.watch_writes(self.fd, self)
+
+    def writable(self) -> None:
+        if self.state == CONNECTING:
+            self.driver.connected(self)
+            return
+        while self._unsent:
+            first = self._unsent[0]
+            try:
+                sent = self.sock.sendmsg(first.views[:IOV_MAX])
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                break
+            first.started = True
+            first.views = _skip(first.views, sent)
+            if not first.views:
+                self._unsent.popleft()
+        self.driver.reactor.ignore_writes(self.fd)
+
+    # Receiving.
+
+    def readable(self) -> None:
+        if self.state == NEGOTIATING:
+            self._negotiate()
+            return
+        for _ in range(RECEIVES_MAX):
+            if self.state != READY or not self._receive():
+                return
+
+    def _receive(self) -> bool:
+        """Receive and parse once; whether there may be more."""
+        parser = self._parser
+        want = parser.want_payload
+        if want is not None:
+            room = memoryview(want)[parser.payload_have :]
+        else:
+            room = self._view[self._end :]
+        try:
+            count = self.sock.recv_into(room)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            self.end(error.strerror or str(error), by_peer=True)
+            return False
+        if count == 0:
+            self.end("the server closed the connection", by_peer=True, orderly=True)
+            return False
+        more = count == len(room)
+        if want is not None:
+            parser.payload_received(count)
+        else:
+            self._end += count
+            self._parse()
+        return more and self.state == READY
+
+    def _parse(self) -> None:
+        start = self._parser.parse(self._buffer, self._start, self._end)
+        if start == self._end:
+            self._start = 0
+            self._end = 0
+        else:
+            held = self._end - start
+            self._view[:held] = self._buffer[start : self._end]
+            self._start = 0
+            self._end = held
+        if self.problem:
+            self.end(f"protocol error: {self.problem}", by_peer=False)
+
+    def on_reply(self, cookie: int, error: int) -> int:
+        """An answer has come; how much data follows it."""
+        request = self.in_flight.pop(cookie, None)
+        if request is None:
+            return self._late_reply(cookie, error)
+        if error == 0:
+            if request.op == READ:
+                self._reading = request
+                return request.size
+            if request.flags & FUA and not self.can_fua and is_write_class(request.op) and not self._fua_done(cookie):
+                self._flush_for_fua(request)
+                return 0
+            request.finish(OK, request.size)
+            self.driver.complete(request)
+            return 0
+        if self._fua_flushes:
+            self._fua_flushes.pop(cookie, None)
+        status = status_of_error(error)
+        if status == OFFLINE:
+            self.problem = f"it answered errno {error} to an I/O within its size: it is not the disk that it was"
+        request.finish(status, 0, ANSWERED)
+        self.driver.complete(request)
+        return 0
+
+    def on_payload(self, data: bytearray) -> None:
+        request = self._reading
+        self._reading = None
+        if request is None:
+            return
+        request.data = data
+        request.finish(OK, request.size)
+        self.driver.complete(request)
+
+    def _late_reply(self, cookie: int, error: int) -> int:
+        late = self.late.pop(cookie, None)
+        if late is None:
+            return UNKNOWN_COOKIE
+        if late.orphan is not None:
+            late.orphan.resolve(PROOF_ANSWER)
+        self.driver.late_answer(self)
+        return late.payload if error == 0 else 0
+
+    def _flush_for_fua(self, request: Request) -> None:
+        """The server has no FUA: the write is durable when a flush behind it has been answered."""
+        self._cookie += 1
+        self.in_flight[self._cookie] = request
+        self._fua_flushes[self._cookie] = True
+        header = request_header(protocol.CMD_FLUSH, 0, self._cookie, 0, 0)
+        outgoing = _Outgoing(self._cookie, [header], False)
+        self._unsent.append(outgoing)
+        self.driver.reactor.watch_writes(self.fd, self)
+
+    def _fua_done(self, cookie: int) -> bool:
+        return self._fua_flushes.pop(cookie, False)
+
+    # Late and lost.
+
+    def check_deadlines(self) -> None:
+        """Give up on the commands whose time is over. They are in flight in order of their deadlines."""
+        now_ns = self.driver.clock.now_ns
+        if self._reading is not None and self._reading.deadline_ns <= now_ns:
+            self.end("an answer stopped in the middle of its data", by_peer=False)
+            return
+        overdue = [cookie for cookie, request in self.in_flight.items() if request.deadline_ns <= now_ns]
+        for cookie in overdue:
+            request = self.in_flight.pop(cookie)
+            self._fua_flushes.pop(cookie, None)
+            if self._take_back(cookie):
+                request.finish(TIMEOUT, 0, NOT_SENT)
+            else:
+                self.late[cookie] = _Late(request.size if request.op == READ else 0, self._orphan(request))
+                request.finish(TIMEOUT, 0, UNKNOWN)
+            self.driver.complete(request)
+        if overdue:
+            self.driver.timed_out(self, len(overdue))
+        oldest = self._reading
+        for request in self.in_flight.values():
+            oldest = request
+            break
+        if oldest is not None:
+            self.driver.timers.arm(self._deadline, max(0, oldest.deadline_ns - now_ns))
+
+    def _take_back(self, cookie: int) -> bool:
+        """Whether not a byte of the command was handed over; it is forgotten then."""
+        for outgoing in self._unsent:
+            if outgoing.cookie == cookie:
+                if outgoing.started:
+                    return False
+                self._unsent.remove(outgoing)
+                return True
+        return False
+
+    def _orphan(self, request: Request) -> Orphan | None:
+        if not is_write_class(request.op):
+            return None
+        orphan = Orphan(
+            self.driver.name,
+            self.epoch,
+            request.op,
+            request.sector,
+            request.end_sector(),
+            len(request.bios),
+            request.bios,
+        )
+        request.orphan = orphan
+        return orphan
+
+    def end(self, reason: str, by_peer: bool, orderly: bool = False) -> None:
+        """The session is over. Whatever has no answer gets its fate; the driver gets the orphans."""
+        if self.state == ENDED:
+            return
+        self.state = ENDED
+        driver = self.driver
+        driver.timers.cancel(self._deadline)
+        driver.reactor.ignore_reads(self.fd)
+        driver.reactor.ignore_writes(self.fd)
+        if self._reading is not None:
+            self.in_flight[self._cookie + 1] = self._reading
+            self._reading = None
+        not_sent = [outgoing.cookie for outgoing in self._unsent if not outgoing.started]
+        orphans = [late.orphan for late in self.late.values() if late.orphan is not None]
+        in_flight = self.in_flight
+        self.in_flight = {}
+        self.late = {}
+        self._unsent.clear()
+        for cookie, request in in_flight.items():
+            if cookie in not_sent and cookie not in self._fua_flushes:
+                request.finish(TRANSPORT, 0, NOT_SENT)
+            else:
+                orphan = self._orphan(request)
+                if orphan is not None:
+                    orphans.append(orphan)
+                request.finish(TRANSPORT, 0, UNKNOWN)
+            driver.complete(request)
+        driver.session_closed(self, reason, by_peer, orderly, orphans)
+
+    def say_goodbye(self) -> None:
+        """An orderly disconnect, as far as the socket takes it now; nothing is waited for."""
+        if self.state == READY and not self._unsent:
+            header = request_header(protocol.CMD_DISC, 0, 0, 0, 0)
+            with contextlib.suppress(OSError):
+                self.sock.send(header)
+
+    def reset(self) -> None:
+        """Close the socket so that nothing which is still in our send queue goes out any more (SO_LINGER 0)."""
+        if self.sock.family != socket.AF_UNIX:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        self.sock.close()
+
+
+def _skip(views: list[Buffer], count: int) -> list[Buffer]:
+    """`views` without their first `count` bytes."""
+    for index, view in enumerate(views):
+        if count < len(view):
+            rest: list[Buffer] = [memoryview(view)[count:]]
+            return rest + views[index + 1 :] if count else views[index:]
+        count -= len(view)
+    return []
+
+

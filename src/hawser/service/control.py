@@ -1,0 +1,173 @@
+"""The control socket: verbs of dmsetup, asked of a running server. One JSON object per line each way.
+
+    {"verb": "status", "args": ["mpatha"]}   ->   {"ok": true, "out": "0 2048 multipath ...\n"}
+                                                  {"ok": false, "err": "..."}
+
+The socket's mode is 0600: who may open it may fail paths.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from hawser.dm import verbs
+from hawser.dm.verbs import VerbError
+from hawser.service.gateway import Gateway
+
+LINE_MAX: Final = 64 * 1024
+CLIENTS_MAX: Final = 32
+READ_SECONDS: Final = 30.0
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    verb: str
+    args: list[str] = []
+
+
+class Reply(msgspec.Struct, omit_defaults=True):
+    ok: bool
+    out: str = ""
+    err: str = ""
+
+
+Verb = Callable[[Gateway, list[str]], str]
+
+
+def _optional_name(args: list[str], verb: str) -> str | None:
+    if len(args) > 1:
+        raise VerbError(f"{verb} takes at most one device name")
+    return args[0] if args else None
+
+
+def _ls(gateway: Gateway, args: list[str]) -> str:
+    if args:
+        raise VerbError("ls takes no arguments")
+    return verbs.ls(gateway.registry)
+
+
+def _table(gateway: Gateway, args: list[str]) -> str:
+    return verbs.table(gateway.registry, _optional_name(args, "table"))
+
+
+def _status(gateway: Gateway, args: list[str]) -> str:
+    return verbs.status(gateway.registry, _optional_name(args, "status"))
+
+
+def _info(gateway: Gateway, args: list[str]) -> str:
+    return verbs.info(gateway.registry, _optional_name(args, "info"))
+
+
+def _message(gateway: Gateway, args: list[str]) -> str:
+    if len(args) < 2:
+        raise VerbError("message takes a device name, a sector and words")
+    if not (args[1].isascii() and args[1].isdecimal()):
+        raise VerbError("Invalid sector.\nCommand failed.")
+    return verbs.message(gateway.registry, args[0], int(args[1]), args[2:])
+
+
+VERBS: Final[dict[str, Verb]] = {"ls": _ls, "table": _table, "status": _status, "info": _info, "message": _message}
+
+
+class ControlServer:
+    """Serves `gateway`'s verbs on a unix socket. `extra` verbs come from who runs the server."""
+
+    def __init__(self, gateway: Gateway, path: str, extra: dict[str, Verb] | None = None) -> None:
+        self.gateway = gateway
+        self.path = path
+        self.verbs = {**VERBS, **(extra or {})}
+        self._server: asyncio.Server | None = None
+        self._clients: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> None:
+        """Listen. OSError when the socket cannot be made; a stale file is removed."""
+        sock = _bind(self.path)
+        self._server = await asyncio.start_unix_server(self._serve, sock=sock, limit=LINE_MAX)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            for writer in list(self._clients):
+                writer.close()
+            try:
+                os.unlink(self.path)
+            except OSError:
+                self.gateway.log.info(f"{self.path}: was removed by somebody else")
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._clients) >= CLIENTS_MAX:
+            writer.close()
+            return
+        self._clients.add(writer)
+        try:
+            while True:
+                line = await asyncio.wait_for(reader.readline(), READ_SECONDS)
+                if not line:
+                    break
+                writer.write(msgspec.json.encode(self.answer(line)) + b"\n")
+                await writer.drain()
+        except (OSError, ValueError, TimeoutError, asyncio.CancelledError):
+            # The client went away, sent a line without end, or fell silent; or the server stops.
+            self.gateway.log.info("a control client was disconnected")
+        finally:
+            self._clients.discard(writer)
+            writer.close()
+
+    def answer(self, line: bytes) -> Reply:
+        """The reply to one line."""
+        try:
+            request = msgspec.json.decode(line, type=Request)
+        except msgspec.MsgspecError as error:
+            return Reply(False, err=f'a request is {{"verb": ..., "args": [...]}}: {error}')
+        verb = self.verbs.get(request.verb)
+        if verb is None:
+            return Reply(False, err=f"unknown verb {request.verb!r}; there are {', '.join(sorted(self.verbs))}")
+        done: list[Reply] = []
+
+        def call() -> None:
+            try:
+                done.append(Reply(True, out=verb(self.gateway, request.args)))
+            except VerbError as error:
+                done.append(Reply(False, err=str(error)))
+
+        self.gateway.loop.run(call)
+        return done[0]
+
+
+def _bind(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    old = os.umask(0o177)
+    try:
+        try:
+            sock.bind(path)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not _is_stale(path):
+                raise
+            os.unlink(path)
+            sock.bind(path)
+    except OSError:
+        sock.close()
+        raise
+    finally:
+        os.umask(old)
+    return sock
+
+
+def _is_stale(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(path) == errno.ECONNREFUSED
+
+
+def ask(path: str, verb: str, args: list[str]) -> Reply:
+    """Ask a running server. OSError when nobody answers there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(READ_SECONDS)
+        sock.connect(path)
+        sock.sendall(msgspec.json.encode(Request(verb, args)) + b"\n")
+        answer = sock.makefile("rb").readline()
+    return msgspec.json.decode(answer, type=Reply)

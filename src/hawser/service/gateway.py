@@ -1,0 +1,182 @@
+"""Gateway: one disk, its paths, its map, its clients, put together and taken apart again."""
+
+import asyncio
+from time import monotonic
+from typing import Final
+
+from hawser.core.log import LogSink
+from hawser.dm import targets
+from hawser.dm.mapped_device import MappedDevice
+from hawser.dm.registry import DeviceRegistry
+from hawser.dm.table import parse_lines
+from hawser.dm.target import TableError
+from hawser.dm.targets import error, linear, zero
+from hawser.exports.listen_uri import ListenError
+from hawser.exports.server import Server
+from hawser.exports.volume import Volume
+from hawser.manager.identity import IdentityCheck, IdentityListener
+from hawser.manager.manager import Manager
+from hawser.multipath import target as multipath_target
+from hawser.multipath.disk import PathDevice, SharedDisk
+from hawser.multipath.target import Multipath
+from hawser.service.loop import Loop
+from hawser.service.options import OptionError, ServeOptions, build_table
+from hawser.service.path_factory import PathFactory, RealPath
+
+TARGET_MODULES: Final = (targets, error, linear, zero, multipath_target)
+MAP_MAJOR: Final = 254
+# Orderly end: so long for what is in flight to be answered, then it is failed, then clients are dropped. In all under 5 s.
+DRAIN_SECONDS: Final = 2.5
+FAIL_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 0.01
+
+
+class StartError(Exception):
+    """The server cannot start; the message names what is in the way."""
+
+
+class _Compared(IdentityListener):
+    def __init__(self) -> None:
+        self.problems: dict[str, str] | None = None
+
+    def compared(self, problems: dict[str, str]) -> None:
+        self.problems = problems
+
+
+class Gateway:
+    """Call `start`, then `stop`, within a running asyncio loop."""
+
+    def __init__(self, options: ServeOptions, log: LogSink) -> None:
+        self.options = options
+        self.log = log
+        self.loop = Loop()
+        self.registry = DeviceRegistry()
+        self.disk = SharedDisk(options.name, log)
+        self.server = Server(self.loop, self.loop.timers, log)
+        self.paths: list[RealPath] = []
+        self.devices: list[PathDevice] = []
+        self.device: MappedDevice | None = None
+        self.target: Multipath | None = None
+        self.manager: Manager | None = None
+
+    async def start(self) -> None:
+        """Open paths, load the table, listen. StartError when there is nothing to serve or nowhere to serve it."""
+        options = self.options
+        factory = PathFactory(self.loop, self.log, options.io_timeout_ns, options.read_only, seed=len(options.paths))
+        self.paths = await factory.open(options.paths)
+        if not self.paths:
+            raise StartError("no path can be used")
+        self.devices = factory.make_devices(self.paths, self.disk)
+        for device in self.devices:
+            self.registry.add(device, [device.uri])
+        problems = await self._compare()
+        self._load()
+        for number, problem in problems.items():
+            self._fail_at_start(number, problem)
+        for path, device in zip(self.paths, self.devices, strict=True):
+            if path.problem:
+                self._fail_at_start(device.devt, path.problem)
+        assert self.target is not None
+        self.loop.run(self._look_after)
+        self._listen()
+
+    async def _compare(self) -> dict[str, str]:
+        """Content, through each path that was reached. A path to another disk is an error that nothing mends: it is left out."""
+        reached = [device for path, device in zip(self.paths, self.devices, strict=True) if not path.problem]
+        compared = _Compared()
+        self.loop.run(IdentityCheck(reached, compared).start)
+        deadline = monotonic() + self.options.io_timeout_ns / 1e9 + 1
+        while compared.problems is None and monotonic() < deadline:
+            await asyncio.sleep(POLL_SECONDS)
+        problems = compared.problems or {}
+        for device in list(self.devices):
+            if "not the same disk" in problems.get(device.devt, ""):
+                self.log.error(f"path {device.uri}: {problems.pop(device.devt)}; it is left out")
+                self._leave_out(device)
+        return problems
+
+    def _leave_out(self, device: PathDevice) -> None:
+        index = self.devices.index(device)
+        self.paths.pop(index).driver.shut_down()
+        self.devices.remove(device)
+        self.disk.paths.remove(device)
+        self.registry.remove(device)
+
+    def _load(self) -> None:
+        options = self.options
+        device = MappedDevice(options.name, f"{MAP_MAJOR}:0", self.loop.turn, self.loop.clock, self.loop.timers, self.log)
+        table = options.table
+        try:
+            if not table:
+                used = [path.uri for path in self.paths]
+                shown = ServeOptions(
+                    used, [], options.name, options.queue_mode, options.selector, options.grouping, options.policy
+                )
+                table = build_table(shown, [made.devt for made in self.devices], self.devices[0].size_sectors)
+            device.load(parse_lines(table), self.registry)
+        except (TableError, OptionError) as error_found:
+            raise StartError(f"table {table!r}: {error_found}" if table else str(error_found)) from None
+        self.device = device
+        self.registry.add(device)
+        assert device.table is not None
+        for target in device.table.targets:
+            if isinstance(target, Multipath):
+                self.target = target
+        if self.target is None:
+            raise StartError(f"table {table!r}: there is no multipath target in it")
+        self.disk.name = options.name
+
+    def _fail_at_start(self, number: str, problem: str) -> None:
+        assert self.target is not None
+        for path in self.target.find_paths(number):
+            self.target.fail(path, problem)
+
+    def _look_after(self) -> None:
+        assert self.target is not None
+        self.manager = Manager(self.target, self.options.policy, self.loop.timers, self.log)
+
+    def _listen(self) -> None:
+        assert self.device is not None
+        for uri in self.options.listen:
+            self.server.exports.add(Volume(uri.export, self.device))
+        opened = 0
+        for uri in self.options.listen:
+            try:
+                self.server.listen(uri)
+                opened += 1
+            except ListenError as error_found:
+                self.log.error(str(error_found))
+        if opened == 0:
+            raise StartError("there is no address left to listen on")
+        self.server.start()
+
+    async def stop(self) -> None:
+        """Answer or fail what is in flight, then let go of everything; under 5 s whatever the paths do."""
+        self.loop.run(self.server.stop)
+        await self._until_no_clients(DRAIN_SECONDS)
+        if self.server.connections:
+            self.log.warning("stopping: what is in flight is failed")
+            self.loop.run(self._fail_everything)
+            await self._until_no_clients(FAIL_SECONDS)
+        self.loop.run(self._let_go)
+
+    async def _until_no_clients(self, seconds: float) -> None:
+        deadline = monotonic() + seconds
+        while self.server.connections and monotonic() < deadline:
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _fail_everything(self) -> None:
+        if self.target is not None:
+            self.target.set_queue_if_no_path(False)
+            for path in self.target.state.paths:
+                path.failed_by_user = True
+                self.target.fail(path, "the server stops")
+        for real in self.paths:
+            real.driver.shut_down()
+        if self.target is not None:
+            self.target.abandon()
+
+    def _let_go(self) -> None:
+        self.server.drop_all("the server stops")
+        for path in self.paths:
+            path.driver.shut_down()

@@ -1,0 +1,70 @@
+"""ServeOptions: what `hawser serve` was asked to do, checked."""
+
+from dataclasses import dataclass, field
+
+from hawser.core.units import NS_PER_S
+from hawser.exports.listen_uri import ListenUri
+from hawser.manager.policy import Policy
+from hawser.multipath.disk import CACHE_LUN, CACHE_NONE
+from hawser.multipath.selectors.base import SELECTORS
+from hawser.paths.uri import PathUri
+
+
+class OptionError(ValueError):
+    """Options that cannot be used together, or at all; the message says which and what would be right."""
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """`grouping` is `failover`, `multibus` or empty for the safe default; `table` a multipath line that replaces the built one."""
+
+    paths: list[PathUri]
+    listen: list[ListenUri]
+    name: str = "mpatha"
+    queue_mode: str = "rq"
+    selector: str = "service-time 0"
+    grouping: str = ""
+    policy: Policy = field(default_factory=Policy)
+    io_timeout_ns: int = 30 * NS_PER_S
+    control: str = ""
+    table: str = ""
+    read_only: bool = False
+
+    def grouped(self) -> list[list[int]]:
+        """The paths' indices by priority group. Paths that share no cache are never spread over (DESIGN, Hard problems 2)."""
+        if any(path.group is not None for path in self.paths):
+            return self._stated_groups()
+        if (self.grouping or self._safe_grouping()) == "multibus":
+            return [list(range(len(self.paths)))]
+        return [[index] for index in range(len(self.paths))]
+
+    def _safe_grouping(self) -> str:
+        shared = all(path.cache in (CACHE_LUN, CACHE_NONE) for path in self.paths)
+        return "multibus" if shared else "failover"
+
+    def _stated_groups(self) -> list[list[int]]:
+        missing = [path.text for path in self.paths if path.group is None]
+        if missing:
+            raise OptionError(f"path {missing[0]!r} states no group; give group=N to every path or to none")
+        numbers = sorted({path.group for path in self.paths if path.group is not None})
+        return [[index for index, path in enumerate(self.paths) if path.group == number] for number in numbers]
+
+
+def build_table(options: ServeOptions, devts: list[str], size_sectors: int) -> str:
+    """The multipath line for these paths, whose devices have the numbers `devts`."""
+    words = options.selector.split()
+    selector = words[0] if words else ""
+    if selector not in SELECTORS:
+        raise OptionError(f"selector {options.selector!r}: unknown path selector; there are {', '.join(sorted(SELECTORS))}")
+    features = ["queue_if_no_path"] if options.policy.queues() else []
+    if options.queue_mode != "rq":
+        features += ["queue_mode", options.queue_mode]
+    groups = options.grouped()
+    line = [f"0 {size_sectors} multipath {len(features)}", *features, "0", str(len(groups)), "1"]
+    for group in groups:
+        line += [options.selector, str(len(group)), "2" if selector == "service-time" else "1"]
+        for index in group:
+            line += [devts[index], "1"]
+            if selector == "service-time":
+                line.append(str(options.paths[index].weight))
+    return " ".join(line)

@@ -1,0 +1,151 @@
+"""Real paths: from URIs to devices, each opened, measured and compared with the others before anything is served."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Final
+
+from hawser.block.driver import Driver
+from hawser.block.limits import MAX_SECTORS_DEFAULT, UNLIMITED, QueueLimits
+from hawser.block.queue import DEPTH_DEFAULT, RequestQueue
+from hawser.core.log import LogSink
+from hawser.core.rng import Rng
+from hawser.core.units import SECTOR_SHIFT
+from hawser.multipath.disk import CACHE_NONE, PathDevice, SharedDisk
+from hawser.paths.facts import PathFacts
+from hawser.paths.file import FileDriver
+from hawser.paths.fileio import PathOpenError
+from hawser.paths.nbd import NbdDriver
+from hawser.paths.ram import RamPathDriver, RamStore
+from hawser.paths.uri import PathUri
+from hawser.service.loop import Loop
+
+CONNECT_SECONDS: Final = 10.0
+POLL_SECONDS: Final = 0.01
+# A path that was not reached yet is given the facts of the others, and must agree with them when it comes.
+MAJOR: Final = 259
+
+
+@dataclass
+class RealPath:
+    """A path on its way to being a device. `facts` is None until it was reached; `problem` says why not."""
+
+    uri: PathUri
+    driver: Driver
+    facts: PathFacts | None
+    problem: str = ""
+    devt: str = ""
+
+
+class PathFactory:
+    """Opens paths. `stores` of RAM paths are shared within one server."""
+
+    def __init__(self, loop: Loop, log: LogSink, io_timeout_ns: int, read_only: bool, seed: int) -> None:
+        self.loop = loop
+        self.log = log
+        self.io_timeout_ns = io_timeout_ns
+        self.read_only = read_only
+        self.rng = Rng(seed)
+        self._store: RamStore | None = None
+
+    async def open(self, uris: list[PathUri]) -> list[RealPath]:
+        """Open what can be opened. Paths that cannot be used at all are named in the log and left out."""
+        opened: list[RealPath] = []
+        for uri in uris:
+            try:
+                opened.append(self._open(uri))
+            except PathOpenError as error:
+                self.log.error(f"path {uri.text}: {error}; it is left out")
+        await self._wait_for_servers([path for path in opened if isinstance(path.driver, NbdDriver)])
+        return self._agree(opened)
+
+    def _open(self, uri: PathUri) -> RealPath:
+        turn = self.loop.turn
+        if uri.scheme == "file":
+            file = FileDriver(uri.filename, uri.direct, self.read_only, turn, self.loop, self.log)
+            return RealPath(uri, file, file.facts, devt=file.file.devt)
+        if uri.scheme == "ram":
+            if self._store is None:
+                self._store = RamStore(uri.size_bytes)
+            if len(self._store.data) != uri.size_bytes:
+                raise PathOpenError(f"the ram: paths of one server share a store, which has {len(self._store.data)} bytes")
+            ram = RamPathDriver("ram", self._store, turn)
+            return RealPath(uri, ram, ram.facts)
+        timeout_ns = uri.timeout_ns or self.io_timeout_ns
+        loop = self.loop
+        nbd = NbdDriver(uri, timeout_ns, loop, turn, loop.clock, loop.timers, self.log, self.rng.split())
+        loop.run(nbd.connect)
+        return RealPath(uri, nbd, None)
+
+    async def _wait_for_servers(self, paths: list[RealPath]) -> None:
+        """Until each has answered, or failed to while another has, or the time is over."""
+        deadline = monotonic() + CONNECT_SECONDS
+        while monotonic() < deadline:
+            drivers = [path.driver for path in paths if isinstance(path.driver, NbdDriver)]
+            waiting = [driver for driver in drivers if driver.facts is None and not driver.has_failed()]
+            if not waiting:
+                break
+            await asyncio.sleep(POLL_SECONDS)
+        for path in paths:
+            if isinstance(path.driver, NbdDriver):
+                path.facts = path.driver.facts
+                path.problem = path.driver.trouble()
+
+    def _agree(self, paths: list[RealPath]) -> list[RealPath]:
+        """All paths that were reached must be able to be one disk; those that cannot be the first one's are left out."""
+        first = next((path for path in paths if path.facts is not None), None)
+        if first is None or first.facts is None:
+            return []
+        agreed: list[RealPath] = []
+        for path in paths:
+            difference = path.facts.differs_from(replace(first.facts, block_size=UNLIMITED)) if path.facts else ""
+            if difference:
+                self.log.error(f"path {path.uri.text}: not the same disk as {first.uri.text}: {difference}; it is left out")
+                path.driver.shut_down()
+                continue
+            if path.facts is None and isinstance(path.driver, NbdDriver):
+                path.driver.facts = first.facts
+            agreed.append(path)
+        return agreed
+
+    def make_devices(self, paths: list[RealPath], disk: SharedDisk) -> list[PathDevice]:
+        """A device for each path, with the block size that all together need (DESIGN, Hard problems 4)."""
+        known = [path.facts for path in paths if path.facts is not None]
+        block = max(facts.block_size for facts in known)
+        if sum(1 for path in paths if path.uri.is_nbd()) > 1:
+            block = max(block, *(facts.rmw_unit for facts in known))
+        disk.fences.unit_sectors = max(1, block >> SECTOR_SHIFT)
+        size = known[0].size_bytes // block * block
+        return [self._device(path, index, known[0], block, size, disk) for index, path in enumerate(paths)]
+
+    def _device(
+        self, path: RealPath, index: int, first: PathFacts, block: int, size: int, disk: SharedDisk
+    ) -> PathDevice:
+        facts = path.facts or first
+        uri = path.uri
+        most = min(min(facts.max_bytes, first.max_bytes) >> SECTOR_SHIFT, MAX_SECTORS_DEFAULT)
+        limits = QueueLimits(
+            logical_block_size=block,
+            physical_block_size=block,
+            io_min=block,
+            max_sectors=most,
+            max_discard_sectors=most if facts.can_discard else 0,
+            max_write_zeroes_sectors=most if facts.can_zero else 0,
+            write_cache=facts.can_flush or uri.cache == CACHE_NONE,
+            fua=facts.can_flush,
+        )
+        taken = [device.name for device in disk.paths]
+        name = uri.place() if uri.place() not in taken else f"{uri.place()} (path {index})"
+        queue = RequestQueue(
+            name, path.driver, limits, self.loop.turn, self.loop.timers, uri.depth or DEPTH_DEFAULT
+        )
+        devt = path.devt or f"{MAJOR}:{index}"
+        if devt in [device.devt for device in disk.paths]:
+            devt = f"{MAJOR}:{index}"
+        device = PathDevice(name, devt, size >> SECTOR_SHIFT, queue, self.loop.turn, disk, uri.cache)
+        device.uri = uri.text
+        device.weight = uri.weight
+        device.read_only = self.read_only or facts.read_only
+        if isinstance(path.driver, NbdDriver):
+            path.driver.device = device
+        return device

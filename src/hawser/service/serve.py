@@ -1,0 +1,61 @@
+"""The process behind `hawser serve`: start, say `ready`, serve, stop on SIGTERM or SIGINT."""
+
+import asyncio
+import os
+import signal
+import sys
+
+from hawser.core.log import LogSink
+from hawser.service.control import ControlServer
+from hawser.service.gateway import Gateway, StartError
+from hawser.service.loop import tune_garbage_collector
+from hawser.service.options import ServeOptions
+
+
+async def serve(options: ServeOptions, log: LogSink) -> int:
+    """Serve until told to stop; the exit status."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    gateway = Gateway(options, log)
+    control: ControlServer | None = None
+    try:
+        await gateway.start()
+        if options.control:
+            control = ControlServer(gateway, options.control)
+            try:
+                await control.start()
+            except OSError as error:
+                raise StartError(f"control socket {options.control}: {error.strerror}") from None
+    except StartError as error:
+        log.error(str(error))
+        await gateway.stop()
+        return 1
+    for listener in gateway.server.listeners:
+        sys.stdout.write(f"ready {listener.shown}\n")
+    sys.stdout.flush()
+    tune_garbage_collector()
+    await stop.wait()
+    log.info("stopping")
+    if control is not None:
+        await control.stop()
+    await gateway.stop()
+    return 0
+
+
+def run(options: ServeOptions, log: LogSink) -> int:
+    """`serve` in an event loop of its own: uvloop's where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(serve(options, log))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(serve(options, log))
+
+
+def leave(status: int) -> None:
+    """End the process although threads may be stuck in the kernel: everything is flushed, nothing is waited for."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
