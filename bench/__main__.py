@@ -42,7 +42,7 @@ def _program(text: str) -> tuple[str, ...]:
 @click.option(
     "--size",
     callback=checked(lambda text: parse_size(text) if text else None),
-    help="Size of the image. [default: 1G; quick: 128M]",
+    help="Size of the image. [default: 512M; quick: 128M]",
 )
 @click.option(
     "--rows",
@@ -105,7 +105,7 @@ def main(
     options = Options(
         rounds=rounds or (2 if quick else 5),
         seconds=seconds or (0.4 if quick else 1.5),
-        size_bytes=size or (128 << 20 if quick else 1 << 30),
+        size_bytes=size or (128 << 20 if quick else 512 << 20),
         rows=rows,
         groups=tuple(group for group in groups if group != "engine" or not (peers_only or against)),
         modes=modes,

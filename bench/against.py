@@ -21,7 +21,10 @@ BUILD_TIMEOUT_S = 1800.0
 @contextmanager
 def built(root: Path, revision: str, directory: Path) -> Iterator[Edition]:
     """The revision stays installed below `directory` for the length of the block."""
-    commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    try:
+        commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    except BenchError as error:
+        raise BenchError(f"--against {revision}: names no commit of this repository") from error
     tree, venv = directory / "tree", directory / "venv"
     _git(root, "worktree", "add", "--detach", str(tree), commit)
     try:

@@ -23,7 +23,7 @@ from bench.servers import Server, serving
 FIO_START_S = 0.35
 SERVER_START_S = 0.25
 WARM_S_PER_GIB = 0.15
-SETTLE_S_PER_GIB = 0.6
+SETTLE_S_PER_GIB = 0.8
 
 Item = TypeVar("Item")
 

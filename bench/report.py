@@ -39,10 +39,10 @@ def below_goal(row: ResultRow) -> bool:
     return least is not None and row["ratio"] is not None and float(row["ratio"]) < least
 
 
-def race_table(title: str, rows: Sequence[ResultRow]) -> Table:
+def race_table(rows: Sequence[ResultRow]) -> Table:
     """A section per case and connections, a line per server; ratios stand on the peers' lines."""
     modes = tuple(dict.fromkeys(str(row["mode"]) for row in rows if row["mode"]))
-    table = _table(title)
+    table = _table()
     for heading in ("case", "conn", "server"):
         table.add_column(heading, no_wrap=True)
     for heading in ("k/s", *HEADINGS):
@@ -91,7 +91,7 @@ def _ratio_cells(row: ResultRow) -> list[str]:
 
 
 def engine_table(rows: Sequence[ResultRow]) -> Table:
-    table = _table("engine: the engine alone over a null driver")
+    table = _table()
     table.add_column("build")
     table.add_column("mode")
     for heading in ("ns per I/O", "M I/O per s", "x interpreted", "95 %", "longest GC pause us"):
@@ -104,8 +104,8 @@ def engine_table(rows: Sequence[ResultRow]) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
 
 
 def print_report(console: Console, rows: Sequence[ResultRow], titles: dict[str, str]) -> None:
@@ -113,8 +113,8 @@ def print_report(console: Console, rows: Sequence[ResultRow], titles: dict[str, 
     for group, title in titles.items():
         of_group = [row for row in rows if row["group"] == group]
         if of_group:
-            console.print()
-            console.print(engine_table(of_group) if group == "engine" else race_table(title, of_group))
+            console.print(f"\n{title}", style="bold", markup=False, highlight=False)
+            console.print(engine_table(of_group) if group == "engine" else race_table(of_group))
     console.print(LEGEND, highlight=False)
     with_goal = [row for row in rows if goal(row) is not None and row["ratio"] is not None]
     if with_goal:

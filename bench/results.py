@@ -1,8 +1,8 @@
 """Measurements -> the rows of `latest.json`: ours against each peer, per case, connections and mode.
 
 `hawser` and `peer` are medians of I/Os per second. The interval is `bench.stats`'s; latencies and CPU are
-medians over the rounds. Only rounds in which both were measured count. Rows of group `engine` compare the
-compiled build with the interpreted one; they have no latencies.
+medians over the rounds. Only rounds in which both were measured count, if there are any. Rows of group `engine`
+compare the compiled build with the interpreted one; they have no latencies.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def race_rows(lanes: Sequence[Sequence[Lane]]) -> list[ResultRow]:
 
 def _pair_row(ours: Lane, peer: Lane) -> ResultRow:
     both = {m.round for m in ours.measurements} & {m.round for m in peer.measurements}
-    mine = [m for m in ours.measurements if m.round in both]
-    its = [m for m in peer.measurements if m.round in both]
+    mine = [m for m in ours.measurements if m.round in both or not both]
+    its = [m for m in peer.measurements if m.round in both or not both]
     row = _head(ours, ours.contender.mode, ours.contender.build) | {
         "hawser": _median(mine, "iops"),
         "peer_name": peer.contender.name,

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TITLES = {
     "file": "file: hawser over four paths to one file, against stock servers of that file",
     "proxy": "proxy: hawser over two `nbdkit file` upstreams, against stock proxies over the first of them",
-    "engine": "engine",
+    "engine": "engine: the engine alone over a null driver",
 }
 ENGINE_RUN_S = 2.0
 Lanes = list[list[Lane]]

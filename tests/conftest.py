@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import programs
+from tests.support.fleet import Fleet
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -42,3 +43,13 @@ def free_socket_path(socket_dir: Path) -> Callable[[str], Path]:
         return path
 
     return path_of
+
+
+@pytest.fixture
+def fleet(socket_dir: Path) -> Iterator[Fleet]:
+    """Real servers in a directory of their own; all of them are ended with the test."""
+    ships = Fleet(socket_dir)
+    try:
+        yield ships
+    finally:
+        ships.close()

@@ -17,7 +17,7 @@ from hawser.core.clock import Timers
 from hawser.core.rng import Rng
 from hawser.core.status import IOERR, MEDIUM, OK, RESOURCE, TIMEOUT, TRANSPORT
 from hawser.core.turn import Turn
-from hawser.core.units import KIB, NS_PER_MS, NS_PER_S, NS_PER_US, SECTOR_SIZE
+from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, SECTOR_SIZE
 from hawser.dm.mapped_device import MappedDevice
 from hawser.lab.registers import Registers, Value
 from hawser.lab.world import Answer, Client, RamDriver, Rig, Store, World, make_multipath
@@ -26,7 +26,7 @@ from hawser.multipath.fence import FenceSet
 
 SEEDS = range(150)
 STEPS = 60
-SECTORS = 24
+SECTORS = 12
 LIMITS = QueueLimits(max_sectors=8, max_segments=6, max_discard_sectors=8, max_write_zeroes_sectors=8)
 
 
@@ -64,14 +64,23 @@ class UnreliableDriver(RamDriver):
 class NoFences(FenceSet):
     """What a multipath that merely resends would do."""
 
-    def add(self, orphan: Orphan) -> None:
-        orphan.watcher = self
-
     def blocks(self, op: int, start: int, end: int, own: list[Orphan] | None) -> bool:
         return False
 
-    def orphan_resolved(self, orphan: Orphan) -> None:
-        pass
+
+class ReadsPass(FenceSet):
+    """Reads do not wait for a write that may still appear."""
+
+    def blocks(self, op: int, start: int, end: int, own: list[Orphan] | None) -> bool:
+        return op != READ and super().blocks(op, start, end, own)
+
+
+class NothingWithheld(FenceSet):
+    """A retry is acknowledged although its ghost may still land on a write that was in flight beside it."""
+
+    def add(self, orphan: Orphan) -> None:
+        super().add(orphan)
+        orphan.overlapped = False
 
 
 class WatchedClient(Client):
@@ -117,11 +126,10 @@ def values_of(bio: Bio) -> list[int]:
 class Run:
     """One world from one seed."""
 
-    def __init__(self, seed: int, mode: str, fenced: bool = True) -> None:
+    def __init__(self, seed: int, mode: str, fences: type[FenceSet] = FenceSet) -> None:
         self.rng = Rng(seed)
         world = World()
-        if not fenced:
-            world.disk.fences = NoFences(world.disk, world.log)
+        world.disk.fences = fences(world.disk, world.log)
         self.rig: Rig = make_multipath(
             world,
             paths=self.rng.between(2, 3),
@@ -238,10 +246,10 @@ def test_no_value_comes_back_and_every_bio_completes_once(mode: str):
 
 
 @pytest.mark.parametrize("mode", ["rq", "bio"])
-def test_without_fences_a_value_comes_back(mode: str):
+@pytest.mark.parametrize("fences", [NoFences, ReadsPass, NothingWithheld])
+def test_with_a_rule_left_out_a_value_comes_back(fences: type[FenceSet], mode: str):
     """The oracle can see it, and the dice bring it about."""
-    faults = [fault for seed in SEEDS for fault in Run(seed, mode, fenced=False).go()]
-    assert any("is back" in fault for fault in faults)
+    assert any("is back" in fault for seed in range(600) for fault in Run(seed, mode, fences).go())
 
 
 @pytest.mark.parametrize("mode", ["rq", "bio"])
@@ -252,4 +260,3 @@ def test_the_same_seed_gives_the_same_run(mode: str):
     assert first.rig.world.log.lines == second.rig.world.log.lines
     assert [path.driver.sent for path in first.rig.paths] == [path.driver.sent for path in second.rig.paths]
     assert sum(len(path.driver.sent) for path in first.rig.paths) > 10
-    assert len(first.rig.store.data) == SECTORS * SECTOR_SIZE < 16 * KIB

@@ -399,8 +399,12 @@ class Connection(RequestSink):
                 self._block_on_client()
                 return
             except OSError:
-                self.drop("")
-                return
+                if self.state != DRAINING:
+                    self.drop("")
+                    return
+                # It said goodbye and went: what it had asked for is done all the same, and nobody is told.
+                outbox = []
+                break
             outbox = self._unsent(part, outbox, sent)
         self._outbox = outbox
         if self._blocked:

@@ -1,8 +1,9 @@
 """Registers: an oracle for random runs. Every sector is a register; what a read returns must be explicable.
 
 Each write puts one value, never used before, into all its sectors. An acknowledged write has taken effect between its start and
-its end. A failed or unanswered one may take effect at any time after its start, or never; once a read has returned it, it has.
-From that follows which values a read must not return any more: those that something else has certainly come after.
+its end. A failed one may take effect at any time after its start, or never, until the first read that begins after the failure: what
+that returns is decided. (While it lasts, one copy may be read with another still on its way.) From that follows which values a
+read must not return any more: those that something else has certainly come after.
 """
 
 from typing import Final
@@ -12,12 +13,13 @@ ZEROES: Final = 0
 
 
 class Value:
-    """One write as one sector sees it: `acked` is the moment by which it has taken effect, `superseded` that by which another has
-    come after it. Moments are numbers of events."""
+    """One write as one sector sees it: it was answered at `ended`, has taken effect by `acked`, and by `superseded` another has come
+    after it. Moments are numbers of events."""
 
     def __init__(self, value: int, started: int) -> None:
         self.value = value
         self.started = started
+        self.ended = NEVER_ACKED
         self.acked = NEVER_ACKED
         self.superseded = NEVER_ACKED
 
@@ -30,6 +32,7 @@ class Registers:
         self._sectors: list[list[Value]] = []
         for _ in range(sectors):
             first = Value(ZEROES, 0)
+            first.ended = 0
             first.acked = 0
             self._sectors.append([first])
 
@@ -44,6 +47,8 @@ class Registers:
     def end_write(self, sector: int, written: list[Value], ok: bool) -> None:
         """It was answered. Of a failed one nothing is known."""
         self.moment += 1
+        for own in written:
+            own.ended = self.moment
         if not ok:
             return
         for number, own in enumerate(written):
@@ -73,13 +78,10 @@ class Registers:
         possible = [seen for seen in candidates if seen.superseded >= started]
         if not possible:
             return f"sector {sector}: {value} is back, which was superseded at event {candidates[-1].superseded}"
-        if len(candidates) == 1:
-            self._seen(history, possible[0], started)
-        return ""
-
-    def _seen(self, history: list[Value], seen: Value, started: int) -> None:
-        """A read that began at `started` returned `seen`: it has taken effect, after all that had certainly done so before."""
+        # None of what had ended before this read began is going to happen any more; all of it lies before `value`, or never was.
         for other in history:
-            if other is not seen and other.acked < started:
+            if other.ended < started and other.value != value:
                 other.superseded = min(other.superseded, self.moment)
-        seen.acked = min(seen.acked, self.moment)
+        if len(candidates) == 1 and candidates[0].ended < started:
+            candidates[0].acked = min(candidates[0].acked, self.moment)
+        return ""

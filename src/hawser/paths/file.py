@@ -10,13 +10,15 @@ from time import monotonic_ns
 from typing import Final
 
 from hawser.block.driver import Driver
-from hawser.block.ops import FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer
-from hawser.block.request import Request
+from hawser.block.ops import FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer, is_write_class
+from hawser.block.orphan import PROOF_ANSWER, Orphan
+from hawser.block.request import UNKNOWN, Request
+from hawser.core.clock import Timer, Timers
 from hawser.core.log import LogSink
 from hawser.core.reactor import Reactor
-from hawser.core.status import IOERR, OK
+from hawser.core.status import IOERR, OK, TIMEOUT, TRANSPORT
 from hawser.core.turn import Turn
-from hawser.core.units import NS_PER_MS, SECTOR_SHIFT
+from hawser.core.units import NS_PER_MS, NS_PER_S, SECTOR_SHIFT
 from hawser.paths.fileio import IOV_MAX, OpenFile, open_file, read_fully, status_of_errno, write_fully, zero_range
 from hawser.paths.workers import Job, Workers
 
@@ -24,13 +26,35 @@ SLOW_NS: Final = 50 * NS_PER_MS
 _BLOCK_MASK: Final = ~511
 
 
-class FileDriver(Driver):
-    """`name` is the file's."""
+class _Deadline(Timer):
+    def __init__(self, driver: "FileDriver") -> None:
+        super().__init__()
+        self.driver = driver
 
-    def __init__(self, name: str, direct: bool, read_only: bool, turn: Turn, reactor: Reactor, log: LogSink) -> None:
+    def expire(self) -> None:
+        self.driver.check_deadlines()
+
+
+class FileDriver(Driver):
+    """`name` is the file's. `timeout_ns` bounds what a caller waits for a thread; the thread itself cannot be called back, so a write that
+    was given up is an orphan until its system call returns, which is the proof."""
+
+    def __init__(
+        self,
+        name: str,
+        direct: bool,
+        read_only: bool,
+        timeout_ns: int,
+        turn: Turn,
+        timers: Timers,
+        reactor: Reactor,
+        log: LogSink,
+    ) -> None:
         super().__init__(turn)
         self.name = name
         self.direct = direct
+        self.timeout_ns = timeout_ns
+        self.timers = timers
         self.log = log
         self.answers_are_final = True
         self.threaded = direct
@@ -38,8 +62,10 @@ class FileDriver(Driver):
         self.facts = self.file.facts
         self.fd = self.file.fd
         self._workers = Workers(reactor)
+        self._deadline = _Deadline(self)
         self._batch: list[Request] = []
-        self._in_threads: dict[int, Request] = {}
+        self._in_threads: dict[int, _FileJob] = {}
+        self._jobs = 0
 
     def queue_rq(self, request: Request) -> int:
         self._batch.append(request)
@@ -104,28 +130,70 @@ class FileDriver(Driver):
         self.complete(request)
 
     def _hand_over(self, request: Request) -> None:
-        self._in_threads[id(request)] = request
-        self._workers.submit(_FileJob(self, request))
+        self._jobs += 1
+        job = _FileJob(self, self._jobs, request)
+        request.deadline_ns = self.timers.clock.now_ns + self.timeout_ns
+        self._in_threads[job.number] = job
+        if not self._deadline.is_armed():
+            self.timers.arm(self._deadline, self.timeout_ns)
+        self._workers.submit(job)
 
     def answered(self, job: "_FileJob") -> None:
-        """A thread has done its work."""
+        """A thread has done its work; if it was given up, that resolves its orphan."""
+        if self._in_threads.pop(job.number, None) is None:
+            if job.orphan is not None:
+                job.orphan.resolve(PROOF_ANSWER)
+            return
         request = job.request
-        del self._in_threads[id(request)]
         if job.good and request.op == READ:
             request.data = job.data
         request.finish(job.status, job.good)
         self.complete(request)
 
+    def check_deadlines(self) -> None:
+        """Give up on the threads whose time is over. They were started in order of their deadlines."""
+        now_ns = self.timers.clock.now_ns
+        overdue = [job for job in self._in_threads.values() if job.request.deadline_ns <= now_ns]
+        for job in overdue:
+            self._give_up(job, TIMEOUT)
+        if overdue:
+            self.log.warning(f"{self.name}: {len(overdue)} system calls did not return for {self.timeout_ns / NS_PER_S:g} s")
+        for job in self._in_threads.values():
+            self.timers.arm(self._deadline, max(0, job.request.deadline_ns - now_ns))
+            break
+
+    def _give_up(self, job: "_FileJob", status: int) -> None:
+        del self._in_threads[job.number]
+        request = job.request
+        if is_write_class(request.op):
+            job.orphan = Orphan(
+                self.name, self.epoch, request.op, request.sector, request.end_sector(), len(request.bios), request.bios
+            )
+            request.orphan = job.orphan
+        request.finish(status, 0, UNKNOWN)
+        self.complete(request)
+
+    def trouble(self) -> str:
+        stuck = self._workers.pending - len(self._in_threads)
+        return f"{stuck} system calls have not returned" if stuck > 0 else ""
+
+    def shut_down(self) -> None:
+        self.timers.cancel(self._deadline)
+        for job in list(self._in_threads.values()):
+            self._give_up(job, TRANSPORT)
+
     def outstanding(self) -> list[Request]:
-        return [*self._batch, *self._in_threads.values()]
+        return [*self._batch, *[job.request for job in self._in_threads.values()]]
 
 
 class _FileJob(Job):
     """One request, carried out in a thread."""
 
-    def __init__(self, driver: FileDriver, request: Request) -> None:
+    def __init__(self, driver: FileDriver, number: int, request: Request) -> None:
         super().__init__(request)
         self.driver = driver
+        self.number = number
+        self.orphan: Orphan | None = None
         self.status = OK
         self.good = 0
         self.data: Buffer | None = None

@@ -3,7 +3,7 @@
     /dev/sdb   file:///srv/disk.img   nbd://host[:port]/export   nbd+unix:///export?socket=/run/a.sock   ram:?size=1G
 
 The attributes are query parameters: `cache=lun|path|none`, `quiesce=SECONDS`, `eof=drains`, `weight=N`, `depth=N`, `group=N`,
-`timeout=SECONDS`, `direct=yes` (files), `size=N` (ram). NBD URIs follow the NBD project's uri.md.
+`timeout=SECONDS`, `direct=yes` (files), `size=N` and `delay=SECONDS` (ram). NBD URIs follow the NBD project's uri.md.
 """
 
 from collections.abc import Callable
@@ -40,6 +40,7 @@ class PathUri:
     export: str = ""
     socket: str = ""
     size_bytes: int = RAM_SIZE_DEFAULT
+    delay_ns: int = 0
     cache: str = CACHE_LUN
     quiesce_ns: int | None = None
     eof_drains: bool = False
@@ -157,12 +158,13 @@ _ATTRIBUTES: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
     "timeout": ("timeout_ns", _timeout),
     "direct": ("direct", _flag("yes", "no")),
     "size": ("size_bytes", _ram_size),
+    "delay": ("delay_ns", parse_seconds_ns),
     "socket": ("socket", str),
 }
 _COMMON: Final = ("cache", "weight", "depth", "group", "timeout")
 _OWN: Final = {
     "file": ("direct",),
-    "ram": ("size",),
+    "ram": ("size", "delay"),
     "nbd": ("quiesce", "eof"),
     "nbd+unix": ("quiesce", "eof", "socket"),
 }

@@ -62,14 +62,17 @@ class PathFactory:
     def _open(self, uri: PathUri) -> RealPath:
         turn = self.loop.turn
         if uri.scheme == "file":
-            file = FileDriver(uri.filename, uri.direct, self.read_only, turn, self.loop, self.log)
+            timeout_ns = uri.timeout_ns or self.io_timeout_ns
+            file = FileDriver(
+                uri.filename, uri.direct, self.read_only, timeout_ns, turn, self.loop.timers, self.loop, self.log
+            )
             return RealPath(uri, file, file.facts, devt=file.file.devt)
         if uri.scheme == "ram":
             if self._store is None:
                 self._store = RamStore(uri.size_bytes)
             if len(self._store.data) != uri.size_bytes:
                 raise PathOpenError(f"the ram: paths of one server share a store, which has {len(self._store.data)} bytes")
-            ram = RamPathDriver("ram", self._store, turn)
+            ram = RamPathDriver("ram", self._store, turn, self.loop.timers, uri.delay_ns)
             return RealPath(uri, ram, ram.facts)
         timeout_ns = uri.timeout_ns or self.io_timeout_ns
         loop = self.loop

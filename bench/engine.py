@@ -1,0 +1,71 @@
+"""What the engine alone costs per I/O: both queue modes over paths that do nothing, in the build of the interpreter that runs this.
+
+    VENV/bin/python -m bench.engine --mode rq --ios 200000
+
+prints one JSON object: mode, build, ns_per_io (the best of several rounds), gc_pause_max_us.
+"""
+
+import argparse
+import gc
+import json
+from time import perf_counter_ns
+
+from hawser.build_info import build_kind
+from hawser.core.units import GIB, KIB
+from hawser.lab.world_null import NullRig
+from hawser.service.loop import tune_garbage_collector
+
+ROUNDS = 5
+PATHS = 4
+DEPTH = 32
+
+
+class PauseMeter:
+    """The longest garbage collection since it was made, in nanoseconds."""
+
+    def __init__(self) -> None:
+        self.longest_ns = 0
+        self._since_ns = 0
+        gc.callbacks.append(self._note)
+
+    def _note(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._since_ns = perf_counter_ns()
+        else:
+            self.longest_ns = max(self.longest_ns, perf_counter_ns() - self._since_ns)
+
+
+def measure(mode: str, ios: int) -> dict[str, object]:
+    """The figures of one mode in this interpreter."""
+    rig = NullRig(mode, PATHS, "service-time 0", GIB, 4 * KIB)
+    rig.run(ios // 10, DEPTH, seed=1)
+    tune_garbage_collector()
+    meter = PauseMeter()
+    best_ns = 0.0
+    for number in range(ROUNDS):
+        before_ns = perf_counter_ns()
+        rig.run(ios, DEPTH, seed=number)
+        taken_ns = (perf_counter_ns() - before_ns) / ios
+        best_ns = min(best_ns or taken_ns, taken_ns)
+    # No collection may have been due; a full one is the longest that there could be.
+    gc.collect()
+    if rig.client.failed:
+        raise SystemExit(f"{rig.client.failed} I/Os failed over a driver that fails none")
+    return {
+        "mode": mode,
+        "build": build_kind(),
+        "ns_per_io": round(best_ns, 1),
+        "gc_pause_max_us": round(meter.longest_ns / 1000, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--mode", choices=["rq", "bio"], required=True)
+    parser.add_argument("--ios", type=int, default=200_000)
+    arguments = parser.parse_args()
+    print(json.dumps(measure(arguments.mode, arguments.ios)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Limits: how those of several devices become one's, and what a device does with a bio that does not fit."""
+
+import pytest
+
+from hawser.block.bio import Bio
+from hawser.block.limits import STACKING_START, QueueLimits, stack_limits
+from hawser.block.ops import DISCARD, NOMERGE, READ, WRITE, WRITE_ZEROES
+from hawser.block.split import SplitBio
+from hawser.core.status import INVAL, IOERR, MEDIUM, NOTSUPP, OK
+from hawser.core.units import KIB, MIB
+from hawser.lab.world import Answer, Client, RamPath, Store, World
+
+PATTERN = bytes(range(256)) * 64
+
+
+def make(limits: QueueLimits) -> tuple[World, RamPath, Client]:
+    world = World()
+    path = world.ram_path("p", Store(MIB), limits=limits)
+    return world, path, Client(path.device)
+
+
+def test_stacking_takes_the_stricter_of_each():
+    first = QueueLimits(512, 4096, 512, 4 * KIB, 256, 128, 0, 64, write_cache=True)
+    second = QueueLimits(4096, 4096, 4096, 6 * KIB, 2560, 64, 128, 32, fua=True)
+    whole = stack_limits(stack_limits(STACKING_START, first), second)
+    assert whole == QueueLimits(4096, 4096, 4096, 12 * KIB, 256, 64, 0, 32, write_cache=True, fua=True)
+
+
+@pytest.mark.parametrize("size", [4 * KIB, 6 * KIB, 16 * KIB])
+def test_a_large_bio_is_cut_and_joined(size: int):
+    world, path, client = make(QueueLimits(max_sectors=8))
+    client.write(8, PATTERN[:size])
+    read = client.read(8, size)
+    world.run()
+    assert read.status == OK
+    assert read.data == PATTERN[:size]
+    assert max(length for _, _, length in path.driver.sent) == 4 * KIB
+    assert len(path.driver.sent) == 2 * -(-size // (4 * KIB))
+
+
+def test_all_pieces_but_the_last_are_not_mergeable():
+    _, _, client = make(QueueLimits())
+    pieces = SplitBio(Bio(WRITE, 0, 10 * KIB, client, PATTERN[: 10 * KIB]), 4 * KIB).pieces()
+    assert [(piece.sector, piece.size, piece.flags) for piece in pieces] == [
+        (0, 4096, NOMERGE),
+        (8, 4096, NOMERGE),
+        (16, 2048, 0),
+    ]
+
+
+def test_the_first_error_of_the_pieces_is_the_error_of_the_whole():
+    world, path, client = make(QueueLimits(max_sectors=8))
+    path.driver.script.extend([Answer(), Answer(MEDIUM, delay_ns=1), Answer(IOERR, delay_ns=2), Answer()])
+    bio = client.read(0, 16 * KIB)
+    world.run()
+    assert (client.done, bio.status) == ([bio], MEDIUM)
+
+
+@pytest.mark.parametrize(("op", "count"), [(DISCARD, 4), (WRITE_ZEROES, 8)])
+def test_discards_and_zeroes_have_their_own_size(op: int, count: int):
+    world, path, client = make(QueueLimits(max_sectors=4, max_discard_sectors=32, max_write_zeroes_sectors=16))
+    client.submit([Bio(op, 0, 64 * KIB, client)])
+    world.run()
+    assert [bio.status for bio in client.done] == [OK]
+    assert len(path.driver.sent) == count
+
+
+@pytest.mark.parametrize("op", [DISCARD, WRITE_ZEROES])
+def test_what_is_not_offered_is_refused(op: int):
+    world, path, client = make(QueueLimits())
+    client.submit([Bio(op, 0, 4 * KIB, client)])
+    world.run()
+    assert [bio.status for bio in client.done] == [NOTSUPP]
+    assert path.driver.sent == []
+
+
+@pytest.mark.parametrize(
+    ("sector", "size", "status"), [(2048, 512, IOERR), (2047, 1024, IOERR), (1, 4096, INVAL), (0, 512, INVAL), (0, 0, INVAL)]
+)
+def test_a_bio_that_is_out_of_range_or_not_aligned_is_refused_but_not_within_submit(sector: int, size: int, status: int):
+    world, path, client = make(QueueLimits(logical_block_size=4096))
+    client.submit([Bio(READ, sector, size, client)])
+    assert client.done == []
+    world.run()
+    assert [bio.status for bio in client.done] == [status]
+    assert path.driver.sent == []
+
+
+def test_a_read_only_device_takes_reads_and_flushes_only():
+    world, path, client = make(QueueLimits(max_discard_sectors=8))
+    path.device.read_only = True
+    client.read(0, 512)
+    client.flush()
+    client.write(0, bytes(512))
+    client.discard(0, 512)
+    world.run()
+    assert sorted(bio.status for bio in client.done) == [OK, OK, IOERR, IOERR]

@@ -1,0 +1,122 @@
+"""Which bio joins which request, and what forbids it."""
+
+import pytest
+
+from hawser.block.bio import Bio, BioOwner
+from hawser.block.limits import QueueLimits
+from hawser.block.merge import try_join, try_merge
+from hawser.block.ops import DISCARD, FLUSH, FUA, NOMERGE, PREFLUSH, READ, WRITE, WRITE_ZEROES
+from hawser.block.request import Request
+from hawser.core.units import KIB, SECTOR_SIZE
+from hawser.lab.world import Client, Store, World, make_multipath
+
+LIMITS = QueueLimits(max_discard_sectors=64, max_write_zeroes_sectors=64)
+QUEUE = World().ram_path("p", Store(SECTOR_SIZE), limits=LIMITS).device.requests
+OWNER = BioOwner()
+
+
+def bio(sector: int, sectors: int = 8, op: int = READ, flags: int = 0) -> Bio:
+    size = sectors * SECTOR_SIZE
+    return Bio(op, sector, size, OWNER, bytes(size) if op == WRITE else None, flags)
+
+
+def request(sector: int, sectors: int = 8, op: int = READ, flags: int = 0) -> Request:
+    return Request(bio(sector, sectors, op, flags), QUEUE, QUEUE)
+
+
+def test_at_the_back():
+    whole = request(0)
+    assert try_merge(whole, bio(8), LIMITS)
+    assert (whole.sector, whole.size, [part.sector for part in whole.bios]) == (0, 8 * KIB, [0, 8])
+
+
+def test_at_the_front():
+    whole = request(8)
+    assert try_merge(whole, bio(0), LIMITS)
+    assert (whole.sector, whole.size, [part.sector for part in whole.bios]) == (0, 8 * KIB, [0, 8])
+
+
+@pytest.mark.parametrize("sector", [0, 4, 9, 16, 100])
+def test_not_what_overlaps_or_leaves_a_hole(sector: int):
+    whole = request(4)
+    assert not try_merge(whole, bio(sector), LIMITS)
+    assert not whole.cannot_merge
+
+
+@pytest.mark.parametrize("op", [FLUSH, WRITE_ZEROES])
+def test_not_these_operations(op: int):
+    assert not try_merge(request(0, op=op), bio(8, op=op), LIMITS)
+
+
+@pytest.mark.parametrize("flags", [NOMERGE, PREFLUSH, FUA])
+def test_not_with_these_flags(flags: int):
+    assert not try_merge(request(0, op=WRITE, flags=flags), bio(8, op=WRITE, flags=flags), LIMITS)
+    assert not try_merge(request(0, op=WRITE), bio(8, op=WRITE, flags=flags), LIMITS)
+
+
+def test_not_two_operations_in_one():
+    assert not try_merge(request(0, op=WRITE), bio(8, op=READ), LIMITS)
+    assert not try_merge(request(0, op=WRITE), bio(8, op=DISCARD), LIMITS)
+
+
+def test_a_request_too_large_for_more_is_marked_for_good():
+    small = QueueLimits(max_sectors=12)
+    whole = request(0)
+    assert not try_merge(whole, bio(8), small)
+    assert whole.cannot_merge
+    assert not try_merge(whole, bio(8, 1), small)
+
+
+def test_a_request_of_too_many_segments_is_marked_for_good():
+    whole = request(0)
+    two = QueueLimits(max_segments=2)
+    assert try_merge(whole, bio(8), two)
+    assert not try_merge(whole, bio(16), two)
+    assert whole.cannot_merge
+
+
+def test_discards_have_a_limit_of_their_own():
+    whole = request(0, 60, DISCARD)
+    assert try_merge(whole, bio(60, 4, DISCARD), LIMITS)
+    assert not try_merge(whole, bio(64, 1, DISCARD), LIMITS)
+
+
+def test_two_requests_join_and_a_size_that_forbids_it_marks_nothing():
+    first, second = request(0), request(8)
+    assert not try_join(first, second, QueueLimits(max_sectors=12))
+    assert not first.cannot_merge
+    assert try_join(first, second, LIMITS)
+    assert (first.size, len(first.bios)) == (8 * KIB, 2)
+    second.cannot_merge = True
+    assert not try_join(first, request(17), LIMITS)
+    assert not try_join(request(0), second, LIMITS)
+
+
+def test_4_kib_bios_make_requests_of_512_kib_by_default():
+    """128 segments come before the 1,280 KiB that the sectors would allow."""
+    world = World()
+    path = world.ram_path("p", Store(2048 * KIB), limits=QueueLimits())
+    client = Client(path.device)
+    client.submit([Bio(READ, number * 8, 4 * KIB, client) for number in range(512)])
+    world.run()
+    assert [size for _, _, size in path.driver.sent] == [512 * KIB] * 4
+
+
+def test_with_more_segments_256_bios_are_one_request():
+    world = World()
+    path = world.ram_path("p", Store(2048 * KIB), limits=QueueLimits(max_segments=512))
+    client = Client(path.device)
+    client.submit([Bio(READ, number * 8, 4 * KIB, client) for number in range(256)])
+    world.run()
+    assert [size for _, _, size in path.driver.sent] == [1024 * KIB]
+
+
+@pytest.mark.parametrize(("mode", "requests"), [("rq", 1), ("bio", 2)])
+def test_the_mode_decides_what_merges(mode: str, requests: int):
+    """Request-based merges before it maps. Bio-based, round-robin deals neighbours out to two paths: every other one of each
+    path's newest request is adjacent to nothing."""
+    world = World()
+    rig = make_multipath(world, paths=2, mode=mode, limits=QueueLimits())
+    rig.client.submit([Bio(READ, number * 8, 4 * KIB, rig.client) for number in range(2)])
+    world.run()
+    assert sum(len(path.driver.sent) for path in rig.paths) == requests

@@ -1,0 +1,43 @@
+"""The generator: SplitMix64's published numbers, and draws without bias."""
+
+import pytest
+
+from hawser.core.rng import Rng
+
+
+def test_the_reference_numbers():
+    rng = Rng(0)
+    assert [rng.next_u64() for _ in range(3)] == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
+
+
+def test_only_the_low_64_bits_of_a_seed_count():
+    assert Rng(5 + (1 << 64)).next_u64() == Rng(5).next_u64()
+    assert Rng(-1).next_u64() == Rng((1 << 64) - 1).next_u64()
+
+
+@pytest.mark.parametrize("bound", [1, 2, 3, 10, 1 << 63, (1 << 63) + 1, 1 << 64])
+def test_below_stays_below(bound: int):
+    rng = Rng(1)
+    assert all(0 <= rng.below(bound) < bound for _ in range(200))
+
+
+def test_below_is_even_enough():
+    rng = Rng(2)
+    counts = [0] * 7
+    for _ in range(70_000):
+        counts[rng.below(7)] += 1
+    assert all(9_600 < count < 10_400 for count in counts)
+
+
+def test_between_takes_both_ends_and_chance_keeps_its_word():
+    rng = Rng(3)
+    assert {rng.between(-1, 1) for _ in range(100)} == {-1, 0, 1}
+    assert not any(rng.chance(0, 5) for _ in range(50))
+    assert all(rng.chance(5, 5) for _ in range(50))
+    assert all(0 <= rng.uniform() < 1 for _ in range(1000))
+
+
+def test_a_split_stream_is_another_one_and_repeatable():
+    first, second = Rng(4), Rng(4)
+    assert first.split().next_u64() == second.split().next_u64()
+    assert first.split().next_u64() != first.next_u64()

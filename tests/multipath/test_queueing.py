@@ -1,0 +1,126 @@
+"""No path left: queue_if_no_path parks the I/O until a path returns or queueing is turned off."""
+
+import pytest
+
+from hawser.block.ops import FLUSH
+from hawser.core.status import IOERR, MEDIUM, OK, TRANSPORT
+from hawser.core.units import NS_PER_S
+from hawser.lab.world import Answer, Client, Rig, World, make_multipath
+
+DATA = b"d" * 4096
+
+
+@pytest.fixture(params=["rq", "bio", "mq"])
+def mode(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def make_dead(mode: str, features: str = "queue_if_no_path") -> Rig:
+    """Both paths fail with the first I/O that reaches them."""
+    rig = make_multipath(World(), mode=mode, features=features)
+    for path in rig.paths:
+        path.driver.script.append(Answer(TRANSPORT))
+    return rig
+
+
+def test_what_finds_no_path_waits_and_goes_when_one_is_reinstated(mode: str):
+    rig = make_dead(mode)
+    write = rig.client.write(0, DATA)
+    rig.world.pass_time(60 * NS_PER_S)
+    later = [rig.client.read(0, 4096), rig.client.flush()]
+    rig.world.pass_time(NS_PER_S)
+    assert not any(bio.finished for bio in [write, *later])
+    assert (rig.letters(), rig.device.idle()) == ("FF", False)
+    rig.message("reinstate_path 259:1")
+    rig.world.run()
+    assert [bio.status for bio in rig.client.done] == [OK] * 3
+    assert rig.store.data[:4096] == DATA
+    assert rig.at_rest()
+
+
+def test_what_waits_goes_at_once_and_not_after_a_delay(mode: str):
+    rig = make_dead(mode)
+    write = rig.client.write(0, DATA)
+    rig.world.pass_time(NS_PER_S + 1)
+    rig.message("reinstate_path 259:0")
+    rig.world.settle()
+    assert write.status == OK
+    assert write.finished
+
+
+def test_fail_if_no_path_fails_what_waits(mode: str):
+    rig = make_dead(mode)
+    write = rig.client.write(0, DATA)
+    rig.world.pass_time(NS_PER_S)
+    rig.message("fail_if_no_path")
+    rig.world.run()
+    assert (write.finished, write.status) == (True, IOERR)
+    assert rig.client.read(0, 512).finished is False
+    rig.world.run()
+    assert [bio.status for bio in rig.client.done] == [IOERR, IOERR]
+    assert rig.at_rest()
+
+
+def test_queue_if_no_path_may_be_turned_on_later(mode: str):
+    rig = make_dead(mode, features="")
+    rig.message("queue_if_no_path")
+    write = rig.client.write(0, DATA)
+    rig.world.pass_time(NS_PER_S)
+    assert not write.finished
+    assert "queue_if_no_path" in rig.device.table.targets[0].status_table()
+
+
+def test_a_path_that_fails_again_parks_again(mode: str):
+    rig = make_dead(mode)
+    write = rig.client.write(0, DATA)
+    for _ in range(5):
+        rig.world.pass_time(NS_PER_S)
+        rig.paths[0].driver.script.append(Answer(TRANSPORT))
+        rig.message("reinstate_path 259:0")
+        rig.world.pass_time(NS_PER_S)
+        assert not write.finished
+    rig.message("reinstate_path 259:0")
+    rig.world.run()
+    assert write.status == OK
+    assert rig.status().split("259:0 ")[1].startswith("A 6 ")
+
+
+def test_a_flush_that_waits_keeps_its_errors(mode: str):
+    rig = make_dead(mode)
+    flush = rig.client.flush()
+    rig.world.pass_time(NS_PER_S)
+    rig.paths[0].driver.script.append(Answer(MEDIUM))
+    rig.message("reinstate_path 259:0")
+    rig.world.run()
+    assert (flush.op, flush.status) == (FLUSH, MEDIUM)
+
+
+def test_the_parked_bios_of_a_dead_client_go_and_others_stay(mode: str):
+    rig = make_dead(mode)
+    other = Client(rig.device, rig.world.disk)
+    writes = [rig.client.write(0, DATA), other.write(8, DATA)]
+    rig.world.pass_time(NS_PER_S)
+    rig.client.dead = True
+    rig.device.cancel_dead()
+    rig.world.pass_time(NS_PER_S)
+    assert [bio.finished for bio in writes] == [True, False]
+    assert writes[0].status == IOERR
+    rig.message("reinstate_path 259:0")
+    rig.world.run()
+    assert writes[1].status == OK
+    assert rig.store.data[:4096] == bytes(4096)
+    assert rig.at_rest()
+
+
+def test_parked_io_is_congestion_in_the_end(mode: str):
+    rig = make_dead(mode)
+    for _ in range(5000):
+        rig.client.write(0, DATA)
+        if rig.device.congested():
+            break
+        rig.world.settle()
+    assert rig.device.congested()
+    rig.message("reinstate_path 259:0")
+    rig.world.run()
+    assert {bio.status for bio in rig.client.done} == {OK}
+    assert not rig.device.congested()

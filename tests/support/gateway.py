@@ -1,0 +1,91 @@
+"""`hawser serve` as tests run it: the installed package, started with options, asked by its control socket, ended by a signal."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hawser.service.control import ask
+from tests.support.nbd_client import NbdClient
+from tests.support.processes import PATIENCE_S, Process, run
+
+HAWSER = (sys.executable, "-c", "from hawser.cli.main import main; main()")
+_PATH = re.compile(r"(\d+:\d+) ([AF]) (\d+)")
+
+
+def serve_command(paths: Sequence[str], listen: Sequence[str], *options: str) -> list[str]:
+    command = [*HAWSER, "serve"]
+    for path in paths:
+        command += ["--path", path]
+    for uri in listen:
+        command += ["--listen", uri]
+    return [*command, *options]
+
+
+class Gateway(Process):
+    """A running server. `socket` is where its export `name` is, `control` its control socket."""
+
+    def __init__(self, name: str, directory: Path, paths: Sequence[str], options: Sequence[str], listen: str = "") -> None:
+        self.socket = directory / f"{name}.sock"
+        self.control = directory / f"{name}.ctl"
+        self.uri = listen or f"nbd+unix:///d?socket={self.socket}"
+        command = serve_command(paths, [self.uri], "--control", str(self.control), *options)
+        super().__init__(name, command, directory)
+        try:
+            self.wait_until(lambda: "ready " in self.output(), "says that it is ready")
+        except BaseException:
+            self.kill()
+            raise
+        # A port that it chose itself is in the line.
+        self.uri = self.output().split("ready ", 1)[1].splitlines()[0]
+
+    def client(self) -> NbdClient:
+        return NbdClient(self.address(), "d")
+
+    def address(self) -> str | tuple[str, int]:
+        match = re.fullmatch(r"nbd://([^/]+):(\d+)/.*", self.uri)
+        return (match[1], int(match[2])) if match else str(self.socket)
+
+    def dm(self, verb: str, *args: str) -> str:
+        reply = ask(str(self.control), verb, list(args))
+        assert reply.ok, reply.err
+        return reply.out
+
+    def dm_command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The same by the command that people type."""
+        return run([*HAWSER, "dm", "--control", self.control, *words], check=False)
+
+    def paths(self) -> list[tuple[str, int]]:
+        """State (A or F) and fail count of each path, in the order of the table."""
+        return [(state, int(failures)) for _, state, failures in _PATH.findall(self.dm("status"))]
+
+    def states(self) -> str:
+        return "".join(state for state, _ in self.paths())
+
+    def wait_for_states(self, states: str, seconds: float = PATIENCE_S) -> None:
+        self.wait_until(lambda: self.states() == states, f"paths are {states}", seconds)
+
+    def rss_kib(self) -> int:
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise AssertionError("no VmRSS")
+
+    def end(self, number: int = signal.SIGTERM) -> float:
+        """Ask it to end, as an operator does; how long that took. Its exit status has to be 0."""
+        started = time.monotonic()
+        self.signal(number)
+        status = self.wait()
+        took = time.monotonic() - started
+        assert status == 0, f"exit status {status}: {self.log()[-2000:]}"
+        return took
+
+    def warnings(self) -> list[str]:
+        """What it said that is more than information."""
+        return [line for line in self.log().splitlines() if " warning: " in line or " error: " in line]
+
+    def assert_no_traceback(self) -> None:
+        assert "Traceback" not in self.log(), self.log()[-4000:]

@@ -1,0 +1,164 @@
+"""The storage servers of others that stand below hawser in tests: nbdkit, qemu-nbd, nbd-server. Each can be killed and started again."""
+
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.support.processes import Process, wait_for
+from tests.support.programs import require_program
+
+NBD_PORT = 10809
+_addresses = 0
+
+
+def own_address() -> str:
+    """A loopback address that no other test process uses, so that port numbers need not be fought for."""
+    global _addresses
+    _addresses += 1
+    pid = os.getpid()
+    return f"127.{64 + (pid >> 8 & 63)}.{pid & 255}.{_addresses % 254 + 1}"
+
+
+def accepts(address: str | tuple[str, int]) -> bool:
+    """Whether somebody listens there."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(2.0)
+        try:
+            probe.connect(address)
+        except OSError:
+            return False
+    return True
+
+
+class Upstream:
+    """One storage server. `command` and `environment` start it, again and again; `address` is a socket's name, or host and port."""
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        command: Sequence[str | Path],
+        address: str | tuple[str, int],
+        export: str = "",
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.directory = directory
+        self.command = command
+        self.address = address
+        self.export = export
+        self.environment = environment
+        self.process: Process | None = None
+        self.start()
+
+    def uri(self, **attributes: object) -> str:
+        """The path URI, with the attributes given."""
+        words = [f"{name}={value}" for name, value in attributes.items()]
+        if isinstance(self.address, str):
+            return f"nbd+unix:///{self.export}?" + "&".join([f"socket={self.address}", *words])
+        return f"nbd://{self.address[0]}:{self.address[1]}/{self.export}" + ("?" + "&".join(words) if words else "")
+
+    def start(self) -> None:
+        if isinstance(self.address, str):
+            # A killed server leaves the file behind, and would not start over it.
+            Path(self.address).unlink(missing_ok=True)
+        self.process = Process(self.name, self.command, self.directory, self.environment)
+        try:
+            self.process.wait_until(lambda: accepts(self.address), "accepts connections")
+        except BaseException:
+            self.process.kill()
+            raise
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def kill(self) -> None:
+        """SIGKILL, as the out-of-memory killer would."""
+        assert self.process is not None
+        self.process.kill()
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def freeze(self) -> None:
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+
+
+def nbdkit(
+    name: str,
+    directory: Path,
+    *words: str | Path,
+    filters: Sequence[str] = (),
+    tcp: bool = False,
+    environment: dict[str, str] | None = None,
+) -> Upstream:
+    """`words`: plugin and its parameters."""
+    address: str | tuple[str, int]
+    if tcp:
+        address = (own_address(), NBD_PORT)
+        where = ["-i", address[0], "-p", str(NBD_PORT)]
+    else:
+        address = str(directory / f"{name}.sock")
+        where = ["-U", address]
+    command = [require_program("nbdkit"), "-f", *where, *(f"--filter={word}" for word in filters), *words]
+    return Upstream(name, directory, command, address, environment=environment)
+
+
+def qemu_nbd(
+    name: str, directory: Path, image: Path, *, tcp: bool = False, environment: dict[str, str] | None = None
+) -> Upstream:
+    """Locking is off: several servers share one file here."""
+    address: str | tuple[str, int]
+    if tcp:
+        address = (own_address(), NBD_PORT)
+        where = ["-b", address[0], "-p", str(NBD_PORT)]
+    else:
+        address = str(directory / f"{name}.sock")
+        where = ["-k", address]
+    options = f"driver=raw,file.driver=file,file.filename={image},file.locking=off"
+    command = [require_program("qemu-nbd"), *where, "-t", "-e", "8", "--image-opts", options]
+    return Upstream(name, directory, command, address, environment=environment)
+
+
+def nbd_server(
+    name: str, directory: Path, image: Path, *, tcp: bool = False, environment: dict[str, str] | None = None
+) -> Upstream:
+    """It serves its one export under the name `e`, and forks for each client."""
+    address: str | tuple[str, int]
+    if tcp:
+        address = (own_address(), NBD_PORT)
+        where = f"listenaddr = {address[0]}\nport = {NBD_PORT}\n"
+    else:
+        address = str(directory / f"{name}.sock")
+        # Without an address of its own it would take every one of the host's, beside the socket.
+        where = f"unixsock = {address}\nlistenaddr = {own_address()}\n"
+    config = directory / f"{name}.conf"
+    config.write_text(f"[generic]\n{where}allowlist = true\n[e]\nexportname = {image}\n")
+    command = [require_program("nbd-server"), "-d", "-C", config, "-p", directory / f"{name}.pid"]
+    return Upstream(name, directory, command, address, export="e", environment=environment)
+
+
+def wait_for_content(image: Path, offset: int, expected: bytes, what: str) -> None:
+    """Until a file holds `expected` there."""
+    wait_for(lambda: content(image, offset, len(expected)) == expected, what)
+
+
+def content(image: Path, offset: int, size: int) -> bytes:
+    with image.open("rb") as file:
+        file.seek(offset)
+        return file.read(size)
