@@ -75,9 +75,12 @@ def test_what_is_not_offered_is_refused(op: int):
 
 
 @pytest.mark.parametrize(
-    ("sector", "size", "status"), [(2048, 512, IOERR), (2047, 1024, IOERR), (1, 4096, INVAL), (0, 512, INVAL), (0, 0, INVAL)]
+    ("sector", "size", "status"),
+    [(2048, 512, IOERR), (2047, 1024, IOERR), (1, 4096, INVAL), (0, 512, INVAL), (0, 0, INVAL)],
 )
-def test_a_bio_that_is_out_of_range_or_not_aligned_is_refused_but_not_within_submit(sector: int, size: int, status: int):
+def test_a_bio_that_is_out_of_range_or_not_aligned_is_refused_but_not_within_submit(
+    sector: int, size: int, status: int
+):
     world, path, client = make(QueueLimits(logical_block_size=4096))
     client.submit([Bio(READ, sector, size, client)])
     assert client.done == []

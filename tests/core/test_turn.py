@@ -17,7 +17,8 @@ class Step(Work):
 
 
 def test_work_runs_first_in_first_out_and_its_own_work_behind_it():
-    turn, heard = Turn(), []
+    turn = Turn()
+    heard: list[str] = []
     turn.defer(Step(turn, heard, "a", [Step(turn, heard, "c")]))
     turn.defer(Step(turn, heard, "b"))
     assert turn.pending()
@@ -27,7 +28,8 @@ def test_work_runs_first_in_first_out_and_its_own_work_behind_it():
 
 
 def test_work_deferred_twice_runs_twice():
-    turn, heard = Turn(), []
+    turn = Turn()
+    heard: list[str] = []
     step = Step(turn, heard, "a")
     turn.defer(step)
     turn.defer(step)
@@ -36,7 +38,8 @@ def test_work_deferred_twice_runs_twice():
 
 
 def test_the_budget_leaves_the_rest_for_the_next_turn():
-    turn, heard = Turn(), []
+    turn = Turn()
+    heard: list[str] = []
     for number in range(5):
         turn.defer(Step(turn, heard, str(number)))
     assert not turn.drain(budget=3)

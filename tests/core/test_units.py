@@ -33,7 +33,15 @@ def test_what_is_no_time_is_named(text: str):
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(0, "0B"), (512, "512B"), (KIB, "1.0K"), (10 * KIB, "10K"), (512 * MIB, "512M"), (GIB, "1.0G"), (GIB << 20, "1.0P")],
+    [
+        (0, "0B"),
+        (512, "512B"),
+        (KIB, "1.0K"),
+        (10 * KIB, "10K"),
+        (512 * MIB, "512M"),
+        (GIB, "1.0G"),
+        (GIB << 20, "1.0P"),
+    ],
 )
 def test_sizes_for_people(size: int, text: str):
     assert format_size(size) == text

@@ -20,7 +20,7 @@ from hawser.core.turn import Turn
 from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, SECTOR_SIZE
 from hawser.dm.mapped_device import MappedDevice
 from hawser.lab.registers import Registers, Value
-from hawser.lab.world import Answer, Client, RamDriver, Rig, Store, World, make_multipath
+from hawser.lab.world import Answer, Client, RamDriver, RamPath, Rig, Store, World, make_multipath
 from hawser.multipath.disk import SharedDisk
 from hawser.multipath.fence import FenceSet
 
@@ -176,7 +176,7 @@ class Run:
             self.open_client()
         rig.world.pass_time(self.rng.below(3) * NS_PER_MS + self.rng.below(1000) * NS_PER_US)
 
-    def any_path(self):
+    def any_path(self) -> RamPath:
         return self.rig.paths[self.rng.below(len(self.rig.paths))]
 
     def submit(self) -> None:
@@ -212,6 +212,7 @@ class Run:
     def come_to_rest(self) -> None:
         """Good weather: every ghost settles, every path works; then the whole disk is read."""
         for path in self.rig.paths:
+            assert isinstance(path.driver, UnreliableDriver)
             path.driver.trouble_percent = 0
         for _ in range(20):
             self.rig.world.pass_time(NS_PER_S)

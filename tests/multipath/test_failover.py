@@ -1,4 +1,4 @@
-"""Failover: a path that fails an I/O is taken out of use and the I/O goes another way; what is no fault of the path's does not."""
+"""Failover: a path that fails an I/O is taken out of use and the I/O goes another way; what is not the path's fault does not."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_a_path_error_fails_the_path_and_is_retried_elsewhere(mode: str, status:
     rig.world.run()
     read = rig.client.read(8, len(DATA))
     rig.world.run()
-    assert (write.status, read.status, bytes(read.data)) == (OK, OK, DATA)
+    assert (write.status, read.status, bytes(read.data or b"")) == (OK, OK, DATA)
     assert rig.letters() == "FA"
     assert len(rig.paths[0].driver.sent) == 1
     assert rig.device.event_nr == 1
@@ -85,10 +85,12 @@ def four(rig: Rig, op: int) -> list[Bio]:
 
 
 @pytest.mark.parametrize(
-    ("good", "told", "retried"), [(0, 0, (0, 16)), (8, 2, (16, 8)), (2, 0, (4, 12)), (10, 2, (20, 6)), (12, 3, (24, 4))]
+    ("good", "told", "retried"), [(0, 0, (0, 16)), (8, 2, (16, 8)), (2, 0, (4, 14)), (10, 2, (20, 6)), (12, 3, (24, 4))]
 )
 @pytest.mark.parametrize("op", [READ, WRITE])
-def test_request_based_the_good_prefix_is_told_and_only_the_rest_retried(op: int, good: int, told: int, retried: tuple[int, int]):
+def test_request_based_the_good_prefix_is_told_and_only_the_rest_retried(
+    op: int, good: int, told: int, retried: tuple[int, int]
+):
     """`good` KiB of four merged 4 KiB bios succeed on p0."""
     rig = make("rq")
     rig.store.data[: len(DATA)] = DATA if op == READ else bytes(len(DATA))
@@ -103,14 +105,12 @@ def test_request_based_the_good_prefix_is_told_and_only_the_rest_retried(op: int
     assert [bio.status for bio in rig.client.done] == [OK] * 4
     assert rig.store.data[: len(DATA)] == DATA
     if op == READ:
-        assert b"".join(bio.data for bio in bios) == DATA
+        assert b"".join(bio.data or b"" for bio in bios) == DATA
     assert rig.at_rest()
 
 
-def test_request_based_an_error_of_the_medium_after_a_good_prefix(mode: str):
-    if mode == "bio":
-        pytest.skip("bio-based, neighbours go to different paths and do not merge")
-    rig = make(mode)
+def test_request_based_an_error_of_the_medium_after_a_good_prefix():
+    rig = make("rq")
     rig.paths[0].driver.script.append(Answer(MEDIUM, good_bytes=8 * KIB))
     bios = four(rig, WRITE)
     rig.world.run()

@@ -2,10 +2,10 @@
 
 import pytest
 
+from hawser.lab.world import Store, World
 from hawser.multipath.path import Path, PriorityGroup
 from hawser.multipath.selectors import queue_length, round_robin, service_time
 from hawser.multipath.selectors.base import SELECTORS, PathSelector
-from hawser.lab.world import Store, World
 
 MODULES = (queue_length, round_robin, service_time)
 
@@ -74,7 +74,8 @@ def test_service_time_shares_by_weight():
 
 
 @pytest.mark.parametrize(
-    ("weights", "golden"), [([4, 1], [0, 0, 0, 0, 1] * 4), ([0, 1], [1] * 20), ([0, 0], [0, 1] * 5), ([1, 1], [0, 1] * 5)]
+    ("weights", "golden"),
+    [([4, 1], [0, 0, 0, 0, 1] * 4), ([0, 1], [1] * 20), ([0, 0], [0, 1] * 5), ([1, 1], [0, 1] * 5)],
 )
 def test_service_time_of_two(weights: list[int], golden: list[int]):
     selector, paths = make("service-time", [f"1 {weight}" for weight in weights])

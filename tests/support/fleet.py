@@ -47,7 +47,7 @@ class Fleet:
         tcp: bool = False,
         environment: dict[str, str] | None = None,
     ) -> Upstream:
-        return self._keep(
+        return self.keep(
             upstreams.nbdkit(name, self.directory, *words, filters=filters, tcp=tcp, environment=environment)
         )
 
@@ -58,9 +58,9 @@ class Fleet:
         if kind == "nbdkit":
             return self.nbdkit(name, "file", image, tcp=tcp, environment=environment)
         start = upstreams.qemu_nbd if kind == "qemu-nbd" else upstreams.nbd_server
-        return self._keep(start(name, self.directory, image, tcp=tcp, environment=environment))
+        return self.keep(start(name, self.directory, image, tcp=tcp, environment=environment))
 
-    def _keep(self, upstream: Upstream) -> Upstream:
+    def keep(self, upstream: Upstream) -> Upstream:
         self._upstreams.append(upstream)
         return upstream
 

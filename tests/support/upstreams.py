@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.processes import Process, wait_for
@@ -99,6 +100,49 @@ class Upstream:
             self.process.kill()
 
 
+class NbdServer(Upstream):
+    """nbd-server serves more than one client only as a daemon: it is known by its pid file, and killed with its children."""
+
+    def start(self) -> None:
+        self._pid_file = self.directory / f"{self.name}.pid"
+        self._pid_file.unlink(missing_ok=True)
+        if isinstance(self.address, str):
+            Path(self.address).unlink(missing_ok=True)
+        launcher = Process(self.name, self.command, self.directory, self.environment)
+        status = launcher.wait()
+        assert status == 0, f"{self.name} ended with {status}: {launcher.log()}"
+        wait_for(lambda: self._pid_file.exists() and self._pid_file.read_text().strip(), f"{self.name} wrote its pid")
+        self._pid = int(self._pid_file.read_text())
+        wait_for(lambda: accepts(self.address), f"{self.name} accepts connections")
+
+    @property
+    def pid(self) -> int:
+        return self._pid
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._pid, signal.SIGKILL)
+        wait_for(lambda: not is_alive(self._pid), f"{self.name} is gone")
+
+    def freeze(self) -> None:
+        os.killpg(self._pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.killpg(self._pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        self.kill()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, other than as a zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
 def nbdkit(
     name: str,
     directory: Path,
@@ -148,9 +192,9 @@ def nbd_server(
         # Without an address of its own it would take every one of the host's, beside the socket.
         where = f"unixsock = {address}\nlistenaddr = {own_address()}\n"
     config = directory / f"{name}.conf"
-    config.write_text(f"[generic]\n{where}allowlist = true\n[e]\nexportname = {image}\n")
-    command = [require_program("nbd-server"), "-d", "-C", config, "-p", directory / f"{name}.pid"]
-    return Upstream(name, directory, command, address, export="e", environment=environment)
+    config.write_text(f"[generic]\n{where}allowlist = true\n[e]\nexportname = {image}\nflush = true\n")
+    command = [require_program("nbd-server"), "-C", config, "-p", directory / f"{name}.pid"]
+    return NbdServer(name, directory, command, address, export="e", environment=environment)
 
 
 def wait_for_content(image: Path, offset: int, expected: bytes, what: str) -> None:

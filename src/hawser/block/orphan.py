@@ -1,8 +1,8 @@
 """Orphan: a write-class command whose fate is unknown. It may still take effect: now, later, or never.
 
 The command timed out, or its connection went away, after it was handed to the transport. Until something proves what became
-of it, whatever overlaps it must be fenced (DESIGN, Hard problems 1; nbdkit, nbd-server and qemu-nbd all execute such a command late). Linux has no
-counterpart; NVMe's TP4129 states the problem.
+of it, whatever overlaps it must be fenced (DESIGN, Hard problems 1; nbdkit, nbd-server and qemu-nbd all execute such a command
+late). Linux has no counterpart; NVMe's TP4129 states the problem.
 """
 
 from typing import Final
@@ -20,7 +20,8 @@ PROOF_FLUSHED: Final = "server flushed"
 UNPROVEN: Final = "unproven: the declared quiesce time passed"
 
 
-# What is orphaned: one command; what a client that went away still has in flight; a whole cache that was left with unflushed writes.
+# What is orphaned: one command; what a client that went away still has in flight; a whole cache that was left with writes that
+# no flush has covered.
 COMMAND: Final = 0
 CLIENT: Final = 1
 CACHE: Final = 2
@@ -43,8 +44,9 @@ class Orphan:
     """`start` and `end` bound its sectors. `buffers` stay referenced until it is resolved: the transport may still read them.
 
     `unacked` counts the bios it carried that have not succeeded by another copy. While that is not 0 even reads of the range
-    must wait, because an old value that was read must not be followed by the orphan's. `overlapped`: another write of some of these
-    sectors was in flight beside it, so that even the success of its own retry must not be told yet. It outlives its request.
+    must wait, because an old value that was read must not be followed by the orphan's. `overlapped`: another write of some of
+    these sectors was in flight beside it, so that even the success of its own retry must not be told yet. It outlives
+    its request.
     """
 
     def __init__(

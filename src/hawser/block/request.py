@@ -47,7 +47,7 @@ class MapContext:
 
 
 class Request:
-    """`sector` in 512-byte sectors, `size` in bytes: what is still to be done. `bios` covers exactly that, less `bios[0].done`."""
+    """`sector` in 512-byte sectors, `size` in bytes: what is still to be done. `bios` cover it, and `bios[0].done` before it."""
 
     def __init__(self, bio: Bio, queue: "RequestQueue", owner: RequestOwner) -> None:
         self.queue = queue

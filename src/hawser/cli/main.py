@@ -4,6 +4,7 @@ import click
 
 from hawser import __version__
 from hawser.build_info import describe
+from hawser.cli.demo import demo
 from hawser.cli.dm import dm
 from hawser.cli.serve import serve
 
@@ -16,3 +17,4 @@ def main() -> None:
 
 main.add_command(serve)
 main.add_command(dm)
+main.add_command(demo)

@@ -19,6 +19,7 @@ NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
 
 _SIZE = re.compile(r"(\d+)([kmgtp]?)(?:i?b)?", re.IGNORECASE)
+_UNITS: Final = "BKMGTP"
 _POWER: Final = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
 
 
@@ -44,10 +45,9 @@ def parse_seconds_ns(text: str) -> int:
 def format_size(size_bytes: int) -> str:
     """A size for people: two significant digits and a binary unit, `1.0G`, `512M`, as `multipath -ll` writes it."""
     value = float(size_bytes)
-    for unit in ("B", "K", "M", "G", "T"):
-        if value < 1024:
-            break
+    place = 0
+    while value >= 1024 and place < len(_UNITS) - 1:
         value /= 1024
-    else:
-        unit = "P"
+        place += 1
+    unit = _UNITS[place]
     return f"{value:.1f}{unit}" if value < 10 and unit != "B" else f"{value:.0f}{unit}"

@@ -2,8 +2,8 @@
 
 Linux: drivers/md/dm-rq.c; `seeds.md` 3.7 to 3.10. The mapper is the driver of the device's own queue: its `queue_rq` asks the
 target whether the paths are busy (then the request waits above, where it can still merge), has it clone and map the request, and
-inserts the clone into the path's queue. Completion has two hooks: the bio hook completes the good prefix at once, the request hook
-lets the target decide about the rest.
+inserts the clone into the path's queue. Completion has two hooks: the bio hook completes the good prefix at once, the request
+hook lets the target decide about the rest.
 """
 
 from typing import Final

@@ -99,6 +99,5 @@ def _info(device: MappedDevice) -> str:
         ("Major, minor:", f"{major}, {minor}"),
         ("Number of targets:", str(len(device.table.targets) if device.table is not None else 0)),
     ]
-    if device.uuid:
-        rows.append(("UUID:", device.uuid))
-    return "".join(f"{label:<19}{value}\n" for label, value in rows)
+    text = "".join(f"{label:<19}{value}\n" for label, value in rows)
+    return text + f"UUID: {device.uuid}\n" if device.uuid else text

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from hawser.exports.volume import Volume
 
 RECEIVE_BYTES: Final = 256 * KIB
+# What is submitted and answered before the next commands are looked at: small enough to stay in the processor's cache and to fit into
+# the socket's buffer, large enough to merge and to be worth a system call.
+BATCH_IOS: Final = 64
+BATCH_BYTES: Final = 256 * KIB
 IN_FLIGHT_MAX: Final = 512
 IN_FLIGHT_BYTES_MAX: Final = 64 * MIB
 HANDSHAKE_NS: Final = 30 * NS_PER_S
@@ -139,6 +143,10 @@ class Connection(RequestSink):
         self._blocked = False
         self._watching = True
         self._plug = Plug()
+        self._batch_ios = 0
+        self._batch_bytes = 0
+        self._batch_full = False
+        self._held_back = False
         self._fatal = ""
         self._size_bytes = 0
         self._block = 512
@@ -228,12 +236,15 @@ class Connection(RequestSink):
 
     def _parse(self) -> None:
         """Submit what the buffer holds as one plug; then see whether to go on reading."""
-        start = self._parser.parse(self._buffer, self._start, self._end)
+        parser = self._parser
+        start = parser.parse(self._buffer, self._start, self._end)
         self._plug.finish()
+        self._batch_ios = 0
+        self._batch_bytes = 0
         if start == self._end:
             self._start = 0
             self._end = 0
-        elif self._parser.paused:
+        elif parser.paused:
             self._start = start
         else:
             held = self._end - start
@@ -242,8 +253,17 @@ class Connection(RequestSink):
             self._end = held
         if self._fatal:
             self.drop(self._fatal)
-        elif self._parser.paused or self._blocked:
+        elif self._held_back or self._blocked:
             self._stop_reading()
+        elif parser.paused:
+            # Only the batch is full: go on as soon as it has been answered, as far as it can be at once.
+            self._batch_full = True
+            self._want_end_of_turn()
+
+    def _want_end_of_turn(self) -> None:
+        if not self._sending:
+            self._sending = True
+            self.server.reactor.at_end_of_turn(self._handler)
 
     def _stop_reading(self) -> None:
         if self._watching:
@@ -252,11 +272,13 @@ class Connection(RequestSink):
 
     def _resume(self) -> None:
         """There is room again: parse what is held, then read."""
+        self._held_back = False
+        self._batch_full = False
         if self._parser.paused:
             self._parser.paused = False
             if self._start < self._end:
                 self._parse()
-        if self.state != CLOSED and not self._parser.paused and not self._watching:
+        if self.state == OPEN and not self._held_back and not self._blocked and not self._watching:
             self._watching = True
             self.server.reactor.watch_reads(self.fd, self._handler)
 
@@ -299,11 +321,20 @@ class Connection(RequestSink):
         budget = self.server.budget
         budget.taken_bytes += bio.size
         volume.device.submit(bio, self._plug)
+        self._batch_ios += 1
+        self._batch_bytes += bio.size
+        if self._batch_ios >= BATCH_IOS or self._batch_bytes >= BATCH_BYTES:
+            self._parser.paused = True
         if self.in_flight >= IN_FLIGHT_MAX or self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX or volume.device.congested():
-            self._parser.paused = True
+            self._hold_back()
         elif budget.taken_bytes >= budget.limit_bytes:
-            self._parser.paused = True
+            self._hold_back()
             self.server.wait_for_budget(self)
+
+    def _hold_back(self) -> None:
+        """A limit is reached: no further command until something completes."""
+        self._parser.paused = True
+        self._held_back = True
 
     def _refusal(self, op: int, offset: int, length: int) -> int:
         """0: fine; positive: the error to answer; negative: a read that has to be widened."""
@@ -332,8 +363,10 @@ class Connection(RequestSink):
     def may_receive(self, length: int) -> bool:
         """A large payload is about to be allocated: only within the client's and the server's budget."""
         if self.in_flight and self.in_flight_bytes + length > IN_FLIGHT_BYTES_MAX:
+            self._held_back = True
             return False
         if not self.server.budget.take(length):
+            self._held_back = True
             self.server.wait_for_budget(self)
             return False
         self._paid = length
@@ -347,9 +380,8 @@ class Connection(RequestSink):
 
     def budget_freed(self) -> None:
         """Memory has become free: go on reading at the end of this turn."""
-        if self.state == OPEN and not self._sending:
-            self._sending = True
-            self.server.reactor.at_end_of_turn(self._handler)
+        if self.state == OPEN:
+            self._want_end_of_turn()
 
     # Sending.
 
@@ -381,9 +413,7 @@ class Connection(RequestSink):
     def _put(self, data: bytes) -> None:
         if data:
             self._outbox.append(data)
-            if not self._sending:
-                self._sending = True
-                self.server.reactor.at_end_of_turn(self._handler)
+            self._want_end_of_turn()
 
     def flush(self) -> None:
         """Send what the outbox holds, with as few system calls as it takes."""
@@ -412,6 +442,8 @@ class Connection(RequestSink):
             self.server.reactor.ignore_writes(self.fd)
         if self.state == DRAINING:
             self._close_when_drained()
+        elif self._batch_full:
+            self._resume()
         elif not self._watching and self.in_flight < IN_FLIGHT_MAX // 2 and self.in_flight_bytes < IN_FLIGHT_BYTES_MAX // 2:
             self._resume()
 

@@ -18,6 +18,7 @@ from hawser.exports.volume import Volume, Volumes
 CLIENTS_MAX: Final = 256
 BACKLOG: Final = 64
 ACCEPTS_MAX: Final = 16
+SEND_BUFFER: Final = 4 * MIB
 CLIENT_BYTES_MAX: Final = 512 * MIB
 PROBE_SECONDS: Final = 1.0
 
@@ -44,6 +45,8 @@ class Listener(Handler):
                 self.server.log.error(f"{self.shown}: cannot accept a client: {error.strerror}")
                 return
             sock.setblocking(False)
+            # As much as the system allows without privilege: replies to a batch then leave with one call.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             self._count += 1
             if self.uri.socket:
                 name = f"client {self._count} of {self.uri.socket}"

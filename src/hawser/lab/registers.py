@@ -1,9 +1,9 @@
 """Registers: an oracle for random runs. Every sector is a register; what a read returns must be explicable.
 
 Each write puts one value, never used before, into all its sectors. An acknowledged write has taken effect between its start and
-its end. A failed one may take effect at any time after its start, or never, until the first read that begins after the failure: what
-that returns is decided. (While it lasts, one copy may be read with another still on its way.) From that follows which values a
-read must not return any more: those that something else has certainly come after.
+its end. A failed one may take effect at any time after its start, or never, until the first read that begins after the failure:
+that decides. (While it lasts, one copy may be read with another still on its way.) From that follows which values a read must
+not return any more: those that something else has certainly come after.
 """
 
 from typing import Final
@@ -13,8 +13,8 @@ ZEROES: Final = 0
 
 
 class Value:
-    """One write as one sector sees it: it was answered at `ended`, has taken effect by `acked`, and by `superseded` another has come
-    after it. Moments are numbers of events."""
+    """One write as one sector sees it: it was answered at `ended`, has taken effect by `acked`, and by `superseded` another has
+    come after it. Moments are numbers of events."""
 
     def __init__(self, value: int, started: int) -> None:
         self.value = value

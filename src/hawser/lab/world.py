@@ -43,8 +43,8 @@ LIMITS: Final = QueueLimits(max_discard_sectors=65536, max_write_zeroes_sectors=
 class Answer:
     """What a driver shall do with one request.
 
-    After `delay_ns` it answers `status` with `good_bytes` done (None: all when OK, else none). `lands`: whether a write takes effect;
-    with fate UNKNOWN it leaves an orphan, and takes effect only when `RamDriver.settle` is called, if it `lands`.
+    After `delay_ns` it answers `status` with `good_bytes` done (None: all when OK, else none). `lands`: whether a write takes
+    effect; with fate UNKNOWN it leaves an orphan, and takes effect only when `RamDriver.settle` is called, if it `lands`.
     """
 
     status: int = OK

@@ -27,14 +27,19 @@ class IdentityListener:
         raise NotImplementedError
 
 
-def sample_sectors(size_sectors: int) -> list[int]:
-    """Where the samples are taken: in whole blocks, ascending, each once."""
-    blocks = (size_sectors << SECTOR_SHIFT) // BLOCK
+def sample_size(device: PathDevice) -> int:
+    """How many bytes a sample has: BLOCK, or the device's own block where that is larger; all of a disk that is smaller."""
+    return min(max(BLOCK, device.limits.logical_block_size), device.size_sectors << SECTOR_SHIFT)
+
+
+def sample_sectors(size_sectors: int, sample_bytes: int = BLOCK) -> list[int]:
+    """Where the samples are taken: in whole blocks of `sample_bytes`, ascending, each once."""
+    blocks = (size_sectors << SECTOR_SHIFT) // sample_bytes
     if blocks == 0:
         return [0]
     rng = Rng(size_sectors)
     chosen = {0, blocks - 1, *(rng.below(blocks) for _ in range(min(BLOCKS, blocks) - 2))}
-    return sorted(block * (BLOCK >> SECTOR_SHIFT) for block in chosen)
+    return sorted(block * (sample_bytes >> SECTOR_SHIFT) for block in chosen)
 
 
 class _Reader(BioOwner):
@@ -51,7 +56,7 @@ class _Reader(BioOwner):
 
     def start(self) -> None:
         plug = Plug()
-        size = min(BLOCK, self.device.size_sectors << SECTOR_SHIFT)
+        size = sample_size(self.device)
         for sector in self.sectors:
             self.device.submit(Bio(READ, sector, size, self), plug)
         plug.finish()
@@ -71,7 +76,7 @@ class IdentityCheck:
 
     def __init__(self, devices: list[PathDevice], listener: IdentityListener) -> None:
         self.listener = listener
-        self.readers = [_Reader(self, device, sample_sectors(device.size_sectors)) for device in devices]
+        self.readers = [_Reader(self, device, sample_sectors(device.size_sectors, sample_size(device))) for device in devices]
         self._left = len(self.readers)
 
     def start(self) -> None:

@@ -53,7 +53,9 @@ class Probe(BioOwner):
             self._read_first()
 
     def _read_first(self) -> None:
-        self._submit(READ, 0, min(READ_SIZE, self.device.size_sectors << 9))
+        device = self.device
+        # One block at least: a server that works in larger ones than READ_SIZE is not asked for a part of one.
+        self._submit(READ, 0, min(max(READ_SIZE, device.limits.logical_block_size), device.size_sectors << 9))
 
     def _submit(self, op: int, sector: int, size: int) -> None:
         plug = Plug()

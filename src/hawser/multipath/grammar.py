@@ -1,6 +1,7 @@
 """The grammar of a multipath table, read from left to right as the kernel reads it, with its limits and its words of refusal.
 
-    <#features> f.. <#handler> [name a..] <#groups> <initial group> { <selector> <#args> a.. <#paths> <#path args> { <dev> a.. }+ }+
+    <#features> f.. <#handler> [name a..] <#groups> <initial group>
+        { <selector> <#args> a.. <#paths> <#path args> { <dev> a.. }+ }+
 
 Linux: multipath_ctr() and parse_*() in drivers/md/dm-mpath.c; kernel transcripts 01 to 12; `seeds.md` 3.15.
 """

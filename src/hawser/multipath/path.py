@@ -24,7 +24,7 @@ class PathInfo:
 class Path(MapContext):
     """One way to the disk, as one map sees it.
 
-    `in_flight` and `in_flight_bytes` are kept by the selectors that look at them; `ios`, `bytes_done` and `failures` count for people.
+    `in_flight` and `in_flight_bytes` are kept by the selectors that look at them; `ios` and `bytes_done` count for people.
     """
 
     def __init__(self, device: BlockDevice, group: "PriorityGroup") -> None:

@@ -1,7 +1,7 @@
 """Which path next: groups, the current one, failing and reinstating. The multipath state machine without any I/O.
 
-Linux: choose_pgpath(), fail_path(), reinstate_path(), bypass_pg(), switch_pg_num() of drivers/md/dm-mpath.c, in the order of 6.12;
-`seeds.md` 3.14.
+Linux: choose_pgpath(), fail_path(), reinstate_path(), bypass_pg(), switch_pg_num() of drivers/md/dm-mpath.c, in the order of
+6.12; `seeds.md` 3.14.
 """
 
 from mypy_extensions import mypyc_attr

@@ -10,10 +10,9 @@ from typing import Final
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
 from hawser.block.ops import FLUSH, READ, WRITE, is_write_class
-from hawser.block.orphan import CLIENT, PROOF_ANSWER, Orphan
+from hawser.block.orphan import Orphan
 from hawser.block.request import ANSWERED, NOT_SENT, Request, RequestOwner
 from hawser.core.status import IOERR, OK, RESOURCE, is_path_error, status_name
-from hawser.core.turn import Work
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import (
     BIO_BASED,
@@ -34,90 +33,31 @@ from hawser.dm.target import (
     register_target,
 )
 from hawser.multipath.disk import PathDevice, SharedDisk
-from hawser.multipath.fence import FENCED_MAX, FenceListener, must_withhold
+from hawser.multipath.fence import FENCED_MAX, must_withhold
 from hawser.multipath.grammar import Geometry, is_device_number, parse_geometry, print_table
 from hawser.multipath.path import Path
 from hawser.multipath.selectors import queue_length, round_robin, service_time
 from hawser.multipath.state import PathState
+from hawser.multipath.waiting import WaitingRoom, end_client_ghosts
 
 SELECTOR_MODULES: Final = (round_robin, queue_length, service_time)
 
 
-class _Replay(Work):
-    """The worker that maps parked bios again (Linux: process_queued_bios)."""
-
-    def __init__(self, target: "Multipath") -> None:
-        self.target = target
-
-    def run(self) -> None:
-        self.target.replay()
-
-
-class _FenceEar(FenceListener):
-    def __init__(self, target: "Multipath") -> None:
-        self.target = target
-
-    def fences_changed(self) -> None:
-        self.target.fences_changed()
-
-
-class Multipath(Target):
+class Multipath(WaitingRoom):
     """One multipath line of a table."""
 
     def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
-        super().__init__("multipath", start, length)
+        geometry = parse_geometry(words, context.devices)
+        _check(geometry, context)
+        super().__init__(context, start, length, _shared_disk(geometry, context))
         self.singleton = True
         self.immutable = True
-        self.context = context
-        self.host = context.host
-        self.geometry: Geometry = parse_geometry(words, context.devices)
-        geometry = self.geometry
-        self._check(geometry)
+        self.kind = BIO_BASED if geometry.queue_mode == "bio" else REQUEST_BASED
+        self.geometry: Geometry = geometry
         self.state = PathState(geometry.groups, geometry.initial, context.host, context.log)
         self.queue_if_no_path = geometry.queue_if_no_path
-        self.abandoned = False
-        self.disk = self._shared_disk()
-        self.fences = self.disk.fences
-        self._ear = _FenceEar(self)
-        self.fences.listeners.append(self._ear)
-        self._parked: list[CloneBio] = []
-        self._fenced_bios: list[CloneBio] = []
-        self._fenced_requests: list[Request] = []
-        self._withheld_bios: list[CloneBio] = []
-        self._withheld_requests: list[Request] = []
-        self._replay = _Replay(self)
-        self._replaying = False
-        self._fences_moved = False
         # Clones report to the stack of the device, which knows the target; set with the first request.
         self._clone_owner: RequestOwner | None = None
-
-    def _check(self, geometry: Geometry) -> None:
-        if geometry.queue_mode == "bio":
-            self.kind = BIO_BASED
-            geometry.retain_attached_hw_handler = True
-            if geometry.handler:
-                self.context.log.error("multipath: bio-based multipath doesn't allow hardware handler args")
-                geometry.handler = []
-        else:
-            self.kind = REQUEST_BASED
-        if geometry.handler:
-            raise TableError("error attaching hardware handler")
-        for group in geometry.groups:
-            own_cache = [path for path in group.paths if _has_own_cache(path.device)]
-            devices = {path.device.devt for path in group.paths}
-            if own_cache and len(devices) > 1:
-                raise TableError(
-                    f"group {group.number} would spread I/O over caches that do not know each other: {own_cache[0].device.name} "
-                    "has a cache of its own (cache=path); use one path per group, or declare cache=lun or cache=none if that is so"
-                )
-
-    def _shared_disk(self) -> SharedDisk:
-        """The disk of the paths; for paths that belong to none (dm devices, say) one of this map's own."""
-        for path in self.geometry.groups[0].paths if self.geometry.groups else []:
-            disk = path.device.disk
-            if isinstance(disk, SharedDisk):
-                return disk
-        return SharedDisk(self.host.name(), self.context.log)
 
     # What the table is made of.
 
@@ -133,10 +73,6 @@ class Multipath(Target):
 
     def areas(self) -> list[tuple[BlockDevice, int, int]]:
         return [(device, 0, self.length) for device in self.devices()]
-
-    def destroy(self) -> None:
-        if self._ear in self.fences.listeners:
-            self.fences.listeners.remove(self._ear)
 
     # Bio-based: one bio, one path.
 
@@ -160,6 +96,8 @@ class Multipath(Target):
         if self.state.entered and self._fenced_by_entering(
             clone.op, clone.sector, clone.end_sector(), original.orphans
         ):
+            if self.abandoned:
+                return KILL
             self._fenced_bios.append(clone)
             return SUBMITTED
         clone.context = path
@@ -178,7 +116,7 @@ class Multipath(Target):
         if orphan is not None:
             self._add_orphan(original, orphan)
         if original.orphans is not None:
-            _end_client_ghosts(original.orphans)
+            end_client_ghosts(original.orphans)
         if clone.status == OK:
             self._succeeded(path, clone.op, clone.size, clone.written_before)
             if clone.op == FLUSH:
@@ -210,25 +148,6 @@ class Multipath(Target):
             return END_DONE
         self._park_for_replay(clone)
         return END_INCOMPLETE
-
-    def _park_for_replay(self, clone: CloneBio) -> None:
-        self._parked.append(clone)
-        self._schedule_replay()
-
-    def _schedule_replay(self) -> None:
-        if not self._replaying:
-            self._replaying = True
-            self.context.turn.defer(self._replay)
-
-    def replay(self) -> None:
-        """Let go what no fence holds any more; map the parked bios again, with their recorded extent."""
-        self._replaying = False
-        if self._fences_moved:
-            self._release_fenced()
-        parked = self._parked
-        self._parked = []
-        if parked:
-            self.host.map_again(parked)
 
     # Request-based: one request, one path.
 
@@ -265,6 +184,8 @@ class Multipath(Target):
         if self.state.entered and self._fenced_by_entering(
             request.op, request.sector, request.end_sector(), request.orphans
         ):
+            if self.abandoned:
+                return KILL
             self._fenced_requests.append(request)
             return SUBMITTED
         clone = request.clone(path.queue(), self.clone_owner())
@@ -310,7 +231,7 @@ class Multipath(Target):
         if clone.orphan is not None:
             self._add_request_orphan(original, clone.orphan)
         if original.orphans is not None:
-            _end_client_ghosts(original.orphans)
+            end_client_ghosts(original.orphans)
         if clone.status == OK:
             self._succeeded(path, clone.op, clone.mapped_bytes, clone.written_before)
             if clone.op == FLUSH:
@@ -374,22 +295,6 @@ class Multipath(Target):
 
     # Fences.
 
-    def _add_orphan(self, original: Bio, orphan: Orphan) -> None:
-        if original.orphans is None:
-            original.orphans = []
-        original.orphans.append(orphan)
-        self.fences.add(orphan)
-
-    def _add_request_orphan(self, original: Request, orphan: Orphan) -> None:
-        if original.orphans is None:
-            original.orphans = []
-        original.orphans.append(orphan)
-        for bio in original.bios:
-            if bio.orphans is None:
-                bio.orphans = []
-            bio.orphans.append(orphan)
-        self.fences.add(orphan)
-
     def _fenced_by_entering(self, op: int, start: int, end: int, own: list[Orphan] | None) -> bool:
         """Choosing entered a group. It may have left a dirty cache behind, whose fence this very I/O must heed."""
         self.state.entered = False
@@ -401,85 +306,6 @@ class Multipath(Target):
             self.disk.witness.retract(sector, size)
         else:
             self.disk.witness.note(sector, size, bios)
-
-    def fences_changed(self) -> None:
-        self._fences_moved = True
-        self._schedule_replay()
-
-    def _release_fenced(self) -> None:
-        self._fences_moved = False
-        requests = self._fenced_requests
-        self._fenced_requests = []
-        for request in reversed(requests):
-            self.host.requeue_request(request, False)
-        self._parked.extend(self._fenced_bios)
-        self._fenced_bios = []
-        self._release_withheld()
-
-    def _release_withheld(self) -> None:
-        if self._withheld_requests:
-            clones = self._withheld_requests
-            self._withheld_requests = []
-            for clone in clones:
-                assert clone.original is not None
-                if must_withhold(clone.original.orphans) and not self.abandoned:
-                    self._withheld_requests.append(clone)
-                else:
-                    self.host.finish_request(clone)
-        if self._withheld_bios:
-            bios = self._withheld_bios
-            self._withheld_bios = []
-            for bio in bios:
-                if must_withhold(bio.original.orphans) and not self.abandoned:
-                    self._withheld_bios.append(bio)
-                else:
-                    self.host.finish_bio(bio)
-
-    def cancel_dead(self) -> None:
-        """Clients died: what waits here of theirs fails, what is on its way fences its range for the others."""
-        self._drop_dead_bios()
-        requests = self._fenced_requests
-        self._fenced_requests = []
-        for request in reversed(requests):
-            self.host.requeue_request(request, False)
-        for device in self.devices():
-            queue = device.queue
-            for request in queue.driver.outstanding() if queue is not None else []:
-                if is_write_class(request.op) and any(bio.client().dead for bio in request.bios):
-                    self._haunt(device, request)
-
-    def _drop_dead_bios(self) -> None:
-        for waiting in (self._parked, self._fenced_bios):
-            dead = [clone for clone in waiting if clone.original.client().dead]
-            for clone in dead:
-                waiting.remove(clone)
-                clone.status = IOERR
-                self.host.finish_bio(clone)
-
-    def _haunt(self, device: BlockDevice, request: Request) -> None:
-        """A write of a dead client's is in flight: until it ends it is fenced like an orphan."""
-        ghost = Orphan(device.name, 0, request.op, request.sector, request.end_sector(), 1, None)
-        ghost.kind = CLIENT
-        original = request.original
-        if original is not None:
-            if _is_haunted(original.orphans):
-                return
-            original.orphans = [*(original.orphans or []), ghost]
-        else:
-            clones = [bio for bio in request.bios if isinstance(bio, CloneBio)]
-            if not clones or _is_haunted(clones[0].original.orphans):
-                return
-            for clone in clones:
-                clone.original.orphans = [*(clone.original.orphans or []), ghost]
-        self.fences.add(ghost)
-
-    def idle(self) -> bool:
-        return not (
-            self._parked or self._fenced_bios or self._fenced_requests or self._withheld_bios or self._withheld_requests
-        )
-
-    def congested(self) -> bool:
-        return len(self._parked) + len(self._fenced_bios) + len(self._withheld_bios) >= FENCED_MAX
 
     # Control.
 
@@ -564,27 +390,40 @@ class Multipath(Target):
         return print_table(self.geometry, self.queue_if_no_path, self.state.group_number())
 
 
+def _check(geometry: Geometry, context: TargetContext) -> None:
+    """Refuse what this target cannot do, or cannot do safely."""
+    if geometry.queue_mode == "bio":
+        geometry.retain_attached_hw_handler = True
+        if geometry.handler:
+            context.log.error("multipath: bio-based multipath doesn't allow hardware handler args")
+            geometry.handler = []
+    if geometry.handler:
+        raise TableError("error attaching hardware handler")
+    for group in geometry.groups:
+        own_cache = [path for path in group.paths if _has_own_cache(path.device)]
+        devices = {path.device.devt for path in group.paths}
+        if own_cache and len(devices) > 1:
+            raise TableError(
+                f"group {group.number} would spread I/O over caches that do not know each other: {own_cache[0].device.name} "
+                "has a cache of its own (cache=path); use one path per group, or declare cache=lun or cache=none if that is so"
+            )
+
+
+def _shared_disk(geometry: Geometry, context: TargetContext) -> SharedDisk:
+    """The disk of the paths; for paths that belong to none (dm devices, say) one of this map's own."""
+    for path in geometry.groups[0].paths if geometry.groups else []:
+        disk = path.device.disk
+        if isinstance(disk, SharedDisk):
+            return disk
+    return SharedDisk(context.host.name(), context.log)
+
+
 def _has_own_cache(device: BlockDevice) -> bool:
     return isinstance(device, PathDevice) and device.has_own_cache
 
 
 def _written(device: BlockDevice) -> int:
     return device.written if isinstance(device, PathDevice) else 0
-
-
-def _is_haunted(orphans: list[Orphan] | None) -> bool:
-    if orphans is not None:
-        for orphan in orphans:
-            if orphan.kind == CLIENT and not orphan.proof:
-                return True
-    return False
-
-
-def _end_client_ghosts(orphans: list[Orphan]) -> None:
-    """The command of a dead client has ended; if its fate is unknown, an orphan of its own is in place by now."""
-    for orphan in list(orphans):
-        if orphan.kind == CLIENT:
-            orphan.resolve(PROOF_ANSWER)
 
 
 def _make_multipath(context: TargetContext, start: int, length: int, words: list[str]) -> Target:

@@ -1,8 +1,8 @@
 """Witness: the last acknowledged writes, kept to be read back through a path before it is trusted.
 
 A path that comes back may lead to another disk, or to an old copy of this one (DESIGN, Hard problems 6; Kubernetes issue 59946 is
-one of many). Size and name do not tell; what was written last does. Every acknowledged write enters a ring, so a later write of the
-same sectors is known too and the older entry is then cut down to nothing.
+one of many). Size and name do not tell; what was written last does. Every acknowledged write enters a ring, so a later write of
+the same sectors is known too and the older entry is then cut down to nothing.
 """
 
 from typing import Final

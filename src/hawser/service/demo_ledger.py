@@ -1,9 +1,9 @@
 """Ledger: what each block may hold, from what was written and acknowledged. It decides whether what a read returned is right.
 
-Between an acknowledged write and the next one a read returns the former (invariant I2). With several writes of a block in flight at
-once it is open which is last; the block then has several *candidates*. Events are numbered by one counter; a write's stamp is the
-number of its start. A candidate is out when a write that started after its acknowledgement is acknowledged itself. A read may return
-what was a candidate when it started, or a write that started since.
+Between an acknowledged write and the next one a read returns the former (invariant I2). With several writes of a block in flight
+at once it is open which is last; the block then has several *candidates*. Events are numbered by one counter; a write's stamp is
+the number of its start. A candidate is out when a write that started after its acknowledgement is acknowledged itself. A read may
+return what was a candidate when it started, or a write that started since.
 
 A value is a stamp, or, for zeroes, its negative (0: never written). Reads see a stamp, or 0 for zeroes.
 """
@@ -109,7 +109,7 @@ class Ledger:
         return f"block {block} holds {_shown(seen)} where {_shown_all(expected)} was acknowledged"
 
     def _narrow(self, block: int, since: int, seen: int) -> None:
-        """All writes had ended before the read started, and none has started: what was seen is what the block holds from now on."""
+        """If all writes had ended before the read started, and none has started, the block holds what was seen from now on."""
         candidates = self._contended.get(block)
         if candidates is not None and all(candidate.acknowledged_at <= since for candidate in candidates):
             for candidate in candidates:

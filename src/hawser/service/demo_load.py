@@ -4,8 +4,8 @@ A process of its own, so that client and server do not share an interpreter:
 
     python -m hawser.service.demo_load SOCKET EXPORT CLIENTS DEPTH SEED
 
-It writes a report, one JSON line, every REPORT_SECONDS; ends its load when its standard input ends; then reads everything back once, and
-says so in a last report.
+It writes a report, one JSON line, every REPORT_SECONDS; ends its load when its standard input ends; then reads everything back
+once, and says so in a last report.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from hawser.core.histogram import Histogram
 from hawser.nbd.protocol import CMD_FLAG_FUA, CMD_FLUSH, CMD_READ, CMD_WRITE, CMD_WRITE_ZEROES
 from hawser.service.demo_ledger import Expectation, Ledger
 from hawser.service.demo_stamp import BLOCK, CorruptBlockError, make_block, read_stamp
-from hawser.service.loop import tune_garbage_collector
+from hawser.service.loop import keep_buffers, run_in_own_loop, tune_garbage_collector
 from hawser.service.nbd_client import ConnectError, NbdClient, NbdOp, connect
 
 REPORT_SECONDS: Final = 0.1
@@ -38,9 +38,13 @@ SIZES: Final = (1,) * 12 + (2, 3, 4, 16)
 
 
 class LoadReport(msgspec.Struct):
-    """What the load has done so far. `worst_ns`: the longest wait of any I/O that ended, or still waits, since the last report."""
+    """What the load has done by `at_ns` of the system's monotonic clock.
+
+    `worst_ns`: the longest wait of any I/O that has ended since the last report, or waits still.
+    """
 
     phase: str = "starting"
+    at_ns: int = 0
     reads: int = 0
     writes: int = 0
     flushes: int = 0
@@ -129,10 +133,11 @@ class Load:
     def take_report(self) -> LoadReport:
         """The report of now; the next one's `worst_ns` begins anew."""
         report = self.report
+        report.at_ns = monotonic_ns()
         report.in_flight = len(self._in_flight)
         oldest = next(iter(self._in_flight), None)
         if oldest is not None:
-            report.worst_ns = max(report.worst_ns, monotonic_ns() - oldest.sent_ns)
+            report.worst_ns = max(report.worst_ns, report.at_ns - oldest.sent_ns)
         report.p50_ns = self._latencies.quantile(0.5)
         report.p99_ns = self._latencies.quantile(0.99)
         shown = msgspec.structs.replace(report)
@@ -282,6 +287,7 @@ async def run_load(socket_path: str, export: str, clients: int, depth: int, seed
         _say(LoadReport(phase="done", errors=1, fault=str(error)))
         return 1
     load = Load(connected, depth, seed)
+    keep_buffers()
     tune_garbage_collector()
     load.start()
     reporter = asyncio.create_task(_report_regularly(load))
@@ -297,7 +303,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     socket_path, export, clients, depth, seed = arguments
     try:
-        return asyncio.run(run_load(socket_path, export, int(clients), int(depth), int(seed)))
+        return run_in_own_loop(run_load(socket_path, export, int(clients), int(depth), int(seed)))
     except BrokenPipeError:
         # Nobody listens any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

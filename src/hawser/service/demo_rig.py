@@ -1,4 +1,4 @@
-"""The stage of the demonstration: a gateway with four RAM paths in this process, behind an NBD socket; and the hands that pull cables."""
+"""The stage of the demonstration: a gateway with four RAM paths, behind an NBD socket; and the hands that pull cables."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from time import monotonic_ns
 from typing import Final
 
 from hawser.core.log import LogSink
-from hawser.core.units import NS_PER_S, SECTOR_SHIFT
+from hawser.core.units import SECTOR_SHIFT
 from hawser.dm import verbs
 from hawser.exports.listen_uri import SUN_PATH_MAX, parse_listen_uri
 from hawser.manager.policy import Policy
@@ -25,12 +25,13 @@ from hawser.service.options import ServeOptions
 EXPORT: Final = "demo"
 MAP: Final = "mpatha"
 SIZE: Final = "64M"
-DELAY: Final = "0.001"
+# How long each path takes to answer, in seconds; not the same for all, so that there is something to balance.
+DELAYS: Final = ("0.001", "0.0015", "0.002", "0.0025")
 
 
 @dataclass(frozen=True, slots=True)
 class PathView:
-    """A path as it is now. `trouble`: what was done to it, in a word or two. `ios` and `bytes_done` are totals of its requests."""
+    """A path as it is now. `trouble`: what was done to it, in a word or two. `ios` and `bytes_done` are totals."""
 
     devt: str
     letter: str
@@ -66,6 +67,10 @@ class Watch(PathEvents):
     def path_left(self, path: Path) -> None:
         pass
 
+    def total_dark_ns(self) -> int:
+        """How long there has been no path, in all."""
+        return self.dark_ns + (monotonic_ns() - self.dark_since_ns if self.dark_since_ns else 0)
+
     def was_dark_since(self, moment_ns: int) -> bool:
         """Whether there was a time without any path after that moment."""
         return self.dark_since_ns != 0 or self.last_dark_ns > moment_ns
@@ -80,7 +85,7 @@ class Rig:
         self.control_socket = os.path.join(self.directory, "control")
         self.uri = f"nbd+unix:///{EXPORT}?socket={self.nbd_socket}"
         options = ServeOptions(
-            [parse_path_uri(f"ram:?size={SIZE}&delay={DELAY}") for _ in range(PATHS)],
+            [parse_path_uri(f"ram:?size={SIZE}&delay={delay}") for delay in DELAYS],
             [parse_listen_uri(self.uri, insecure=False)],
             MAP,
             policy=Policy(queue_timeout_ns=None),
@@ -173,7 +178,3 @@ def _short_directory() -> str:
         return directory
     os.rmdir(directory)
     return tempfile.mkdtemp(prefix="hawser-", dir="/tmp")
-
-
-def seconds(duration_ns: int) -> float:
-    return duration_ns / NS_PER_S

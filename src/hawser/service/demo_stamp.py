@@ -1,19 +1,17 @@
 """Stamped blocks: each says which block it is, which write it comes from and in which run, and ends in a checksum of all that.
 
-    0  magic      8 bytes
-    8  run        which run of the load wrote it, so that older data is told apart
-    16 block      its own number: data that landed elsewhere is told apart
-    24 stamp      the number of the write
-    32 body       noise that depends on the stamp
-    4092 crc      CRC-32 of all before it, so that torn and altered blocks are told apart
+0  magic      8 bytes
+8  run        which run of the load wrote it, so that older data is told apart
+16 block      its own number: data that landed elsewhere is told apart
+24 stamp      the number of the write
+32 body       noise that depends on the stamp
+4092 crc      CRC-32 of all before it, so that torn and altered blocks are told apart
 """
 
 import random
 import zlib
 from struct import Struct
 from typing import Final
-
-from hawser.block.ops import Buffer
 
 BLOCK: Final = 4096
 ZEROES: Final = bytes(BLOCK)

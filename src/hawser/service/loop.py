@@ -4,18 +4,27 @@ The data plane stands on `add_reader` and `add_writer`, without streams, tasks o
 """
 
 import asyncio
+import ctypes
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from time import monotonic_ns
-from typing import Final
+from typing import Any, Final
 
 from hawser.core.clock import NEVER, Clock, Timers
 from hawser.core.reactor import Handler, Reactor
 from hawser.core.turn import Turn
-from hawser.core.units import NS_PER_S
+from hawser.core.units import MIB, NS_PER_S
 
 # The engine makes no reference cycles per I/O, so collections may be rare: generation 0 after this many more objects.
 GC_THRESHOLD: Final = 50_000
+# How often a handler may go on within one turn before the other file descriptors are looked at.
+ROUNDS_MAX: Final = 16
+# glibc: mallopt(3). Data buffers come from the heap and stay in it; by default each of 128 KiB or more is mapped, faulted in page by page,
+# and unmapped again, which costs more than reading into it.
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+MMAP_THRESHOLD: Final = 32 * MIB
+TRIM_THRESHOLD: Final = 64 * MIB
 
 
 class Loop(Reactor):
@@ -77,13 +86,15 @@ class Loop(Reactor):
         """Expire what is due, drain the turn, let handlers send; go on in the next round if the budget is used up."""
         self.timers.advance()
         drained = self.turn.drain()
-        while self._ending:
+        rounds = 0
+        while self._ending and rounds < ROUNDS_MAX:
+            rounds += 1
             ending = self._ending
             self._ending = []
             for handler in ending:
                 handler.after_turn()
             drained = self.turn.drain()
-        if not drained and not self._more_posted:
+        if (self._ending or not drained) and not self._more_posted:
             self._more_posted = True
             self.asyncio_loop.call_soon(self._more)
         deadline_ns = self.timers.next_deadline_ns()
@@ -103,8 +114,26 @@ class Loop(Reactor):
             self._wake = self.asyncio_loop.call_later(delay, self._timer)
 
 
+def keep_buffers() -> None:
+    """Let freed data buffers be used again without going back to the kernel, where the C library has a say in that."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD)
+        mallopt(_M_TRIM_THRESHOLD, TRIM_THRESHOLD)
+
+
 def tune_garbage_collector() -> None:
     """Leave what exists now out of collections, and collect rarely."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, 20, 50)
+
+
+def run_in_own_loop(work: Coroutine[Any, Any, int]) -> int:
+    """Run `work`, the whole of a process, in an event loop: uvloop's where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)

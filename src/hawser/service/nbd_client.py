@@ -1,7 +1,7 @@
 """An NBD client of our own: many requests in flight on one connection, on an asyncio loop. For loads that verify what they read.
 
-What the socket held becomes one batch of answers, and what is asked in response to them leaves with one system call. The wire format
-is `hawser.nbd`'s, the client's half of it.
+What the socket held becomes one batch of answers, and what is asked in response to them leaves with one system call. The wire
+format is `hawser.nbd`'s, the client's half of it.
 """
 
 import asyncio
@@ -210,7 +210,7 @@ async def connect(socket_path: str, export: str) -> NbdClient:
         agreed = await asyncio.wait_for(_negotiate(sock, socket_path, export), CONNECT_SECONDS)
     except (OSError, TimeoutError) as error:
         sock.close()
-        raise ConnectError(f"{socket_path}: {error or 'no answer'}") from None
+        raise ConnectError(f"{socket_path}: {str(error) or 'no answer'}") from None
     except BaseException:
         sock.close()
         raise

@@ -8,7 +8,7 @@ import sys
 from hawser.core.log import LogSink
 from hawser.service.control import ControlServer
 from hawser.service.gateway import Gateway, StartError
-from hawser.service.loop import tune_garbage_collector
+from hawser.service.loop import keep_buffers, run_in_own_loop, tune_garbage_collector
 from hawser.service.options import ServeOptions
 
 
@@ -35,6 +35,7 @@ async def serve(options: ServeOptions, log: LogSink) -> int:
     for listener in gateway.server.listeners:
         sys.stdout.write(f"ready {listener.shown}\n")
     sys.stdout.flush()
+    keep_buffers()
     tune_garbage_collector()
     await stop.wait()
     log.info("stopping")
@@ -45,13 +46,8 @@ async def serve(options: ServeOptions, log: LogSink) -> int:
 
 
 def run(options: ServeOptions, log: LogSink) -> int:
-    """`serve` in an event loop of its own: uvloop's where it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(serve(options, log))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(serve(options, log))
+    """`serve` in an event loop of its own."""
+    return run_in_own_loop(serve(options, log))
 
 
 def leave(status: int) -> None:

@@ -6,9 +6,9 @@ from hawser.block.device import BlockDevice
 from hawser.block.limits import QueueLimits
 from hawser.block.ops import READ
 from hawser.core.status import OK
+from hawser.core.turn import Turn, Work
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import SUBMITTED, TableError, Target, TargetContext, TargetHost, register_target
-from hawser.core.turn import Turn, Work
 
 MAX_SECTORS: Final = 2560
 

@@ -1,7 +1,7 @@
 """PathSelector: the base class of all path selectors, and their registry.
 
-Linux: struct path_selector_type (drivers/md/dm-path-selector.h). A selector keeps its valid paths in a list whose order is part of
-its rule; `seeds.md` 3.16 has the rules and golden vectors.
+Linux: struct path_selector_type (drivers/md/dm-path-selector.h). A selector keeps its valid paths in a list whose order is part
+of its rule; `seeds.md` 3.16 has the rules and golden vectors.
 """
 
 from collections.abc import Callable

@@ -1,0 +1,201 @@
+"""What waits inside a multipath target, and what lets it go: parked for want of a path, fenced, or withheld.
+
+    parked     bios that found no usable path, or that shall be mapped once more (Linux: queued_bios of drivers/md/dm-mpath.c)
+    fenced     what overlaps an orphan (hawser.multipath.fence); requests are bounded here, the rest by `congested`
+    withheld   writes that have succeeded, whose acknowledgement an orphan of their own forbids
+
+Whatever changes is looked at by one deferred piece of work, so that an orphan may be resolved from anywhere.
+"""
+
+from hawser.block.bio import Bio
+from hawser.block.device import BlockDevice
+from hawser.block.ops import is_write_class
+from hawser.block.orphan import CLIENT, PROOF_ANSWER, Orphan
+from hawser.block.request import Request
+from hawser.core.status import IOERR
+from hawser.core.turn import Work
+from hawser.dm.clone import CloneBio
+from hawser.dm.target import Target, TargetContext
+from hawser.multipath.disk import SharedDisk
+from hawser.multipath.fence import FENCED_MAX, FenceListener, must_withhold
+
+
+class _Replay(Work):
+    """The worker that maps parked bios again (Linux: process_queued_bios)."""
+
+    def __init__(self, target: "WaitingRoom") -> None:
+        self.target = target
+
+    def run(self) -> None:
+        self.target.replay()
+
+
+class _FenceEar(FenceListener):
+    def __init__(self, target: "WaitingRoom") -> None:
+        self.target = target
+
+    def fences_changed(self) -> None:
+        self.target.fences_changed()
+
+
+class WaitingRoom(Target):
+    """The part of Multipath that keeps things waiting."""
+
+    def __init__(self, context: TargetContext, start: int, length: int, disk: SharedDisk) -> None:
+        super().__init__("multipath", start, length)
+        self.context = context
+        self.host = context.host
+        self.disk = disk
+        self.fences = disk.fences
+        # Set when the map is given up: what waits behind a fence then fails.
+        self.abandoned = False
+        self._ear = _FenceEar(self)
+        self.fences.listeners.append(self._ear)
+        self._parked: list[CloneBio] = []
+        self._fenced_bios: list[CloneBio] = []
+        self._fenced_requests: list[Request] = []
+        self._withheld_bios: list[CloneBio] = []
+        self._withheld_requests: list[Request] = []
+        self._replay = _Replay(self)
+        self._replaying = False
+        self._fences_moved = False
+
+    def destroy(self) -> None:
+        if self._ear in self.fences.listeners:
+            self.fences.listeners.remove(self._ear)
+
+    def _park_for_replay(self, clone: CloneBio) -> None:
+        self._parked.append(clone)
+        self._schedule_replay()
+
+    def _schedule_replay(self) -> None:
+        if not self._replaying:
+            self._replaying = True
+            self.context.turn.defer(self._replay)
+
+    def replay(self) -> None:
+        """Let go what no fence holds any more; map the parked bios again, with their recorded extent."""
+        self._replaying = False
+        if self._fences_moved:
+            self._release_fenced()
+        parked = self._parked
+        self._parked = []
+        if parked:
+            self.host.map_again(parked)
+
+    def _add_orphan(self, original: Bio, orphan: Orphan) -> None:
+        if original.orphans is None:
+            original.orphans = []
+        original.orphans.append(orphan)
+        self.fences.add(orphan)
+
+    def _add_request_orphan(self, original: Request, orphan: Orphan) -> None:
+        if original.orphans is None:
+            original.orphans = []
+        original.orphans.append(orphan)
+        for bio in original.bios:
+            if bio.orphans is None:
+                bio.orphans = []
+            bio.orphans.append(orphan)
+        self.fences.add(orphan)
+
+    def fences_changed(self) -> None:
+        self._fences_moved = True
+        self._schedule_replay()
+
+    def _release_fenced(self) -> None:
+        self._fences_moved = False
+        requests = self._fenced_requests
+        self._fenced_requests = []
+        for request in reversed(requests):
+            self.host.requeue_request(request, False)
+        self._parked.extend(self._fenced_bios)
+        self._fenced_bios = []
+        self._release_withheld()
+
+    def _release_withheld(self) -> None:
+        if self._withheld_requests:
+            clones = self._withheld_requests
+            self._withheld_requests = []
+            for clone in clones:
+                assert clone.original is not None
+                if not must_withhold(clone.original.orphans):
+                    self.host.finish_request(clone)
+                elif self.abandoned:
+                    clone.status = IOERR
+                    clone.good_bytes = 0
+                    self.host.finish_request(clone)
+                else:
+                    self._withheld_requests.append(clone)
+        if self._withheld_bios:
+            bios = self._withheld_bios
+            self._withheld_bios = []
+            for bio in bios:
+                if not must_withhold(bio.original.orphans):
+                    self.host.finish_bio(bio)
+                elif self.abandoned:
+                    bio.status = IOERR
+                    self.host.finish_bio(bio)
+                else:
+                    self._withheld_bios.append(bio)
+
+    def cancel_dead(self) -> None:
+        """Clients died: what waits here of theirs fails, what is on its way fences its range for the others."""
+        self._drop_dead_bios()
+        requests = self._fenced_requests
+        self._fenced_requests = []
+        for request in reversed(requests):
+            self.host.requeue_request(request, False)
+        for device in self.devices():
+            queue = device.queue
+            for request in queue.driver.outstanding() if queue is not None else []:
+                if is_write_class(request.op) and any(bio.client().dead for bio in request.bios):
+                    self._haunt(device, request)
+
+    def _drop_dead_bios(self) -> None:
+        for waiting in (self._parked, self._fenced_bios):
+            dead = [clone for clone in waiting if clone.original.client().dead]
+            for clone in dead:
+                waiting.remove(clone)
+                clone.status = IOERR
+                self.host.finish_bio(clone)
+
+    def _haunt(self, device: BlockDevice, request: Request) -> None:
+        """A write of a dead client's is in flight: until it ends it is fenced like an orphan."""
+        ghost = Orphan(device.name, 0, request.op, request.sector, request.end_sector(), 1, None)
+        ghost.kind = CLIENT
+        original = request.original
+        if original is not None:
+            if _is_haunted(original.orphans):
+                return
+            original.orphans = [*(original.orphans or []), ghost]
+        else:
+            clones = [bio for bio in request.bios if isinstance(bio, CloneBio)]
+            if not clones or _is_haunted(clones[0].original.orphans):
+                return
+            for clone in clones:
+                clone.original.orphans = [*(clone.original.orphans or []), ghost]
+        self.fences.add(ghost)
+
+    def idle(self) -> bool:
+        return not (
+            self._parked or self._fenced_bios or self._fenced_requests or self._withheld_bios or self._withheld_requests
+        )
+
+    def congested(self) -> bool:
+        return len(self._parked) + len(self._fenced_bios) + len(self._withheld_bios) >= FENCED_MAX
+
+
+def _is_haunted(orphans: list[Orphan] | None) -> bool:
+    if orphans is not None:
+        for orphan in orphans:
+            if orphan.kind == CLIENT and not orphan.proof:
+                return True
+    return False
+
+
+def end_client_ghosts(orphans: list[Orphan]) -> None:
+    """The command of a dead client has ended; if its fate is unknown, an orphan of its own is in place by now."""
+    for orphan in list(orphans):
+        if orphan.kind == CLIENT:
+            orphan.resolve(PROOF_ANSWER)

@@ -1,0 +1,138 @@
+"""linear, error and zero: the data is where the table says, and a bio that crosses targets is whole again."""
+
+import pytest
+
+from hawser.block.bio import Bio
+from hawser.block.ops import READ, WRITE
+from hawser.core.rng import Rng
+from hawser.core.status import IOERR, MEDIUM, OK
+from hawser.core.units import MIB, SECTOR_SIZE
+from hawser.dm.mapped_device import MappedDevice
+from hawser.lab.world import Answer, Client, RamPath, Store, World
+
+
+def make(table: str, disks: int = 2) -> tuple[World, list[RamPath], Client]:
+    world = World()
+    paths = [world.ram_path(f"d{number}", Store(MIB)) for number in range(disks)]
+    return world, paths, Client(world.mapped("dev", table))
+
+
+def sectors(first: int, count: int) -> bytes:
+    return b"".join((first + number).to_bytes(8, "little") * (SECTOR_SIZE // 8) for number in range(count))
+
+
+def test_linear_moves_the_sectors():
+    world, (disk, _), client = make("0 100 linear 259:0 7")
+    client.write(3, sectors(0, 5))
+    read = client.read(3, 5 * SECTOR_SIZE)
+    world.run()
+    assert disk.driver.sent == [(WRITE, 10, 2560), (READ, 10, 2560)]
+    assert disk.driver.store.data[10 * 512 : 15 * 512] == sectors(0, 5)
+    assert read.data == sectors(0, 5)
+
+
+def test_linear_over_linear():
+    world, (disk, _), _ = make("0 100 linear 259:0 7")
+    top = Client(world.mapped("top", "0 50 linear dev 20"))
+    top.write(1, sectors(0, 2))
+    world.run()
+    assert disk.driver.sent == [(WRITE, 28, 1024)]
+    assert top.done[0].status == OK
+    assert top.device.idle()
+
+
+def test_a_bio_that_crosses_targets_is_cut_and_joined():
+    """Three stretches of odd lengths; every bio of up to 40 sectors reads what was written sector by sector."""
+    world, _, client = make("0 13 linear 259:0 100\n13 7 linear 259:1 0\n20 30 linear 259:0 0")
+    for number in range(50):
+        client.write(number, sectors(number, 1))
+    rng = Rng(3)
+    for _ in range(100):
+        first = rng.below(50)
+        count = rng.between(1, min(40, 50 - first))
+        if rng.chance(1, 2):
+            client.write(first, sectors(first, count))
+        read = client.read(first, count * SECTOR_SIZE)
+        world.run()
+        assert (read.status, bytes(read.data or b"")) == (OK, sectors(first, count))
+    assert {bio.status for bio in client.done} == {OK}
+    assert client.device.idle()
+
+
+def test_the_first_error_of_the_pieces_is_the_bios():
+    world, (_, second), client = make("0 8 linear 259:0 0\n8 8 linear 259:1 0")
+    second.driver.script.append(Answer(MEDIUM))
+    bio = client.write(4, sectors(0, 8))
+    world.run()
+    assert bio.status == MEDIUM
+    assert len(client.done) == 1
+
+
+def test_a_flush_reaches_every_disk_below():
+    """Else what one of them has in its cache is not durable, though the flush was acknowledged."""
+    world, disks, client = make("0 8 linear 259:0 0\n8 8 linear 259:1 0")
+    client.flush()
+    world.run()
+    assert [disk.driver.sent for disk in disks] == [[(2, 0, 0)]] * 2
+    disks[1].driver.script.append(Answer(IOERR))
+    client.flush()
+    world.run()
+    assert [bio.status for bio in client.done] == [OK, IOERR]
+    assert client.device.idle()
+
+
+def test_error_fails_everything():
+    world, _, client = make("0 100 error")
+    client.read(0, 512)
+    client.write(99, bytes(512))
+    assert client.done == []
+    world.run()
+    assert [bio.status for bio in client.done] == [IOERR, IOERR]
+
+
+def test_zero_gives_zeroes_and_swallows_writes():
+    world, _, client = make("0 100 zero")
+    client.write(0, b"x" * 4096)
+    read = client.read(0, 4096)
+    client.discard(0, 4096)
+    client.write_zeroes(0, 4096)
+    client.flush()
+    world.run()
+    assert {bio.status for bio in client.done} == {OK}
+    assert read.data == bytes(4096)
+
+
+def test_a_disk_with_a_bad_middle():
+    world, _, client = make("0 8 linear 259:0 0\n8 8 error\n16 8 zero")
+    bios = [client.read(sector, 4096) for sector in (0, 8, 16)] + [client.read(4, 4096), client.read(12, 4096)]
+    world.run()
+    assert [bio.status for bio in bios] == [OK, IOERR, OK, IOERR, IOERR]
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_linear_over_multipath(mode: str):
+    world = World()
+    store = Store(MIB)
+    paths = [world.ram_path(f"p{number}", store) for number in range(2)]
+    world.mapped("mp", f"0 2048 multipath 2 queue_mode {mode} 0 1 1 round-robin 0 2 0 259:0 259:1")
+    client = Client(world.mapped("part", "0 100 linear mp 50"), world.disk)
+    paths[0].driver.script.append(Answer(IOERR))
+    client.write(0, sectors(0, 8))
+    client.flush()
+    world.run()
+    read = client.read(0, 4096)
+    world.run()
+    assert {bio.status for bio in client.done} == {OK}
+    assert (read.data, bytes(store.data[50 * 512 : 58 * 512])) == (sectors(0, 8), sectors(0, 8))
+
+
+def test_without_a_table_everything_fails():
+    world = World()
+    device = MappedDevice("nt", "254:0", world.turn, world.clock, world.timers, world.log)
+    client = Client(device)
+    client.submit([Bio(READ, 0, 512, client), Bio(2, 0, 0, client)])
+    assert client.done == []
+    world.run()
+    assert [bio.status for bio in client.done] == [IOERR, IOERR]
+    assert device.idle()
+    assert not device.congested()

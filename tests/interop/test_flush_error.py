@@ -1,0 +1,76 @@
+"""A flush error is told once by Linux: EIO, then OK. It must reach the client, and stay. DESIGN, Hard problems 3."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hawser.nbd.protocol import EIO
+from tests.support.fleet import MIB, Fleet
+from tests.support.nbd_client import NbdClient, NbdError
+from tests.support.processes import run
+from tests.support.programs import missing, require_program
+
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "losetup", "mount"), pytest.mark.timeout(120)]
+
+ROOM = 2 * MIB
+
+
+@pytest.fixture
+def small_disk(socket_dir: Path) -> Iterator[str]:
+    """A loop device of 16 MiB over a file system with room for 2: writes succeed, writing back does not."""
+    if os.geteuid() != 0:
+        missing("only root can mount and make loop devices")
+    room = socket_dir / "room"
+    room.mkdir()
+    run([require_program("mount"), "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", room])
+    loop = ""
+    try:
+        back = room / "back"
+        with back.open("wb") as file:
+            file.truncate(8 * ROOM)
+        loop = run([require_program("losetup"), "-f", "--show", back]).stdout.strip()
+        yield loop
+    finally:
+        if loop:
+            run([require_program("losetup"), "-d", loop], check=False)
+        run([require_program("umount"), "-l", room], check=False)
+
+
+def overfill(client: NbdClient) -> None:
+    for number in range(8):
+        client.write(number * MIB, b"W" * MIB)
+
+
+def fails_with_eio(client: NbdClient) -> bool:
+    with pytest.raises(NbdError) as caught:
+        client.flush()
+    return caught.value.errno == EIO
+
+
+def scene(fleet: Fleet, small_disk: str, upstream: str, mode: str):
+    if upstream == "nbdkit":
+        servers = [fleet.nbdkit(name, "file", small_disk) for name in ("one", "two")]
+        # Both really lead into one page cache: the flush could be tried again on the other one, and would "succeed".
+        paths = [server.uri(cache="lun") for server in servers]
+    else:
+        paths = [small_disk, f"file://{small_disk}?weight=1"]
+    return fleet.serve(paths, "--queue-mode", mode)
+
+
+@pytest.mark.parametrize(("upstream", "mode"), [("nbdkit", "rq"), ("nbdkit", "bio"), ("file", "rq")])
+def test_it_reaches_the_client_and_stays(fleet, small_disk, upstream, mode):
+    gateway = scene(fleet, small_disk, upstream, mode)
+    client = fleet.client(gateway)
+    other = fleet.client(gateway)
+    overfill(client)
+    assert fails_with_eio(client)
+    assert fails_with_eio(client), "told once by the kernel, but not forgotten"
+    assert fails_with_eio(other), "whoever had the disk open may have lost data"
+    assert gateway.states() == "AA", "an answer is no reason to fail a path"
+    newcomer = fleet.client(gateway)
+    newcomer.write(0, b"n" * 4096)
+    newcomer.flush()
+    assert fails_with_eio(client)
+    gateway.assert_no_traceback()

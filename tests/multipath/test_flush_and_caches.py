@@ -1,0 +1,209 @@
+"""Flushes, and caches of single paths: what a flush acknowledged is durable, and a flush that cannot promise that fails."""
+
+import pytest
+
+from hawser.block.orphan import PROOF_FLUSHED, PROOF_PEER_GONE
+from hawser.core.status import IOERR, OK, TRANSPORT
+from hawser.core.units import NS_PER_MS, NS_PER_S
+from hawser.dm.target import TableError
+from hawser.lab.world import Answer, Client, Rig, World, make_multipath
+
+DATA = b"d" * 4096
+
+
+@pytest.fixture(params=["rq", "bio"])
+def mode(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def make(mode: str, final: bool = True, **options) -> Rig:
+    rig = make_multipath(World(), mode=mode, **options)
+    for path in rig.paths:
+        path.driver.answers_are_final = final
+    return rig
+
+
+def flush_status(rig: Rig, client: Client) -> int:
+    bio = client.flush()
+    rig.world.pass_time(NS_PER_S)
+    assert bio.finished
+    return bio.status
+
+
+def test_an_answered_flush_error_is_final_and_everybodys(mode: str):
+    """A server tells of a lost write once: no retry elsewhere, and all who had the disk open get no flush any more."""
+    rig = make(mode)
+    bystander = Client(rig.device, rig.world.disk)
+    rig.paths[0].driver.script.append(Answer(IOERR))
+    assert flush_status(rig, rig.client) == IOERR
+    assert sum(len(path.driver.sent) for path in rig.paths) == 1
+    assert rig.letters() == "AA"
+    assert [flush_status(rig, client) for client in (rig.client, bystander, rig.client)] == [IOERR] * 3
+    newcomer = Client(rig.device, rig.world.disk)
+    assert flush_status(rig, newcomer) == OK
+
+
+def test_a_flush_error_whose_client_is_dead_still_concerns_the_others(mode: str):
+    rig = make(mode)
+    bystander = Client(rig.device, rig.world.disk)
+    rig.paths[0].driver.script.append(Answer(IOERR, delay_ns=NS_PER_MS))
+    rig.client.flush()
+    rig.client.dead = True
+    rig.device.cancel_dead()
+    rig.world.run()
+    assert flush_status(rig, bystander) == IOERR
+
+
+def test_a_flush_that_was_sent_before_the_doubt_fails_after_it(mode: str):
+    rig = make(mode)
+    rig.paths[0].driver.script.append(Answer(IOERR, delay_ns=NS_PER_MS))
+    rig.paths[1].driver.script.append(Answer(delay_ns=2 * NS_PER_MS))
+    flushes = [rig.client.flush(), rig.client.flush()]
+    rig.world.run()
+    assert [bio.status for bio in flushes] == [IOERR, IOERR]
+
+
+def test_a_flush_that_never_got_an_answer_is_retried(mode: str):
+    rig = make(mode)
+    rig.paths[0].driver.script.append(Answer(TRANSPORT, fate=2))
+    assert flush_status(rig, rig.client) == OK
+    assert rig.letters() == "FA"
+
+
+def test_a_flush_that_a_dead_connection_refused_casts_no_doubt(mode: str):
+    rig = make(mode)
+    rig.paths[0].driver.refuse = TRANSPORT
+    assert flush_status(rig, rig.client) == OK
+    assert rig.world.disk.doubt == 0
+
+
+@pytest.mark.parametrize("table_mode", ["rq", "bio"])
+def test_paths_with_caches_of_their_own_do_not_share_a_group(table_mode: str):
+    with pytest.raises(
+        TableError, match=r"group 1 would spread I/O over caches .* p0 has a cache of its own \(cache=path\)"
+    ):
+        make(table_mode, cache="path")
+
+
+def test_a_refused_table_listens_to_no_fence():
+    world = World()
+    with pytest.raises(TableError):
+        make_multipath(world, cache="path")
+    assert world.disk.fences.listeners == []
+
+
+def make_two_caches(mode: str, **options) -> Rig:
+    return make(mode, paths=1, groups=2, cache="path", **options)
+
+
+def test_a_dirty_path_that_is_left_fences_everything_until_it_is_flushed(mode: str):
+    rig = make_two_caches(mode)
+    rig.client.write(0, DATA)
+    rig.world.settle()
+    rig.message("switch_group 2")
+    waiting = [rig.client.read(800, 512), rig.client.write(1600, DATA), rig.client.flush()]
+    rig.world.pass_time(NS_PER_S)
+    assert not any(bio.finished for bio in waiting)
+    assert rig.paths[1].driver.sent == [], "not even the I/O that entered the group"
+    rig.paths[0].device.cache_flushed(rig.paths[0].device.written)
+    rig.world.run()
+    assert [bio.status for bio in waiting] == [OK] * 3
+    assert len(rig.paths[1].driver.sent) == 3
+    assert rig.world.disk.fences.proofs == {PROOF_FLUSHED: 1}
+    assert rig.at_rest()
+
+
+def test_a_flushed_path_is_left_without_ado(mode: str):
+    rig = make_two_caches(mode)
+    rig.client.write(0, DATA)
+    rig.world.settle()
+    assert flush_status(rig, rig.client) == OK
+    rig.message("switch_group 2")
+    read = rig.client.read(0, 512)
+    rig.world.settle()
+    assert read.finished
+    assert not rig.world.disk.fences.active
+
+
+def test_a_flush_covers_only_what_was_acknowledged_when_it_was_sent(mode: str):
+    rig = make_two_caches(mode)
+    rig.client.write(0, DATA)
+    rig.world.settle()
+    rig.paths[0].driver.script.append(Answer(delay_ns=NS_PER_MS))
+    rig.client.flush()
+    rig.client.write(8, DATA)
+    rig.world.run()
+    assert rig.paths[0].device.is_dirty()
+    rig.message("switch_group 2")
+    read = rig.client.read(0, 512)
+    rig.world.settle()
+    assert not read.finished
+
+
+def test_writes_on_their_way_keep_a_left_path_dirty(mode: str):
+    """Acknowledged by nobody yet, but they will be in that cache."""
+    rig = make_two_caches(mode)
+    rig.paths[0].driver.script.append(Answer(delay_ns=NS_PER_MS))
+    rig.client.write(0, DATA)
+    rig.message("switch_group 2")
+    read = rig.client.read(0, 512)
+    rig.world.settle()
+    rig.paths[0].device.cache_flushed(0)
+    rig.world.run()
+    assert not read.finished, "the flush was sent before the write was acknowledged"
+    rig.paths[0].device.cache_flushed(1)
+    rig.world.run()
+    assert read.finished
+
+
+def test_bio_based_writes_that_wait_for_a_tag_keep_a_left_path_dirty():
+    rig = make_two_caches("bio", depth=1)
+    rig.paths[0].driver.script.append(Answer(delay_ns=NS_PER_MS))
+    rig.client.read(0, 512)
+    write = rig.client.write(0, DATA)
+    rig.message("switch_group 2")
+    read = rig.client.read(0, 512)
+    rig.world.run()
+    assert write.status == OK
+    assert not read.finished
+    rig.paths[0].device.cache_flushed(1)
+    rig.world.run()
+    assert read.finished
+
+
+def test_a_failed_dirty_path_fences_and_its_death_casts_doubt(mode: str):
+    rig = make_two_caches(mode)
+    bystander = Client(rig.device, rig.world.disk)
+    rig.client.write(0, DATA)
+    rig.world.settle()
+    rig.message("fail_path 259:0")
+    read, flush = rig.client.read(0, 512), rig.client.flush()
+    rig.world.pass_time(NS_PER_S)
+    assert not read.finished
+    assert not flush.finished
+    rig.paths[0].device.cache_gone(PROOF_PEER_GONE)
+    rig.world.run()
+    assert (read.status, flush.status) == (OK, IOERR)
+    assert flush_status(rig, bystander) == IOERR
+    assert flush_status(rig, Client(rig.device, rig.world.disk)) == OK
+    assert rig.at_rest()
+
+
+def test_a_clean_cache_that_is_gone_casts_no_doubt(mode: str):
+    rig = make_two_caches(mode)
+    rig.client.read(0, 512)
+    rig.world.settle()
+    rig.message("fail_path 259:0")
+    rig.paths[0].device.cache_gone(PROOF_PEER_GONE)
+    assert flush_status(rig, rig.client) == OK
+    assert rig.world.disk.doubt == 0
+
+
+@pytest.mark.parametrize("cache", ["lun", "none"])
+def test_a_shared_or_absent_cache_is_nobodys_to_leave(mode: str, cache: str):
+    rig = make(mode, cache=cache)
+    rig.client.write(0, DATA)
+    rig.world.settle()
+    rig.message("fail_path 259:0")
+    assert flush_status(rig, rig.client) == OK
+    assert not rig.paths[0].device.is_dirty()

@@ -1,0 +1,84 @@
+"""The witness: what was acknowledged last testifies, and what is uncertain does not."""
+
+import pytest
+
+from hawser.block.bio import Bio
+from hawser.block.ops import WRITE
+from hawser.block.orphan import PROOF_ANSWER
+from hawser.block.request import UNKNOWN
+from hawser.core.status import IOERR, TIMEOUT, TRANSPORT
+from hawser.lab.world import Answer, Rig, World, make_multipath
+from hawser.multipath.witness import BYTES_MAX, ENTRIES_MAX
+
+DATA = bytes(range(256)) * 16
+
+
+@pytest.fixture(params=["rq", "bio"])
+def rig(request: pytest.FixtureRequest) -> Rig:
+    return make_multipath(World(), mode=request.param)
+
+
+def told(rig: Rig) -> dict[int, bytes]:
+    return {testimony.sector: bytes(testimony.data) for testimony in rig.world.disk.witness.testimonies()}
+
+
+def write(rig: Rig, sector: int, data: bytes = DATA) -> Bio:
+    bio = rig.client.write(sector, data)
+    rig.world.settle()
+    return bio
+
+
+def test_the_newest_of_each_sector_testifies(rig: Rig):
+    write(rig, 0)
+    write(rig, 100)
+    write(rig, 4, DATA[:512])
+    assert told(rig) == {100: DATA, 4: DATA[:512]}
+
+
+def test_a_discard_and_a_large_write_hide_what_was_before(rig: Rig):
+    write(rig, 0)
+    write(rig, 100)
+    rig.client.discard(0, 512)
+    write(rig, 100, bytes(BYTES_MAX + 512))
+    assert told(rig) == {}
+
+
+def test_only_the_last_are_kept(rig: Rig):
+    for number in range(ENTRIES_MAX + 5):
+        write(rig, number * 8)
+    assert len(told(rig)) == ENTRIES_MAX
+    assert 0 not in told(rig)
+
+
+def test_a_write_that_failed_leaves_its_sectors_uncertain(rig: Rig):
+    write(rig, 0)
+    for path in rig.paths:
+        path.driver.script.append(Answer(TRANSPORT))
+    assert write(rig, 0).status in (TRANSPORT, IOERR)
+    assert told(rig) == {}
+
+
+def test_a_good_prefix_that_was_told_hides_what_was_before():
+    rig = make_multipath(World(), mode="rq")
+    write(rig, 0)
+    rig.paths[1].driver.script.append(Answer(TRANSPORT, good_bytes=4096))
+    rig.client.submit([Bio(WRITE, n * 8, 4096, rig.client, b"n" * 4096) for n in range(2)])
+    rig.world.settle()
+    assert told(rig) == {8: b"n" * 4096}
+
+
+def test_a_retry_of_the_same_data_testifies_although_its_ghost_lives(rig: Rig):
+    rig.paths[0].driver.script.append(Answer(TIMEOUT, fate=UNKNOWN))
+    write(rig, 0)
+    assert told(rig) == {0: DATA}
+    rig.paths[0].driver.settle(PROOF_ANSWER)
+    assert told(rig) == {0: DATA} == {0: bytes(rig.store.data[:4096])}
+
+
+def test_what_a_ghost_may_still_land_on_does_not_testify(rig: Rig):
+    rig.paths[0].driver.script.append(Answer(TIMEOUT, fate=UNKNOWN, delay_ns=1))
+    rig.paths[1].driver.script.append(Answer(delay_ns=2))
+    rig.client.write(0, DATA)
+    rig.client.write(0, b"n" * 4096)
+    rig.world.run()
+    assert b"n" * 4096 not in told(rig).values()
