@@ -1,4 +1,5 @@
-"""What the engine alone costs per I/O: both queue modes over paths that do nothing, in the build of the interpreter that runs this.
+"""What the engine alone costs per I/O: both queue modes over paths that do nothing, in the build of the interpreter
+that runs this.
 
     VENV/bin/python -m bench.engine --mode rq --ios 200000
 

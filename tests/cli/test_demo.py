@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.processes import Process
 
 from hawser.service.control import ask
-from tests.support.processes import Process
 
 HAWSER = (sys.executable, "-c", "from hawser.cli.main import main; main()")
 VERDICT = "0 errors, 0 corrupt blocks"
@@ -46,7 +46,12 @@ def test_it_shows_that_the_line_holds(socket_dir: Path):
     assert "while there was no path" in rows["longest stall"]
     text = run.output()
     assert len(re.findall(r"^ +\d\.\d s  [AF] [AF] [AF] [AF] ", text, re.MULTILINE)) >= 2
-    for event in ("259:0 pulled", "message mpatha 0 fail_path 259:1", "all 4 paths pulled", "259:0 and 259:2 plugged in again"):
+    for event in (
+        "259:0 pulled",
+        "message mpatha 0 fail_path 259:1",
+        "all 4 paths pulled",
+        "259:0 and 259:2 plugged in again",
+    ):
         assert event in text
     assert left_behind(socket_dir) == []
 
@@ -87,7 +92,14 @@ def test_it_stays_to_be_tried(socket_dir: Path):
 def test_on_a_terminal_it_is_drawn(socket_dir: Path):
     """A pseudo-terminal of 80 by 24: the picture is drawn again and again, and ends with the summary in it."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "COLUMNS": "80", "LINES": "24", "TMPDIR": str(socket_dir)}
+    environment = {
+        **os.environ,
+        "TERM": "xterm-256color",
+        "LC_ALL": "C.UTF-8",
+        "COLUMNS": "80",
+        "LINES": "24",
+        "TMPDIR": str(socket_dir),
+    }
     with subprocess.Popen(
         [*HAWSER, "demo", "--seconds", "1"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
     ) as process:
@@ -115,6 +127,8 @@ def _everything(terminal: int) -> bytes:
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "many"])
 def test_a_time_that_is_none_is_refused(seconds: str):
-    done = subprocess.run([*HAWSER, "demo", "--seconds", seconds], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [*HAWSER, "demo", "--seconds", seconds], capture_output=True, text=True, timeout=30, check=False
+    )
     assert done.returncode == 2
     assert "--seconds" in done.stderr

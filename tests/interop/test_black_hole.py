@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-
 from tests.support.black_hole import BlackHole
 from tests.support.fleet import MIB, Fleet
 from tests.support.upstreams import NBD_PORT, Upstream, content

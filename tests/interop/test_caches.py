@@ -4,13 +4,13 @@ DESIGN, Hard problems 2 and 3; the hazard: nbdkit's cache filter, two servers ov
 """
 
 import pytest
-
-from hawser.nbd.protocol import EIO
 from tests.support.fleet import MIB, Fleet
 from tests.support.gateway import serve_command
 from tests.support.nbd_client import NbdError
 from tests.support.processes import run
 from tests.support.upstreams import content
+
+from hawser.nbd.protocol import EIO
 
 pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit"), pytest.mark.timeout(120)]
 

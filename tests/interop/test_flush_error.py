@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from hawser.nbd.protocol import EIO
 from tests.support.fleet import MIB, Fleet
 from tests.support.nbd_client import NbdClient, NbdError
 from tests.support.processes import run
 from tests.support.programs import missing, require_program
+
+from hawser.nbd.protocol import EIO
 
 pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "losetup", "mount"), pytest.mark.timeout(120)]
 

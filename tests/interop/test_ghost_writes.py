@@ -1,4 +1,5 @@
-"""Ghost writes on real servers: a write that was given up on one path must not land on a newer one that was acknowledged on another.
+"""Ghost writes on real servers: a write that was given up on one path must not land on a newer one that was
+acknowledged on another.
 
 What a naive multipath does here, with the same servers: it corrupts. DESIGN, Hard problems 1.
 """
@@ -7,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from tests.support.fleet import MIB, Fleet
 from tests.support.upstreams import content, wait_for_content
 

@@ -1,15 +1,16 @@
-"""The line holds: three nbdkit servers over one file are killed one after another and all at once, while fio verifies what it reads."""
+"""The line holds: three nbdkit servers over one file are killed one after another and all at once, while fio verifies
+what it reads."""
 
 import time
 
 import pytest
-
-from hawser.nbd.protocol import EIO
 from tests.support import fio
 from tests.support.fleet import MIB, Fleet
 from tests.support.gateway import Gateway
 from tests.support.nbd_client import NbdError
 from tests.support.upstreams import Upstream
+
+from hawser.nbd.protocol import EIO
 
 pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "fio"), pytest.mark.timeout(180)]
 

@@ -25,7 +25,7 @@ SIZE = 512
 
 @pytest.fixture(params=["rq", "bio"])
 def rig(request: pytest.FixtureRequest) -> Rig:
-    rig = make_multipath(World(), mode=request.param, size=BATCH * SIZE, selector="service-time 0")
+    rig = make_multipath(World(), mode=request.param, size=2 * BATCH * SIZE, selector="service-time 0")
     for path in rig.paths:
         path.driver.log_sent = False
     return rig
@@ -49,7 +49,8 @@ def shallow() -> Iterator[None]:
 
 
 class Circle(Client):
-    """Keeps BATCH bios on their way until `left` is used up: a plug of new ones for every BATCH that came back."""
+    """Keeps BATCH bios on their way until `left` is used up: a plug of new ones for every BATCH that came back. With holes
+    between them none merges: each is a request and a completion of its own."""
 
     def __init__(self, rig: Rig, left: int) -> None:
         super().__init__(rig.device, rig.world.disk)
@@ -69,7 +70,7 @@ class Circle(Client):
         self.left -= BATCH
         plug = Plug()
         for number in range(BATCH):
-            self.device.submit(Bio(READ, number, SIZE, self), plug)
+            self.device.submit(Bio(READ, 2 * number, SIZE, self), plug)
         plug.finish()
 
 

@@ -1,4 +1,4 @@
-"""The demonstration from the inside: a good run is good, and whatever should not be is noticed: each lie here has to be found out."""
+"""The demonstration from the inside: a good run is good, and each lie that is told here has to be found out."""
 
 import asyncio
 import os
@@ -83,7 +83,10 @@ def test_a_good_run():
     assert summary.dark_ns > 100_000_000
     assert [path.failures for path in hand.frames[-1].paths] == [1, 1, 1, 1]
     assert {path.letter for frame in hand.frames for path in frame.paths} == {"A", "F"}
-    assert hand.events == ["I/O flows over all paths", *(scene.text([p.devt for p in hand.frames[0].paths]) for scene in scenes)]
+    assert hand.events == [
+        "I/O flows over all paths",
+        *(scene.text([p.devt for p in hand.frames[0].paths]) for scene in scenes),
+    ]
 
 
 def flip(demo: Demo) -> None:

@@ -87,9 +87,7 @@ class Fleet:
         return gateway
 
     def client(self, gateway: Gateway) -> NbdClient:
-        client = gateway.client()
-        self._clients.append(client)
-        return client
+        return gateway.client()
 
     def direct_client(self, upstream: Upstream) -> NbdClient:
         """Past hawser, straight to a storage server."""

@@ -29,6 +29,7 @@ class Gateway(Process):
     """A running server. `socket` is where its export `name` is, `control` its control socket."""
 
     def __init__(self, name: str, directory: Path, paths: Sequence[str], options: Sequence[str], listen: str = "") -> None:
+        self._clients: list[NbdClient] = []
         self.socket = directory / f"{name}.sock"
         self.control = directory / f"{name}.ctl"
         self.uri = listen or f"nbd+unix:///d?socket={self.socket}"
@@ -43,7 +44,10 @@ class Gateway(Process):
         self.uri = self.output().split("ready ", 1)[1].splitlines()[0]
 
     def client(self) -> NbdClient:
-        return NbdClient(self.address(), "d")
+        """A new client; it is closed with the gateway at the latest."""
+        client = NbdClient(self.address(), "d")
+        self._clients.append(client)
+        return client
 
     def address(self) -> str | tuple[str, int]:
         match = re.fullmatch(r"nbd://([^/]+):(\d+)/.*", self.uri)
@@ -82,6 +86,11 @@ class Gateway(Process):
         took = time.monotonic() - started
         assert status == 0, f"exit status {status}: {self.log()[-2000:]}"
         return took
+
+    def stop(self) -> None:
+        for client in self._clients:
+            client.close()
+        super().stop()
 
     def warnings(self) -> list[str]:
         """What it said that is more than information."""

@@ -1,4 +1,5 @@
-"""The storage servers of others that stand below hawser in tests: nbdkit, qemu-nbd, nbd-server. Each can be killed and started again."""
+"""The storage servers of others that stand below hawser in tests: nbdkit, qemu-nbd, nbd-server. Each can be killed
+and started again."""
 
 import os
 import signal
@@ -35,7 +36,8 @@ def accepts(address: str | tuple[str, int]) -> bool:
 
 
 class Upstream:
-    """One storage server. `command` and `environment` start it, again and again; `address` is a socket's name, or host and port."""
+    """One storage server. `command` and `environment` start it, again and again; `address` is a socket's name, or
+    host and port."""
 
     def __init__(
         self,

@@ -40,7 +40,7 @@ def summary_rows(summary: Summary) -> list[tuple[str, str]]:
         ("latency", f"{duration(report.p50_ns)} median, {duration(report.p99_ns)} for 99 % of all"),
         (
             "verified",
-            f"{report.verified_blocks:,} blocks, the whole disk ({report.read_back_blocks:,}) once more at the end",
+            f"{report.verified_blocks:,} blocks, the last {report.read_back_blocks:,} of them the whole disk",
         ),
     ]
     if summary.cut_short:

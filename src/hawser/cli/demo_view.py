@@ -18,7 +18,7 @@ from hawser.service.demo import Audience, Frame, Moment, Rate
 from hawser.service.demo_rig import MAP, SIZE, PathView
 from hawser.service.demo_summary import Summary
 
-WIDTH_MIN: Final = 76
+WIDTH_MIN: Final = 80
 WIDTH_MAX: Final = 120
 HEIGHT_MIN: Final = 23
 WIDE: Final = 100
@@ -56,7 +56,7 @@ def draw(frame: Frame, width: int, final: bool = False) -> RenderableType:
 def _table(frame: Frame, width: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", width=width, pad_edge=False)
     table.add_column("path", width=7)
-    table.add_column("state", ratio=1)
+    table.add_column("state", ratio=1, no_wrap=True)
     table.add_column("group")
     for heading, least in (("in flight", 9), ("IOPS", 7), ("MiB/s", 6), ("failures", 8)):
         table.add_column(heading, justify="right", min_width=least)

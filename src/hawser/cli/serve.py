@@ -13,15 +13,25 @@ from hawser.service.serve import leave, run
 
 @click.command()
 @click.option("--path", "paths", multiple=True, required=True, metavar="URI", help="A path to the disk; repeat it.")
-@click.option("--listen", "listen", multiple=True, required=True, metavar="URI", help="Where clients connect; repeat it.")
+@click.option(
+    "--listen", "listen", multiple=True, required=True, metavar="URI", help="Where clients connect; repeat it."
+)
 @click.option("--name", default="mpatha", show_default=True, help="The map's name.")
 @click.option("--queue-mode", type=click.Choice(["rq", "bio", "mq"]), default="rq", show_default=True)
 @click.option("--selector", default="service-time 0", show_default=True, help="Path selector and its arguments.")
-@click.option("--grouping", type=click.Choice(["failover", "multibus"]), help="Default: multibus where caches allow it.")
-@click.option("--queue-timeout", default="60", show_default=True, metavar="SECONDS|forever", help="Wait without any path.")
+@click.option(
+    "--grouping", type=click.Choice(["failover", "multibus"]), help="Default: multibus where caches allow it."
+)
+@click.option(
+    "--queue-timeout", default="60", show_default=True, metavar="SECONDS|forever", help="Wait without any path."
+)
 @click.option("--io-timeout", default="30", show_default=True, metavar="SECONDS", help="Give up on a command.")
-@click.option("--control", envvar="HAWSER_CONTROL", default="", metavar="SOCKET", help="Control socket ($HAWSER_CONTROL).")
-@click.option("--table", default="", metavar="LINE", help="A multipath table line instead of the one built from the options.")
+@click.option(
+    "--control", envvar="HAWSER_CONTROL", default="", metavar="SOCKET", help="Control socket ($HAWSER_CONTROL)."
+)
+@click.option(
+    "--table", default="", metavar="LINE", help="A multipath table line instead of the one built from the options."
+)
 @click.option("--read-only", is_flag=True)
 @click.option("--insecure-listen", is_flag=True, help="Allow addresses that are not loopback, without encryption.")
 def serve(

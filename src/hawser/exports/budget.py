@@ -1,9 +1,10 @@
-"""Budget: how many bytes of clients' data may be in memory, of all clients together: what is in flight, and what is being received."""
+"""Budget: how many bytes of clients' data may be in memory, of all clients together: what is in flight, and what is
+being received."""
 
 
 class Budget:
-    """Reads and small writes are counted when they are taken, so the limit may be overshot by one command per client; a large payload
-    is reserved before it is received."""
+    """Reads and small writes are counted when they are taken, so the limit may be overshot by one command per client;
+    a large payload is reserved before it is received."""
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes

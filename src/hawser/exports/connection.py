@@ -1,20 +1,23 @@
 """Connection: one NBD client, from its greeting to its last reply. The outermost submitter: whatever its socket held is one plug.
 
-Limits, so that memory is bounded under any client (I6): what a client has in flight, in commands and bytes; and nothing is read from a
-client that does not take its replies. A client that drops dies with what was not dispatched of its own (DESIGN, Hard problems 7); one that
-says goodbye is drained first.
+Limits, so that memory is bounded under any client (I6): what a client has in flight, in commands and bytes; and
+nothing is read from a client that does not take its replies. A client that drops dies with what was not dispatched of
+its own (DESIGN, Hard problems 7); one that says goodbye is drained first.
 """
 
 import socket
 from typing import TYPE_CHECKING, Final
 
 from hawser.block.bio import Bio, BioOwner
-from hawser.block.ops import DISCARD, FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer
+from hawser.block.ops import FLUSH, FUA, NOUNMAP, READ, WRITE_ZEROES
 from hawser.block.plug import Plug
 from hawser.core.clock import Timer
 from hawser.core.reactor import Handler
-from hawser.core.status import INVAL, NOSPC, NOTSUPP, OK
+from hawser.core.status import OK
 from hawser.core.units import KIB, MIB, NS_PER_S, SECTOR_SHIFT
+from hawser.exports.outbox import BLOCKED, GONE, Outbox
+from hawser.exports.translate import OPS, error_of_status
+from hawser.exports.wide_read import WideRead
 from hawser.nbd import protocol
 from hawser.nbd.protocol import simple_reply
 from hawser.nbd.requests import RequestParser, RequestSink
@@ -25,40 +28,18 @@ if TYPE_CHECKING:
     from hawser.exports.volume import Volume
 
 RECEIVE_BYTES: Final = 256 * KIB
-# What is submitted and answered before the next commands are looked at: small enough to stay in the processor's cache and to fit into
-# the socket's buffer, large enough to merge and to be worth a system call.
+# What is submitted and answered before the next commands are looked at: small enough to stay in the processor's cache
+# and to fit into the socket's buffer, large enough to merge and to be worth a system call.
 BATCH_IOS: Final = 64
 BATCH_BYTES: Final = 256 * KIB
 IN_FLIGHT_MAX: Final = 512
 IN_FLIGHT_BYTES_MAX: Final = 64 * MIB
 HANDSHAKE_NS: Final = 30 * NS_PER_S
-IOV_MAX: Final = 1024
 
 NEGOTIATING: Final = 0
 OPEN: Final = 1
 DRAINING: Final = 2
 CLOSED: Final = 3
-
-_OPS: Final = {
-    protocol.CMD_READ: READ,
-    protocol.CMD_WRITE: WRITE,
-    protocol.CMD_FLUSH: FLUSH,
-    protocol.CMD_TRIM: DISCARD,
-    protocol.CMD_WRITE_ZEROES: WRITE_ZEROES,
-}
-
-
-def error_of_status(status: int) -> int:
-    """The NBD error for a status: the protocol has few, and an error of any path is EIO to the client."""
-    if status == OK:
-        return 0
-    if status == NOSPC:
-        return protocol.ENOSPC
-    if status == INVAL:
-        return protocol.EINVAL
-    if status == NOTSUPP:
-        return protocol.ENOTSUP
-    return protocol.EIO
 
 
 class _Owner(BioOwner):
@@ -70,26 +51,6 @@ class _Owner(BioOwner):
 
     def bio_done(self, bio: Bio) -> None:
         self.connection.bio_done(bio)
-
-
-class _WideRead(BioOwner):
-    """A read that does not begin and end on a block is widened, and its answer cut."""
-
-    def __init__(self, connection: "Connection", offset: int, length: int, block: int) -> None:
-        super().__init__()
-        self.connection = connection
-        self.skip = offset % block
-        self.length = length
-        self.start = offset - self.skip
-        self.size = -(-(self.skip + length) // block) * block
-
-    def bio_done(self, bio: Bio) -> None:
-        if bio.status == OK and bio.data is not None:
-            bio.data = memoryview(bio.data)[self.skip : self.skip + self.length]
-        self.connection.bio_done(bio)
-
-    def client_of(self, bio: Bio) -> BioOwner:
-        return self.connection.owner
 
 
 class _HandshakeTimer(Timer):
@@ -138,7 +99,7 @@ class Connection(RequestSink):
         self._view = memoryview(self._buffer)
         self._start = 0
         self._end = 0
-        self._outbox: list[Buffer] = []
+        self._outbox = Outbox(sock)
         self._sending = False
         self._blocked = False
         self._watching = True
@@ -297,7 +258,7 @@ class Connection(RequestSink):
     ) -> None:
         volume = self.volume
         assert volume is not None
-        op: int = _OPS[command]
+        op: int = OPS[command]
         if self._paid and payload is not None:
             self._refund()
         error = self._refusal(op, offset, length)
@@ -313,7 +274,7 @@ class Connection(RequestSink):
                 return
             bio = Bio(op, offset >> SECTOR_SHIFT, length, self.owner, payload, bio_flags)
         else:
-            wide = _WideRead(self, offset, length, self._block)
+            wide = WideRead(self, offset, length, self._block)
             bio = Bio(READ, wide.start >> SECTOR_SHIFT, wide.size, wide)
         bio.cookie = cookie
         self.in_flight += 1
@@ -397,7 +358,7 @@ class Connection(RequestSink):
         cookie = bio.cookie
         assert cookie is not None
         status = bio.status
-        outbox = self._outbox
+        outbox = self._outbox.views
         if status == OK:
             outbox.append(simple_reply(cookie, 0))
             if bio.op == READ:
@@ -412,7 +373,7 @@ class Connection(RequestSink):
 
     def _put(self, data: bytes) -> None:
         if data:
-            self._outbox.append(data)
+            self._outbox.views.append(data)
             self._want_end_of_turn()
 
     def flush(self) -> None:
@@ -420,47 +381,27 @@ class Connection(RequestSink):
         self._sending = False
         if self.state == CLOSED:
             return
-        outbox = self._outbox
-        while outbox:
-            part = outbox if len(outbox) <= IOV_MAX else outbox[:IOV_MAX]
-            try:
-                sent = self.sock.sendmsg(part)
-            except (BlockingIOError, InterruptedError):
-                self._block_on_client()
+        outcome = self._outbox.send()
+        if outcome == BLOCKED:
+            self._block_on_client()
+            return
+        if outcome == GONE:
+            if self.state != DRAINING:
+                self.drop("")
                 return
-            except OSError:
-                if self.state != DRAINING:
-                    self.drop("")
-                    return
-                # It said goodbye and went: what it had asked for is done all the same, and nobody is told.
-                outbox = []
-                break
-            outbox = self._unsent(part, outbox, sent)
-        self._outbox = outbox
+            # It said goodbye and went: what it had asked for is done all the same, and nobody is told.
+            self._outbox.views = []
         if self._blocked:
             self._blocked = False
             self.server.reactor.ignore_writes(self.fd)
         if self.state == DRAINING:
             self._close_when_drained()
-        elif self._batch_full:
+        elif self._batch_full or (
+            not self._watching
+            and self.in_flight < IN_FLIGHT_MAX // 2
+            and self.in_flight_bytes < IN_FLIGHT_BYTES_MAX // 2
+        ):
             self._resume()
-        elif not self._watching and self.in_flight < IN_FLIGHT_MAX // 2 and self.in_flight_bytes < IN_FLIGHT_BYTES_MAX // 2:
-            self._resume()
-
-    def _unsent(self, part: list[Buffer], outbox: list[Buffer], sent: int) -> list[Buffer]:
-        """What is left of the outbox when `sent` bytes of its first `part` have gone."""
-        index = 0
-        count = len(part)
-        while index < count and sent >= len(part[index]):
-            sent -= len(part[index])
-            index += 1
-        if index == len(outbox):
-            return []
-        left = outbox[index:]
-        if sent:
-            left[0] = memoryview(left[0])[sent:]
-        self._outbox = left
-        return left
 
     def _block_on_client(self) -> None:
         """The client does not take its replies: nothing more is read from it until it does."""
@@ -472,7 +413,7 @@ class Connection(RequestSink):
     # Ending.
 
     def _close_when_drained(self) -> None:
-        if self.state == DRAINING and self.in_flight == 0 and not self._outbox:
+        if self.state == DRAINING and self.in_flight == 0 and not self._outbox.views:
             self._close()
 
     def stop(self) -> None:
@@ -498,7 +439,7 @@ class Connection(RequestSink):
         self.state = CLOSED
         if self._paid:
             self._refund()
-        self._outbox = []
+        self._outbox.views = []
         self.server.timers.cancel(self._timer)
         self.server.reactor.ignore_reads(self.fd)
         self.server.reactor.ignore_writes(self.fd)

@@ -1,7 +1,7 @@
 """Do these paths lead to one disk? The same blocks are read through each before anything is served, and compared.
 
-Multipath-tools goes by the WWID alone. Files and NBD exports have none, so content has to tell: the first block, the last, and some
-between that depend on the disk's size only. Nothing may be writing meanwhile.
+Multipath-tools goes by the WWID alone. Files and NBD exports have none, so content has to tell: the first block, the
+last, and some between that depend on the disk's size only. Nothing may be writing meanwhile.
 """
 
 from typing import Final
@@ -76,7 +76,9 @@ class IdentityCheck:
 
     def __init__(self, devices: list[PathDevice], listener: IdentityListener) -> None:
         self.listener = listener
-        self.readers = [_Reader(self, device, sample_sectors(device.size_sectors, sample_size(device))) for device in devices]
+        self.readers = [
+            _Reader(self, device, sample_sectors(device.size_sectors, sample_size(device))) for device in devices
+        ]
         self._left = len(self.readers)
 
     def start(self) -> None:

@@ -1,7 +1,9 @@
-"""Manager: what multipathd decides about one map, in its first cut: check failed paths, reinstate them, limit how long I/O queues.
+"""Manager: what multipathd decides about one map, in its first cut: check failed paths, reinstate them, limit how
+long I/O queues.
 
-multipath-tools: multipathd/main.c (check_path, retry_count_tick). Events come in by `path_failed`, `session_ready`, `session_lost`; commands
-go out as calls of the multipath target. A path that a user failed by hand stays failed until a user reinstates it.
+multipath-tools: multipathd/main.c (check_path, retry_count_tick). Events come in by `path_failed`, `session_ready`,
+`session_lost`; commands go out as calls of the multipath target. A path that a user failed by hand stays failed until
+a user reinstates it.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
 """What an operator decides about a map's paths: multipathd's words, with multipathd's meanings.
 
-`queue_timeout_ns`: how long I/O waits when no path is left (multipath.conf: no_path_retry, in time instead of checks). None: for ever;
-0: not at all.
+`queue_timeout_ns`: how long I/O waits when no path is left (multipath.conf: no_path_retry, in time instead of
+checks). None: for ever; 0: not at all.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,9 @@
 """Probe: is a path alive, and does it lead to the same disk? Reads through the path itself, past the map.
 
-multipathd's checkers (directio, readsector0) ask the first question alone. Here the last acknowledged writes are read back, too: the
-*witness* (hawser.multipath.witness). A path with a cache of its own that was left with unflushed writes is flushed first. What is read may
-be overwritten meanwhile; a difference counts only if nothing has touched those sectors since.
+multipathd's checkers (directio, readsector0) ask the first question alone. Here the last acknowledged writes are read
+back, too: the *witness* (hawser.multipath.witness). A path with a cache of its own that was left with unflushed
+writes is flushed first. What is read may be overwritten meanwhile; a difference counts only if nothing has touched
+those sectors since.
 """
 
 from typing import Final
@@ -74,7 +75,9 @@ class Probe(BioOwner):
             testimony = self.testimonies.pop()
             if bio.data is not None and bytes(bio.data) != bytes(testimony.data) and self._still_stands(testimony):
                 where = f"sectors {testimony.sector}..{testimony.end_sector() - 1}"
-                self.listener.probed(self.device, MISMATCH, f"not the same disk: {where} do not hold what was last written there")
+                self.listener.probed(
+                    self.device, MISMATCH, f"not the same disk: {where} do not hold what was last written there"
+                )
                 return
         else:
             self.testimonies = [testimony for testimony in self._witness() if not self._is_moving(testimony)]

@@ -60,8 +60,12 @@ class SharedDisk(Disk):
         return found
 
     def cast_doubt(self, reason: str) -> None:
-        """Acknowledged writes may be lost: flushes of those who had the disk open fail from now on."""
+        """Acknowledged writes may be lost: flushes of those who had the disk open fail from now on.
+
+        What may be lost cannot testify either: a path that comes back without it is still the same disk.
+        """
         self.doubt += 1
+        self.witness.forget()
         self.log.error(f"{self.name}: {reason}; flushes fail until the disk is opened again")
 
 

@@ -59,18 +59,24 @@ class PathState:
         return self._choose_group(size)
 
     def choose_other(self, size: int, avoid: Path) -> Path | None:
-        """A usable path of the group of `avoid` to another device, for the one retry of an error that was an answer."""
+        """A usable path to another device than `avoid`, for the one retry of an error that was an answer: of its own
+        group, or of any other unless a cache of a single path is in the way."""
         path = avoid.group.selector.select(size)
         if path is not None and path.device is not avoid.device:
             return path
-        for path in avoid.group.paths:
-            if path.is_active and path.device is not avoid.device:
+        for path in [*avoid.group.paths, *self.paths]:
+            if self._may_stand_in(path, avoid):
                 return path
         return None
 
     def has_other(self, avoid: Path) -> bool:
         """Whether `choose_other` would find one."""
-        return any(path.is_active and path.device is not avoid.device for path in avoid.group.paths)
+        return any(self._may_stand_in(path, avoid) for path in self.paths)
+
+    def _may_stand_in(self, path: Path, avoid: Path) -> bool:
+        if not path.is_active or path.device is avoid.device:
+            return False
+        return path.group is avoid.group or not (_has_own_cache(path) or _has_own_cache(avoid))
 
     def _choose_group(self, size: int) -> Path | None:
         if self.valid_paths == 0:
@@ -196,3 +202,7 @@ class PathState:
         if not 1 <= index <= len(self.groups):
             raise MessageError(f"invalid PG number supplied to {user}")
         return self.groups[index - 1]
+
+
+def _has_own_cache(path: Path) -> bool:
+    return isinstance(path.device, PathDevice) and path.device.has_own_cache

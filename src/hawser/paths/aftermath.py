@@ -1,9 +1,9 @@
 """Aftermath: what is left of a session that ended with commands of unknown fate, until something proves what became of them.
 
-The proofs (DESIGN, Hard problems 1): the process at the other end of a unix socket is gone, with its system calls (a pidfd tells); the
-end of file came from a server that is declared to drain (`eof=drains`). Where the user declared how long a server may still execute what
-it was sent (`quiesce=SECONDS`), the fence is lifted after that time, counted from the moment when our side can send nothing more, and it
-is said to be unproven.
+The proofs (DESIGN, Hard problems 1): the process at the other end of a unix socket is gone, with its system calls (a
+pidfd tells); the end of file came from a server that is declared to drain (`eof=drains`). Where the user declared how
+long a server may still execute what it was sent (`quiesce=SECONDS`), the fence is lifted after that time, counted
+from the moment when our side can send nothing more, and it is said to be unproven.
 """
 
 import os
@@ -82,7 +82,9 @@ class Aftermath(Handler):
         if driver.uri.quiesce_ns is not None:
             driver.timers.arm(self._quiesce, driver.uri.quiesce_ns)
         elif self.pidfd == NO_PIDFD or not by_peer:
-            driver.log.warning(f"{driver.name}: nothing can prove what became of {len(self.orphans)} writes; declare quiesce=SECONDS")
+            driver.log.warning(
+                f"{driver.name}: nothing can prove what became of {len(self.orphans)} writes; declare quiesce=SECONDS"
+            )
 
     def readable(self) -> None:
         self.settle(PROOF_PEER_GONE)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PathFacts:
-    """`block_size`: the smallest unit it takes, in bytes. `rmw_unit`: the largest block that it may read, modify and write back."""
+    """`block_size`: the smallest unit it takes, in bytes. `rmw_unit`: the largest block that it may read, modify and
+    write back."""
 
     size_bytes: int
     block_size: int

@@ -1,8 +1,8 @@
 """Files and block devices as paths.
 
-Healthy buffered I/O is done inline: one system call into the page cache costs less than handing it to anybody. A file that once
-took long, O_DIRECT, flushes and FUA go to threads, so that the loop is never stuck (DESIGN, "A batch is a plug"). A short read or write
-is a good prefix.
+Healthy buffered I/O is done inline: one system call into the page cache costs less than handing it to anybody. A file
+that once took long, O_DIRECT, flushes and FUA go to threads, so that the loop is never stuck (DESIGN, "A batch is a
+plug"). A short read or write is a good prefix.
 """
 
 import os
@@ -36,8 +36,8 @@ class _Deadline(Timer):
 
 
 class FileDriver(Driver):
-    """`name` is the file's. `timeout_ns` bounds what a caller waits for a thread; the thread itself cannot be called back, so a write that
-    was given up is an orphan until its system call returns, which is the proof."""
+    """`name` is the file's. `timeout_ns` bounds what a caller waits for a thread; the thread itself cannot be called
+    back, so a write that was given up is an orphan until its system call returns, which is the proof."""
 
     def __init__(
         self,
@@ -91,7 +91,9 @@ class FileDriver(Driver):
                 self._write(fd, request)
         if monotonic_ns() - before_ns > SLOW_NS:
             self.threaded = True
-            self.log.warning(f"{self.name}: was slow (over {SLOW_NS // NS_PER_MS} ms); its I/O goes to threads from now on")
+            self.log.warning(
+                f"{self.name}: was slow (over {SLOW_NS // NS_PER_MS} ms); its I/O goes to threads from now on"
+            )
 
     def _read(self, fd: int, request: Request) -> None:
         try:
@@ -157,7 +159,9 @@ class FileDriver(Driver):
         for job in overdue:
             self._give_up(job, TIMEOUT)
         if overdue:
-            self.log.warning(f"{self.name}: {len(overdue)} system calls did not return for {self.timeout_ns / NS_PER_S:g} s")
+            self.log.warning(
+                f"{self.name}: {len(overdue)} system calls did not return for {self.timeout_ns / NS_PER_S:g} s"
+            )
         for job in self._in_threads.values():
             self.timers.arm(self._deadline, max(0, job.request.deadline_ns - now_ns))
             break
@@ -216,7 +220,9 @@ class _FileJob(Job):
         elif request.op == FLUSH:
             os.fdatasync(fd)
         else:
-            zero_range(self.driver.file, offset, request.size, request.op == WRITE_ZEROES and bool(request.flags & NOUNMAP))
+            zero_range(
+                self.driver.file, offset, request.size, request.op == WRITE_ZEROES and bool(request.flags & NOUNMAP)
+            )
             if request.flags & FUA:
                 os.fdatasync(fd)
             self.good = request.size

@@ -66,7 +66,8 @@ def status_of_errno(number: int) -> int:
 
 
 def open_file(name: str, direct: bool, read_only: bool) -> OpenFile:
-    """Open a regular file or block device and measure it. What may not be written is opened for reading. PathOpenError says why not."""
+    """Open a regular file or block device and measure it. What may not be written is opened for reading.
+    PathOpenError says why not."""
     flags = os.O_CLOEXEC | (os.O_DIRECT if direct else 0)
     try:
         try:
@@ -104,6 +105,10 @@ def _measure(name: str, fd: int, writable: bool) -> OpenFile:
 
 def read_fully(fd: int, size: int, offset: int, aligned: bool) -> tuple[Buffer, int]:
     """Read up to `size` bytes; what was read and how much. `aligned`: into a page-aligned buffer, as O_DIRECT wants it."""
+    if not aligned:
+        data = os.pread(fd, size, offset)
+        if len(data) == size:
+            return data, size
     buffer = mmap.mmap(-1, size) if aligned else bytearray(size)
     view = memoryview(buffer)
     done = 0

@@ -1,9 +1,10 @@
 """NbdDriver: an NBD server as a path. Sessions, one after the other; reconnect with backoff; what old sessions left behind.
 
-A command that timed out does not end its session at once: the late answer is the best proof of its fate. After LINGER the session is
-given up. Over TCP it is reset, because bytes of ours may still sit in our own send queue and would go out when a black hole heals
-(`black-hole-send-queue.py` of the hazards); only then does a declared quiesce time start. A unix socket has no such queue: there the old
-connection is kept and watched beside the new one, for late answers and for the end of its process.
+A command that timed out does not end its session at once: the late answer is the best proof of its fate. After LINGER
+the session is given up. Over TCP it is reset, because bytes of ours may still sit in our own send queue and would go
+out when a black hole heals (`black-hole-send-queue.py` of the hazards); only then does a declared quiesce time start.
+A unix socket has no such queue: there the old connection is kept and watched beside the new one, for late answers and
+for the end of its process.
 """
 
 import errno

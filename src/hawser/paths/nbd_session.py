@@ -7,7 +7,6 @@ there is.
 
 import contextlib
 import socket
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from hawser.block.ops import DISCARD, FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer, is_write_class
@@ -21,12 +20,12 @@ from hawser.nbd import protocol
 from hawser.nbd.client_handshake import ClientHandshake, Negotiated
 from hawser.nbd.protocol import request_header
 from hawser.nbd.replies import UNKNOWN_COOKIE, ReplyParser, ReplySink
+from hawser.paths.nbd_sender import Outgoing, Sender
 
 if TYPE_CHECKING:
     from hawser.paths.nbd import NbdDriver
 
 RECEIVE_BYTES: Final = 256 * KIB
-IOV_MAX: Final = 1024
 # Receives in one turn, so that one busy server does not starve the others.
 RECEIVES_MAX: Final = 16
 
@@ -60,15 +59,6 @@ def status_of_error(error: int) -> int:
     if error == protocol.ESHUTDOWN:
         return TRANSPORT
     return IOERR
-
-
-class _Outgoing:
-    """A command of which not every byte was handed to the transport. `started`: some were."""
-
-    def __init__(self, cookie: int, views: list[Buffer], started: bool) -> None:
-        self.cookie = cookie
-        self.views = views
-        self.started = started
 
 
 class _Late:
@@ -126,7 +116,7 @@ class NbdSession(Handler):
         self._end = 0
         self._reading: Request | None = None
         self._cookie = 0
-        self._unsent: deque[_Outgoing] = deque()
+        self._sender = Sender(sock)
         self._deadline = _Deadline(self)
 
     # Negotiating.
@@ -186,7 +176,7 @@ class NbdSession(Handler):
     def send(self, batch: list[Request]) -> None:
         """Hand commands to the transport, all with one system call if it takes them."""
         deadline_ns = self.driver.clock.now_ns + self.driver.timeout_ns
-        sending: list[_Outgoing] = []
+        sending: list[Outgoing] = []
         iov: list[Buffer] = []
         for request in batch:
             request.deadline_ns = deadline_ns
@@ -206,57 +196,17 @@ class NbdSession(Handler):
             if op == WRITE:
                 views.extend(request.payload())
             iov.extend(views)
-            sending.append(_Outgoing(cookie, views, False))
+            sending.append(Outgoing(cookie, views))
         if not self._deadline.is_armed():
             self.driver.timers.arm(self._deadline, self.driver.timeout_ns)
-        if self._unsent:
-            self._unsent.extend(sending)
-            return
-        if len(iov) <= IOV_MAX:
-            try:
-                sent = self.sock.sendmsg(iov)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
-                # The receiving side will say what happened, and end the session.
-                sent = 0
-        else:
-            sent = 0
-        self._keep_unsent(sending, sent)
-
-    def _keep_unsent(self, sending: list[_Outgoing], sent: int) -> None:
-        for outgoing in sending:
-            size = 0
-            for view in outgoing.views:
-                size += len(view)
-            if sent >= size:
-                sent -= size
-                continue
-            if sent:
-                outgoing.started = True
-                outgoing.views = _skip(outgoing.views, sent)
-                sent = 0
-            self._unsent.append(outgoing)
-        if self._unsent:
+        if not self._sender.send(sending, iov):
             self.driver.reactor.watch_writes(self.fd, self)
 
     def writable(self) -> None:
         if self.state == CONNECTING:
             self.driver.connected(self)
-            return
-        while self._unsent:
-            first = self._unsent[0]
-            try:
-                sent = self.sock.sendmsg(first.views[:IOV_MAX])
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                break
-            first.started = True
-            first.views = _skip(first.views, sent)
-            if not first.views:
-                self._unsent.popleft()
-        self.driver.reactor.ignore_writes(self.fd)
+        elif self._sender.send_waiting():
+            self.driver.reactor.ignore_writes(self.fd)
 
     # Receiving.
 
@@ -355,8 +305,7 @@ class NbdSession(Handler):
         self.in_flight[self._cookie] = request
         self._fua_flushes[self._cookie] = True
         header = request_header(protocol.CMD_FLUSH, 0, self._cookie, 0, 0)
-        outgoing = _Outgoing(self._cookie, [header], False)
-        self._unsent.append(outgoing)
+        self._sender.waiting.append(Outgoing(self._cookie, [header]))
         self.driver.reactor.watch_writes(self.fd, self)
 
     def _fua_done(self, cookie: int) -> bool:
@@ -374,7 +323,7 @@ class NbdSession(Handler):
         for cookie in overdue:
             request = self.in_flight.pop(cookie)
             self._fua_flushes.pop(cookie, None)
-            if self._take_back(cookie):
+            if self._sender.take_back(cookie):
                 request.finish(TIMEOUT, 0, NOT_SENT)
             else:
                 self.late[cookie] = _Late(request.size if request.op == READ else 0, self._orphan(request))
@@ -388,16 +337,6 @@ class NbdSession(Handler):
             break
         if oldest is not None:
             self.driver.timers.arm(self._deadline, max(0, oldest.deadline_ns - now_ns))
-
-    def _take_back(self, cookie: int) -> bool:
-        """Whether not a byte of the command was handed over; it is forgotten then."""
-        for outgoing in self._unsent:
-            if outgoing.cookie == cookie:
-                if outgoing.started:
-                    return False
-                self._unsent.remove(outgoing)
-                return True
-        return False
 
     def _orphan(self, request: Request) -> Orphan | None:
         if not is_write_class(request.op):
@@ -426,12 +365,12 @@ class NbdSession(Handler):
         if self._reading is not None:
             self.in_flight[self._cookie + 1] = self._reading
             self._reading = None
-        not_sent = [outgoing.cookie for outgoing in self._unsent if not outgoing.started]
+        not_sent = self._sender.not_started()
         orphans = [late.orphan for late in self.late.values() if late.orphan is not None]
         in_flight = self.in_flight
         self.in_flight = {}
         self.late = {}
-        self._unsent.clear()
+        self._sender.waiting.clear()
         for cookie, request in in_flight.items():
             if cookie in not_sent and cookie not in self._fua_flushes:
                 request.finish(TRANSPORT, 0, NOT_SENT)
@@ -445,7 +384,7 @@ class NbdSession(Handler):
 
     def say_goodbye(self) -> None:
         """An orderly disconnect, as far as the socket takes it now; nothing is waited for."""
-        if self.state == READY and not self._unsent:
+        if self.state == READY and not self._sender.waiting:
             header = request_header(protocol.CMD_DISC, 0, 0, 0, 0)
             with contextlib.suppress(OSError):
                 self.sock.send(header)
@@ -455,15 +394,3 @@ class NbdSession(Handler):
         if self.sock.family != socket.AF_UNIX:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         self.sock.close()
-
-
-def _skip(views: list[Buffer], count: int) -> list[Buffer]:
-    """`views` without their first `count` bytes."""
-    for index, view in enumerate(views):
-        if count < len(view):
-            rest: list[Buffer] = [memoryview(view)[count:]]
-            return rest + views[index + 1 :] if count else views[index:]
-        count -= len(view)
-    return []
-
-

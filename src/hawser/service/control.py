@@ -10,6 +10,7 @@ import asyncio
 import errno
 import os
 import socket
+import stat
 from collections.abc import Callable
 from typing import Final
 
@@ -158,6 +159,9 @@ def _bind(path: str) -> socket.socket:
 
 
 def _is_stale(path: str) -> bool:
+    """Whether `path` is a unix socket that nobody listens on. (A connect to any other file is refused, too.)"""
+    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         return probe.connect_ex(path) == errno.ECONNREFUSED

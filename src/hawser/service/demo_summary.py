@@ -13,6 +13,7 @@ class Summary:
     """
 
     report: LoadReport = field(default_factory=LoadReport)
+    disk_blocks: int = 0
     seconds: float = 0.0
     planned_failures: int = 0
     failovers: int = 0
@@ -32,6 +33,8 @@ class Summary:
             faults.append(report.fault)
         if report.phase != "done":
             faults.append(f"the load did not end: {report.in_flight} I/Os had no answer ({report.phase})")
+        elif report.read_back_blocks < self.disk_blocks:
+            faults.append(f"{report.read_back_blocks:,} of {self.disk_blocks:,} blocks were read back")
         if report.ios() == 0:
             faults.append("no I/O was done")
         if self.failovers < self.planned_failures:

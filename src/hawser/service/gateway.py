@@ -50,7 +50,7 @@ class Gateway:
         self.options = options
         self.log = log
         self.loop = Loop()
-        self.registry = DeviceRegistry()
+        self.registry: DeviceRegistry = DeviceRegistry()
         self.disk = SharedDisk(options.name, log)
         self.server = Server(self.loop, self.loop.timers, log)
         self.paths: list[RealPath] = []
@@ -104,7 +104,9 @@ class Gateway:
 
     def _load(self) -> None:
         options = self.options
-        device = MappedDevice(options.name, f"{MAP_MAJOR}:0", self.loop.turn, self.loop.clock, self.loop.timers, self.log)
+        device = MappedDevice(
+            options.name, f"{MAP_MAJOR}:0", self.loop.turn, self.loop.clock, self.loop.timers, self.log
+        )
         table = options.table
         try:
             if not table:

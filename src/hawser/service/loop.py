@@ -19,8 +19,8 @@ from hawser.core.units import MIB, NS_PER_S
 GC_THRESHOLD: Final = 50_000
 # How often a handler may go on within one turn before the other file descriptors are looked at.
 ROUNDS_MAX: Final = 16
-# glibc: mallopt(3). Data buffers come from the heap and stay in it; by default each of 128 KiB or more is mapped, faulted in page by page,
-# and unmapped again, which costs more than reading into it.
+# glibc: mallopt(3). Data buffers come from the heap and stay in it; by default each of 128 KiB or more is mapped,
+# faulted in page by page, and unmapped again, which costs more than reading into it.
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 MMAP_THRESHOLD: Final = 32 * MIB

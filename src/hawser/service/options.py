@@ -16,7 +16,8 @@ class OptionError(ValueError):
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """`grouping` is `failover`, `multibus` or empty for the safe default; `table` a multipath line that replaces the built one."""
+    """`grouping` is `failover`, `multibus` or empty for the safe default; `table` a multipath line that replaces the
+    built one."""
 
     paths: list[PathUri]
     listen: list[ListenUri]
@@ -55,7 +56,9 @@ def build_table(options: ServeOptions, devts: list[str], size_sectors: int) -> s
     words = options.selector.split()
     selector = words[0] if words else ""
     if selector not in SELECTORS:
-        raise OptionError(f"selector {options.selector!r}: unknown path selector; there are {', '.join(sorted(SELECTORS))}")
+        raise OptionError(
+            f"selector {options.selector!r}: unknown path selector; there are {', '.join(sorted(SELECTORS))}"
+        )
     features = ["queue_if_no_path"] if options.policy.queues() else []
     if options.queue_mode != "rq":
         features += ["queue_mode", options.queue_mode]

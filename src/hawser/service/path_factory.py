@@ -71,7 +71,9 @@ class PathFactory:
             if self._store is None:
                 self._store = RamStore(uri.size_bytes)
             if len(self._store.data) != uri.size_bytes:
-                raise PathOpenError(f"the ram: paths of one server share a store, which has {len(self._store.data)} bytes")
+                raise PathOpenError(
+                    f"the ram: paths of one server share a store, which has {len(self._store.data)} bytes"
+                )
             ram = RamPathDriver("ram", self._store, turn, self.loop.timers, uri.delay_ns)
             return RealPath(uri, ram, ram.facts)
         timeout_ns = uri.timeout_ns or self.io_timeout_ns
@@ -103,7 +105,9 @@ class PathFactory:
         for path in paths:
             difference = path.facts.differs_from(replace(first.facts, block_size=UNLIMITED)) if path.facts else ""
             if difference:
-                self.log.error(f"path {path.uri.text}: not the same disk as {first.uri.text}: {difference}; it is left out")
+                self.log.error(
+                    f"path {path.uri.text}: not the same disk as {first.uri.text}: {difference}; it is left out"
+                )
                 path.driver.shut_down()
                 continue
             if path.facts is None and isinstance(path.driver, NbdDriver):
@@ -139,9 +143,7 @@ class PathFactory:
         )
         taken = [device.name for device in disk.paths]
         name = uri.place() if uri.place() not in taken else f"{uri.place()} (path {index})"
-        queue = RequestQueue(
-            name, path.driver, limits, self.loop.turn, self.loop.timers, uri.depth or DEPTH_DEFAULT
-        )
+        queue = RequestQueue(name, path.driver, limits, self.loop.turn, self.loop.timers, uri.depth or DEPTH_DEFAULT)
         devt = path.devt or f"{MAJOR}:{index}"
         if devt in [device.devt for device in disk.paths]:
             devt = f"{MAJOR}:{index}"
