@@ -36,7 +36,9 @@ class Scene:
         command = [*hole.prefix, "nbdkit", "-f", "-i", hole.address, "-p", str(NBD_PORT), "file", str(self.image)]
         first = fleet.keep(Upstream("far", fleet.directory, command, (hole.address, NBD_PORT)))
         second = fleet.nbdkit("near", "file", self.image)
-        self.gateway = fleet.serve([first.uri(**attributes), second.uri(**attributes)], "--io-timeout", "1", "--grouping", "failover")
+        self.gateway = fleet.serve(
+            [first.uri(**attributes), second.uri(**attributes)], "--io-timeout", "1", "--grouping", "failover"
+        )
         self.client = fleet.client(self.gateway)
         self.client.write(MIB, b"x" * 4096)
         hole.swallow()

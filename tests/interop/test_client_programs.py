@@ -18,8 +18,7 @@ SIZE = 24 * MIB
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 # A random walk over the export, with libnbd as the client and a bytearray as the truth. Arguments: URI, seed, block.
-WALK =
-"""
+WALK = """
 import random, sys
 import nbd
 uri, seed, block = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -163,8 +162,10 @@ def test_fio_over_tcp(fleet, mode):
     assert fio.report(load.output())["error"] == 0
 
 
-@pytest.mark.parametrize(("make", "mode", "block"), [(over_files, "rq", 512), (over_files, "bio", 512), (over_servers,
-"rq", 4096)]) def test_a_random_walk_by_libnbd(fleet, make, mode, block):
+@pytest.mark.parametrize(
+    ("make", "mode", "block"), [(over_files, "rq", 512), (over_files, "bio", 512), (over_servers, "rq", 4096)]
+)
+def test_a_random_walk_by_libnbd(fleet, make, mode, block):
     if not Path(SYSTEM_PYTHON).exists() or run([SYSTEM_PYTHON, "-c", "import nbd"], check=False).returncode != 0:
         missing("libnbd's binding for the system's Python is not installed")
     _, gateway = make(fleet, "--queue-mode", mode)

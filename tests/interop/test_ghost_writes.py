@@ -11,7 +11,11 @@ import pytest
 from tests.support.fleet import MIB, Fleet
 from tests.support.upstreams import content, wait_for_content
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server", "gcc"), pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server", "gcc"),
+    pytest.mark.timeout(120),
+]
 
 SERVERS = ["nbdkit", "qemu-nbd", "nbd-server"]
 MODES = ["rq", "bio"]
@@ -130,7 +134,9 @@ def test_a_read_does_not_see_the_old_value_while_the_ghost_may_come(fleet):
     assert content(image, 0, 4096) == OLD
 
 
-@pytest.mark.xfail(strict=False, reason="an orphan that is answered late is not counted as unflushed in its path's own cache")
+@pytest.mark.xfail(
+    strict=False, reason="an orphan that is answered late is not counted as unflushed in its path's own cache"
+)
 def test_a_late_write_into_a_cache_of_its_own_is_flushed_before_newer_data_is_written(fleet):
     """The ghost does not land on the disk but in its server's cache, and from there on newer, flushed data."""
     image = fleet.image("disk", 8 * MIB, b"0")

@@ -86,9 +86,7 @@ def test_killed_servers_cost_neither_an_error_nor_a_block_for_thirty_seconds(fle
 @pytest.mark.parametrize("mode", ["rq", "bio"])
 def test_without_queueing_io_fails_at_once_and_the_server_lives(fleet, mode):
     servers = three(fleet)
-    gateway = fleet.serve(
-        [server.uri(cache="lun") for server in servers], "--queue-mode", mode, "--queue-timeout", "0"
-    )
+    gateway = fleet.serve([server.uri(cache="lun") for server in servers], "--queue-mode", mode, "--queue-timeout", "0")
     client = fleet.client(gateway)
     client.write(0, b"w" * 4096)
     for server in servers:
@@ -138,7 +136,9 @@ def test_the_dm_command_shows_the_paths_as_dmsetup_would(fleet):
     sectors = 128 * MIB // 512
     assert gateway.dm_command("ls").stdout == "mpathz\t(254:0)\n"
     table = gateway.dm_command("table", "mpathz").stdout
-    assert table.startswith(f"0 {sectors} multipath 1 queue_if_no_path 0 1 1 service-time 0 3 2 259:0 1 1 259:1 1 1 259:2")
+    assert table.startswith(
+        f"0 {sectors} multipath 1 queue_if_no_path 0 1 1 service-time 0 3 2 259:0 1 1 259:1 1 1 259:2"
+    )
     status = gateway.dm_command("status", "mpathz").stdout
     assert status.startswith(f"0 {sectors} multipath 2 ") and " 259:1 A 0 " in status
     assert gateway.dm_command("message", "mpathz", "0", "fail_path", "259:1").returncode == 0

@@ -58,6 +58,8 @@ def test_one_server_alone_may_be_written_by_the_sector(fleet):
 
 def test_qemu_takes_the_block_size_to_heart(fleet):
     """A client that heeds the export's block sizes may be asked for less than a block: it does the rest itself."""
-    image = fleet.image("disk", 8 * MIB, b"0") servers = [fleet.nbdkit(name, "file", image) for name in ("one",
-    "two")] gateway = fleet.serve([server.uri(cache="lun") for server in servers]) run(["qemu-io", "-f", "raw", "-c",
-    "write -P 0x4e 512 512", "-c", "read -P 0x4e 512 512", "-c", "read -P 0x30 0 512", gateway.uri])
+    image = fleet.image("disk", 8 * MIB, b"0")
+    servers = [fleet.nbdkit(name, "file", image) for name in ("one", "two")]
+    gateway = fleet.serve([server.uri(cache="lun") for server in servers])
+    commands = ["write -P 0x4e 512 512", "read -P 0x4e 512 512", "read -P 0x30 0 512"]
+    run(["qemu-io", "-f", "raw", *[word for command in commands for word in ("-c", command)], gateway.uri])

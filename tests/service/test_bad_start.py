@@ -114,7 +114,9 @@ def test_no_path_at_all(fleet):
 
 
 def test_a_file_of_another_size_is_named_and_left_out(fleet):
-    gateway = fleet.serve([str(fleet.image("a", 4 * MIB)), str(fleet.image("b", 8 * MIB)), str(fleet.image("c", 4 * MIB))])
+    gateway = fleet.serve(
+        [str(fleet.image("a", 4 * MIB)), str(fleet.image("b", 8 * MIB)), str(fleet.image("c", 4 * MIB))]
+    )
     assert gateway.states() == "AA"
     line = next(line for line in gateway.warnings() if "b.img" in line)
     assert "not the same disk" in line and "a.img" in line and str(8 * MIB) in line
@@ -238,7 +240,9 @@ def test_ram_paths_share_a_store_and_its_size(fleet):
 
 def test_a_table_of_the_users_own(fleet):
     image = fleet.image("disk", 4 * MIB)
-    table = "0 8192 multipath 3 queue_if_no_path queue_mode bio 0 2 1 round-robin 0 1 1 259:1 1 round-robin 0 1 1 259:0 1"
+    table = (
+        "0 8192 multipath 3 queue_if_no_path queue_mode bio 0 2 1 round-robin 0 1 1 259:1 1 round-robin 0 1 1 259:0 1"
+    )
     gateway = fleet.serve([str(image), f"file://{image}?weight=3"], "--table", table)
     # As the kernel prints it: bio-based multipath retains what handler there is.
     shown = table.replace("3 queue_if_no_path", "4 queue_if_no_path retain_attached_hw_handler")

@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+import threading
 
 import pytest
 from tests.support.gateway import Gateway
@@ -67,9 +68,9 @@ def test_a_line_without_end_is_cut_off(gateway):
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(20)
         sock.connect(str(gateway.control))
+        endless = b"x" * (16 << 20)
         with pytest.raises(OSError):
-            while True:
-                sock.sendall(b"x" * 65536)
+            sock.sendall(endless)
     assert gateway.dm("ls") == "mpatha\t(254:0)\n"
     gateway.assert_no_traceback()
 
@@ -97,7 +98,7 @@ def _answers(gateway: Gateway) -> bool:
 
 def test_dm_says_what_is_wrong(gateway):
     missing = gateway.dm_command("status", "nothing")
-    assert missing.returncode == 1 and "nothing" in missing.stderr and missing.stdout == ""
+    assert missing.returncode == 1 and "does not exist" in missing.stderr and missing.stdout == ""
     gateway.end()
     gone = gateway.dm_command("ls")
     assert gone.returncode == 1 and str(gateway.control) in gone.stderr
@@ -111,7 +112,6 @@ def test_dm_of_something_that_is_no_server(gateway):
         sock.listen()
         gateway.control = gateway.control.with_name("other.ctl")
         sock.settimeout(20)
-        import threading
 
         def hang_up() -> None:
             client, _ = sock.accept()

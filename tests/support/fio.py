@@ -28,7 +28,15 @@ def verify_command(uri: str, runtime_s: int, size: str = "128M") -> list[str]:
 
 def load_command(uri: str, runtime_s: int, rw: str = "randwrite", depth: int = 32) -> list[str]:
     """Plain load."""
-    words = ["--name=load", "--ioengine=nbd", f"--uri={uri}", f"--rw={rw}", "--bs=4k", f"--iodepth={depth}", "--size=64M"]
+    words = [
+        "--name=load",
+        "--ioengine=nbd",
+        f"--uri={uri}",
+        f"--rw={rw}",
+        "--bs=4k",
+        f"--iodepth={depth}",
+        "--size=64M",
+    ]
     return [require_program("fio"), *words, "--time_based", f"--runtime={runtime_s}", "--output-format=json"]
 
 

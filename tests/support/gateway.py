@@ -28,7 +28,9 @@ def serve_command(paths: Sequence[str], listen: Sequence[str], *options: str) ->
 class Gateway(Process):
     """A running server. `socket` is where its export `name` is, `control` its control socket."""
 
-    def __init__(self, name: str, directory: Path, paths: Sequence[str], options: Sequence[str], listen: str = "") -> None:
+    def __init__(
+        self, name: str, directory: Path, paths: Sequence[str], options: Sequence[str], listen: str = ""
+    ) -> None:
         self._clients: list[NbdClient] = []
         self.socket = directory / f"{name}.sock"
         self.control = directory / f"{name}.ctl"

@@ -27,15 +27,20 @@ class NbdClient:
     def __init__(self, address: str | tuple[str, int], export: str = "") -> None:
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
-        self.sock.settimeout(ANSWER_S)
-        self.sock.connect(address)
-        if family == socket.AF_INET:
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._cookie = 0
         self._reads: dict[int, int] = {}
         self._waiting: set[int] = set()
         self._answers: dict[int, Answer] = {}
-        self.export = self._negotiate(export)
+        try:
+            # Blocking, so that a full backlog of a unix socket is waited for.
+            self.sock.connect(address)
+            self.sock.settimeout(ANSWER_S)
+            if family == socket.AF_INET:
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.export = self._negotiate(export)
+        except BaseException:
+            self.sock.close()
+            raise
         self._received = bytearray(self.export.leftover)
 
     def _negotiate(self, export: str) -> Negotiated:

@@ -59,7 +59,10 @@ class Process:
             assert done or self.is_running(), f"{self.name} ended with {self.popen.returncode}: {self.log()[-2000:]}"
             return done
 
-        wait_for(check, f"{self.name}: {what}", seconds)
+        try:
+            wait_for(check, f"{self.name}: {what}", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log()[-4000:]}") from None
 
     def wait_for_log(self, text: str, seconds: float = PATIENCE_S) -> None:
         self.wait_until(lambda: text in self.log(), f"{text!r} in its log", seconds)
@@ -97,5 +100,7 @@ def run(command: Sequence[str | Path], seconds: float = 50.0, check: bool = True
     words = [str(word) for word in command]
     done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL, check=False)
     if check:
-        assert done.returncode == 0, f"{words} ended with {done.returncode}: {done.stdout[-3000:]} {done.stderr[-3000:]}"
+        assert done.returncode == 0, (
+            f"{words} ended with {done.returncode}: {done.stdout[-3000:]} {done.stderr[-3000:]}"
+        )
     return done

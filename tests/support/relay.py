@@ -85,12 +85,12 @@ def _pump(near: socket.socket, far: socket.socket) -> None:
             selector.register(sock, selectors.EVENT_READ)
         while True:
             for key, _ in selector.select(0.2):
-                sock = key.fileobj
-                assert isinstance(sock, socket.socket)
-                data = sock.recv(CHUNK)
+                source = key.fileobj
+                assert isinstance(source, socket.socket)
+                data = source.recv(CHUNK)
                 if not data:
                     raise OSError
-                others[sock].sendall(data)
+                others[source].sendall(data)
             if near.fileno() < 0:
                 return
     for sock in others:

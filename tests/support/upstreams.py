@@ -195,7 +195,7 @@ def nbd_server(
         where = f"unixsock = {address}\nlistenaddr = {own_address()}\n"
     config = directory / f"{name}.conf"
     config.write_text(f"[generic]\n{where}allowlist = true\n[e]\nexportname = {image}\nflush = true\n")
-    command = [require_program("nbd-server"), "-C", config, "-p", directory / f"{name}.pid"]
+    command: list[str | Path] = [require_program("nbd-server"), "-C", config, "-p", directory / f"{name}.pid"]
     return NbdServer(name, directory, command, address, export="e", environment=environment)
 
 

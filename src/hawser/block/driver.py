@@ -62,6 +62,10 @@ class Driver(Work):
         """The requests that were taken and have no answer yet. Asked only when something went wrong."""
         return []
 
+    def unreported(self) -> list[Request]:
+        """The requests that have an answer of which nobody was told yet."""
+        return list(self._finished)
+
     def complete(self, request: Request) -> None:
         """Deliver a request on which `finish` was called, once the stack has unwound."""
         if not self._finished:

@@ -5,6 +5,7 @@ nothing is read from a client that does not take its replies. A client that drop
 its own (DESIGN, Hard problems 7); one that says goodbye is drained first.
 """
 
+import contextlib
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ from hawser.core.clock import Timer
 from hawser.core.reactor import Handler
 from hawser.core.status import OK
 from hawser.core.units import KIB, MIB, NS_PER_S, SECTOR_SHIFT
+from hawser.exports.inbox import END, PARSE, RECEIVE_BYTES, Inbox
 from hawser.exports.outbox import BLOCKED, GONE, Outbox
 from hawser.exports.translate import OPS, error_of_status
 from hawser.exports.wide_read import WideRead
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from hawser.exports.server import Server
     from hawser.exports.volume import Volume
 
-RECEIVE_BYTES: Final = 256 * KIB
 # What is submitted and answered before the next commands are looked at: small enough to stay in the processor's cache
 # and to fit into the socket's buffer, large enough to merge and to be worth a system call.
 BATCH_IOS: Final = 64
@@ -35,6 +36,7 @@ BATCH_BYTES: Final = 256 * KIB
 IN_FLIGHT_MAX: Final = 512
 IN_FLIGHT_BYTES_MAX: Final = 64 * MIB
 HANDSHAKE_NS: Final = 30 * NS_PER_S
+HANG_UP_NS: Final = NS_PER_S
 
 NEGOTIATING: Final = 0
 OPEN: Final = 1
@@ -53,13 +55,13 @@ class _Owner(BioOwner):
         self.connection.bio_done(bio)
 
 
-class _HandshakeTimer(Timer):
+class _Patience(Timer):
     def __init__(self, connection: "Connection") -> None:
         super().__init__()
         self.connection = connection
 
     def expire(self) -> None:
-        self.connection.drop(f"no export chosen within {HANDSHAKE_NS // NS_PER_S} s")
+        self.connection.too_long()
 
 
 class _Socket(Handler):
@@ -78,6 +80,16 @@ class _Socket(Handler):
         self.connection.flush()
 
 
+class _Farewell(Handler):
+    """The client has hung up while nothing was read from it."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self.connection = connection
+
+    def readable(self) -> None:
+        self.connection.drop("")
+
+
 class Connection(RequestSink):
     """`name` is how log lines call the client."""
 
@@ -92,13 +104,11 @@ class Connection(RequestSink):
         self.in_flight = 0
         self.in_flight_bytes = 0
         self._handler = _Socket(self)
+        self._farewell = _Farewell(self)
         self._handshake = ServerHandshake(server.exports)
-        self._timer = _HandshakeTimer(self)
+        self._timer = _Patience(self)
         self._parser = RequestParser(self)
-        self._buffer = bytearray(RECEIVE_BYTES)
-        self._view = memoryview(self._buffer)
-        self._start = 0
-        self._end = 0
+        self._inbox = Inbox(sock, self._parser)
         self._outbox = Outbox(sock)
         self._sending = False
         self._blocked = False
@@ -108,6 +118,8 @@ class Connection(RequestSink):
         self._batch_bytes = 0
         self._batch_full = False
         self._held_back = False
+        self._said_all = False
+        self._hung_up = False
         self._fatal = ""
         self._size_bytes = 0
         self._block = 512
@@ -167,56 +179,29 @@ class Connection(RequestSink):
         self._size_bytes = result.export.size_bytes
         self._block = volume.device.limits.logical_block_size
         self._read_only = volume.device.read_only
-        left = result.leftover
-        self._buffer[: len(left)] = left
-        self._end = len(left)
         self.server.log.info(f"{self.name}: opened {result.export.name!r}")
-        if left:
+        if result.leftover:
+            self._inbox.put(result.leftover)
             self._parse()
 
     def _receive(self) -> None:
-        parser = self._parser
-        want = parser.want_payload
-        room = self._view[self._end :] if want is None else memoryview(want)[parser.payload_have :]
-        try:
-            count = self.sock.recv_into(room)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            count = 0
-        if count == 0:
+        outcome = self._inbox.receive()
+        if outcome == PARSE:
+            self._parse()
+        elif outcome == END:
             self.drop("")
-            return
-        if want is None:
-            self._end += count
-            self._parse()
-            return
-        parser.payload_received(count)
-        if parser.want_payload is None:
-            self._parse()
 
     def _parse(self) -> None:
         """Submit what the buffer holds as one plug; then see whether to go on reading."""
-        parser = self._parser
-        start = parser.parse(self._buffer, self._start, self._end)
+        self._inbox.parse()
         self._plug.finish()
         self._batch_ios = 0
         self._batch_bytes = 0
-        if start == self._end:
-            self._start = 0
-            self._end = 0
-        elif parser.paused:
-            self._start = start
-        else:
-            held = self._end - start
-            self._view[:held] = bytes(self._view[start : self._end])
-            self._start = 0
-            self._end = held
         if self._fatal:
             self.drop(self._fatal)
         elif self._held_back or self._blocked:
             self._stop_reading()
-        elif parser.paused:
+        elif self._parser.paused:
             # Only the batch is full: go on as soon as it has been answered, as far as it can be at once.
             self._batch_full = True
             self._want_end_of_turn()
@@ -230,6 +215,8 @@ class Connection(RequestSink):
         if self._watching:
             self._watching = False
             self.server.reactor.ignore_reads(self.fd)
+            if self.state == OPEN:
+                self.server.hangups.watch(self.fd, self._farewell)
 
     def _resume(self) -> None:
         """There is room again: parse what is held, then read."""
@@ -237,19 +224,23 @@ class Connection(RequestSink):
         self._batch_full = False
         if self._parser.paused:
             self._parser.paused = False
-            if self._start < self._end:
+            if self._inbox.holds():
                 self._parse()
         if self.state == OPEN and not self._held_back and not self._blocked and not self._watching:
             self._watching = True
+            self.server.hangups.ignore(self.fd)
             self.server.reactor.watch_reads(self.fd, self._handler)
 
     def _listen_only(self) -> None:
-        """A client that has said goodbye may only hang up."""
-        data = self._recv()
-        if data == b"":
-            self._stop_reading()
-            if self.in_flight == 0:
-                self._close_when_drained()
+        """A client that has said goodbye, or has been told to go, may only hang up; what else it sends is not taken."""
+        if self._recv() != b"":
+            return
+        self._hung_up = True
+        self._stop_reading()
+        if self._said_all:
+            self._close()
+        else:
+            self._close_when_drained()
 
     # RequestSink: what the parser finds.
 
@@ -391,6 +382,7 @@ class Connection(RequestSink):
                 return
             # It said goodbye and went: what it had asked for is done all the same, and nobody is told.
             self._outbox.views = []
+            self._hung_up = True
         if self._blocked:
             self._blocked = False
             self.server.reactor.ignore_writes(self.fd)
@@ -413,8 +405,28 @@ class Connection(RequestSink):
     # Ending.
 
     def _close_when_drained(self) -> None:
-        if self.state == DRAINING and self.in_flight == 0 and not self._outbox.views:
+        """When everything has been answered: say so, and wait until the client hangs up. A socket that is closed
+        while commands of the client lie in it unread would take the replies on their way back from it (TCP
+        resets)."""
+        if self.state != DRAINING or self.in_flight or self._outbox.views or self._said_all:
+            return
+        self._said_all = True
+        if self._hung_up:
             self._close()
+            return
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+        self.server.timers.arm(self._timer, HANG_UP_NS)
+        if not self._watching:
+            self._watching = True
+            self.server.reactor.watch_reads(self.fd, self._handler)
+
+    def too_long(self) -> None:
+        """The client took too long to choose an export, or to hang up."""
+        if self.state == DRAINING:
+            self._close()
+        else:
+            self.drop(f"no export chosen within {HANDSHAKE_NS // NS_PER_S} s")
 
     def stop(self) -> None:
         """Read nothing more; go when everything that was taken has been answered."""
@@ -443,6 +455,7 @@ class Connection(RequestSink):
         self.server.timers.cancel(self._timer)
         self.server.reactor.ignore_reads(self.fd)
         self.server.reactor.ignore_writes(self.fd)
+        self.server.hangups.ignore(self.fd)
         self.sock.close()
         if self.volume is not None:
             self.volume.device.open_count -= 1

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from hawser.nbd.export import string_fault
+
 NBD_PORT: Final = 10809
 SUN_PATH_MAX: Final = 107
 
@@ -34,8 +36,16 @@ class ListenUri:
 
 def parse_listen_uri(text: str, insecure: bool) -> ListenUri:
     """What `text` says. Without `insecure` only loopback addresses and unix sockets: there is no encryption yet."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise ListenError(f"listen {text!r}: {error}") from None
     export = unquote(parts.path.removeprefix("/"))
+    fault = string_fault(export)
+    if fault:
+        raise ListenError(f"listen {text!r}: the export's name {fault}")
+    if parts.fragment or "@" in parts.netloc:
+        raise ListenError(f"listen {text!r}: a fragment or a user name means nothing here")
     if parts.scheme == "nbd+unix":
         query = dict(parse_qsl(parts.query))
         if parts.netloc or list(query) != ["socket"] or not query["socket"]:

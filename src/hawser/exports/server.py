@@ -6,12 +6,13 @@ import socket
 import stat
 from typing import Final
 
-from hawser.core.clock import Timers
+from hawser.core.clock import Timer, Timers
 from hawser.core.log import LogSink
 from hawser.core.reactor import Handler, Reactor
-from hawser.core.units import MIB
+from hawser.core.units import MIB, NS_PER_S
 from hawser.exports.budget import Budget
 from hawser.exports.connection import Connection
+from hawser.exports.hangups import Hangups
 from hawser.exports.listen_uri import ListenError, ListenUri
 from hawser.exports.volume import Volume, Volumes
 
@@ -21,6 +22,17 @@ ACCEPTS_MAX: Final = 16
 SEND_BUFFER: Final = 4 * MIB
 CLIENT_BYTES_MAX: Final = 512 * MIB
 PROBE_SECONDS: Final = 1.0
+# How long nobody is let in after the system refused to: a waiting client would be announced again at once.
+PAUSE_NS: Final = NS_PER_S
+
+
+class _Pause(Timer):
+    def __init__(self, listener: "Listener") -> None:
+        super().__init__()
+        self.listener = listener
+
+    def expire(self) -> None:
+        self.listener.start()
 
 
 class Listener(Handler):
@@ -34,6 +46,11 @@ class Listener(Handler):
         port = 0 if uri.socket else int(sock.getsockname()[1])
         self.shown = uri.shown(port)
         self._count = 0
+        self._pause = _Pause(self)
+
+    def start(self) -> None:
+        """Let clients in."""
+        self.server.reactor.watch_reads(self.fd, self)
 
     def readable(self) -> None:
         for _ in range(ACCEPTS_MAX):
@@ -43,6 +60,8 @@ class Listener(Handler):
                 return
             except OSError as error:
                 self.server.log.error(f"{self.shown}: cannot accept a client: {error.strerror}")
+                self.server.reactor.ignore_reads(self.fd)
+                self.server.timers.arm(self._pause, PAUSE_NS)
                 return
             sock.setblocking(False)
             # As much as the system allows without privilege: replies to a batch then leave with one call.
@@ -52,11 +71,14 @@ class Listener(Handler):
                 name = f"client {self._count} of {self.uri.socket}"
             else:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                # A client whose machine went away without a word is found out in the end.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 name = f"client {address[0]}:{address[1]}"
             self.server.welcome(sock, name)
 
     def close(self) -> None:
         """Stop listening; a unix socket's file goes, too."""
+        self.server.timers.cancel(self._pause)
         self.server.reactor.ignore_reads(self.fd)
         self.sock.close()
         if self.uri.socket:
@@ -74,6 +96,7 @@ class Server:
         self.timers = timers
         self.log = log
         self.exports = Volumes()
+        self.hangups = Hangups(reactor)
         self.budget = Budget(CLIENT_BYTES_MAX)
         self.listeners: list[Listener] = []
         self.connections: list[Connection] = []
@@ -84,7 +107,12 @@ class Server:
     def listen(self, uri: ListenUri) -> Listener:
         """Open a listening socket. ListenError names what is in the way."""
         sock = _bind_unix(uri) if uri.socket else _bind_tcp(uri)
-        sock.listen(BACKLOG)
+        try:
+            sock.listen(BACKLOG)
+        except OSError as error:
+            # Somebody else has bound the same address, too, and listened first.
+            sock.close()
+            raise ListenError(f"listen {uri.text!r}: {os.strerror(error.errno or 0).lower()}") from None
         sock.setblocking(False)
         listener = Listener(self, sock, uri)
         self.listeners.append(listener)
@@ -93,7 +121,7 @@ class Server:
     def start(self) -> None:
         """Let clients in."""
         for listener in self.listeners:
-            self.reactor.watch_reads(listener.fd, listener)
+            listener.start()
 
     def welcome(self, sock: socket.socket, name: str) -> None:
         if len(self.connections) >= CLIENTS_MAX:
@@ -168,8 +196,9 @@ def _bind_tcp(uri: ListenUri) -> socket.socket:
     try:
         found = socket.getaddrinfo(uri.host, uri.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         sock = socket.socket(found[0], socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    except OSError as error:
-        raise ListenError(f"listen {uri.text!r}: {error.strerror or error}") from None
+    except (OSError, UnicodeError) as error:
+        # A host name that cannot be encoded is a UnicodeError.
+        raise ListenError(f"listen {uri.text!r}: {getattr(error, 'strerror', None) or error}") from None
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind(found[4])

@@ -87,7 +87,20 @@ class IdentityCheck:
         if not self.readers:
             self.listener.compared({})
 
+    def give_up(self, reason: str) -> None:
+        """Compare what there is now: for the paths that have not answered everything, `reason` is the problem."""
+        if self._left == 0:
+            return
+        for reader in self.readers:
+            if reader.left > 0:
+                reader.problem = reader.problem or reason
+        self._left = 0
+        self.listener.compared(self._problems())
+
     def reader_done(self) -> None:
+        if self._left == 0:
+            # It was given up.
+            return
         self._left -= 1
         if self._left == 0:
             self.listener.compared(self._problems())

@@ -88,6 +88,8 @@ class Manager:
         self._probing: list[PathDevice] = []
         self._checks: dict[str, _Check] = {}
         self._timeout = _QueueTimeout(self)
+        # Whether queueing was turned off here, and is to be turned on again: what a user decided is left alone.
+        self._gave_up = False
         self._ear = _ProbeEar(self)
         target.state.events.append(_Ear(self))
         for device in target.devices():
@@ -96,27 +98,26 @@ class Manager:
                 device.requests.driver.listener = _SessionEar(self, device)
         for path in target.state.paths:
             if not path.is_active:
-                self.path_failed(path)
+                self._check_path(path, FIRST_CHECK_NS)
+        if target.state.paths and target.state.valid_paths == 0:
+            self._no_path()
 
     # Events.
 
     def path_failed(self, path: Path) -> None:
-        device = path.device
-        if isinstance(device, PathDevice):
-            self._check_in(device, FIRST_CHECK_NS)
+        self._check_path(path, FIRST_CHECK_NS)
         if self.target.state.valid_paths == 0:
             self._no_path()
 
     def path_reinstated(self) -> None:
         self.timers.cancel(self._timeout)
-        if self.policy.queues() and not self.target.queue_if_no_path:
+        if self._gave_up:
+            self._gave_up = False
             self.log.info(f"{self.target.host.name()}: a path is back: I/O queues again when there is none")
             self.target.set_queue_if_no_path(True)
 
     def path_left(self, path: Path) -> None:
-        device = path.device
-        if isinstance(device, PathDevice):
-            self._check_in(device, 0)
+        self._check_path(path, 0)
 
     def session_ready(self, device: PathDevice) -> None:
         """A path's other end can be talked to (again): find out at once whether it can be used."""
@@ -130,6 +131,7 @@ class Manager:
 
     def queue_timed_out(self) -> None:
         self.log.error(f"{self.target.host.name()}: no path for too long: queued I/O fails")
+        self._gave_up = True
         self.target.set_queue_if_no_path(False)
 
     # Checking.
@@ -164,6 +166,11 @@ class Manager:
 
     def _paths(self, device: PathDevice) -> list[Path]:
         return [path for path in self.target.state.paths if path.device is device]
+
+    def _check_path(self, path: Path, delay_ns: int) -> None:
+        device = path.device
+        if isinstance(device, PathDevice):
+            self._check_in(device, delay_ns)
 
     def _check_in(self, device: PathDevice, delay_ns: int) -> None:
         self.timers.arm(self._checks[device.devt], delay_ns)

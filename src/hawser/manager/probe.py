@@ -13,7 +13,8 @@ from mypy_extensions import mypyc_attr
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.ops import FLUSH, READ, WRITE, is_write_class
 from hawser.block.plug import Plug
-from hawser.core.status import OK, status_name
+from hawser.block.request import ANSWERED
+from hawser.core.status import OK, RESOURCE, status_name
 from hawser.multipath.disk import PathDevice
 from hawser.multipath.witness import Testimony
 
@@ -65,6 +66,8 @@ class Probe(BioOwner):
 
     def bio_done(self, bio: Bio) -> None:
         if bio.status != OK:
+            if bio.op == FLUSH:
+                self._flush_failed(bio)
             self.listener.probed(self.device, DOWN, f"{bio.describe()}: {status_name(bio.status)} error")
             return
         if bio.op == FLUSH:
@@ -86,6 +89,14 @@ class Probe(BioOwner):
             self._submit(READ, last.sector, len(last.data))
         else:
             self.listener.probed(self.device, UP, "")
+
+    def _flush_failed(self, bio: Bio) -> None:
+        """A server tells of a lost write once: what nobody but this probe has heard concerns all. Said once per cache."""
+        device = self.device
+        is_answer = bio.fate == ANSWERED and bio.status != RESOURCE and device.requests.driver.answers_are_final
+        if is_answer and not device.doubted:
+            device.doubted = True
+            device.shared.cast_doubt(f"{device.name} answered a flush with an error")
 
     def _witness(self) -> list[Testimony]:
         return self.device.shared.witness.testimonies()[:TESTIMONIES_MAX]

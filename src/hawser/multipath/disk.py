@@ -22,6 +22,7 @@ from hawser.block.orphan import CACHE, PROOF_FLUSHED, Orphan
 from hawser.block.queue import RequestQueue
 from hawser.block.request import Request
 from hawser.core.log import LogSink
+from hawser.core.status import OK
 from hawser.core.turn import Turn
 from hawser.multipath.fence import FenceSet
 from hawser.multipath.witness import Witness
@@ -100,7 +101,11 @@ class PathDevice(QueueDevice):
         if self.written > self.flushed:
             return True
         queue = self.requests
-        return any(is_write_class(request.op) for request in [*queue.driver.outstanding(), *queue.waiting_requests()])
+        driver = queue.driver
+        if any(is_write_class(request.op) for request in [*driver.outstanding(), *queue.waiting_requests()]):
+            return True
+        # Answered, but not counted yet: the session may end in the very turn of the answer.
+        return any(request.status == OK and is_write_class(request.op) for request in driver.unreported())
 
     def leave(self) -> None:
         """I/O is about to go another way. A dirty cache fences the disk until it is flushed or gone."""

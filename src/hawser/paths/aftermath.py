@@ -6,10 +6,12 @@ long a server may still execute what it was sent (`quiesce=SECONDS`), the fence 
 from the moment when our side can send nothing more, and it is said to be unproven.
 """
 
+import errno
 import os
 import select
 import socket
 import struct
+import time
 from typing import TYPE_CHECKING, Final
 
 from hawser.block.orphan import PROOF_EOF_DRAINS, PROOF_PEER_GONE, UNPROVEN, Orphan
@@ -21,22 +23,56 @@ if TYPE_CHECKING:
 
 _UCRED: Final = struct.Struct("=iII")
 NO_PIDFD: Final = -1
+# Linux 6.5: include/uapi/asm-generic/socket.h. It names the process itself, where a number may name another one by now.
+_SO_PEERPIDFD: Final = 77
+# proc(5): starttime, counted from the field behind the command's name.
+_STAT_STARTTIME: Final = 19
+_CLOCK_SLACK_S: Final = 1.0
 
 
 def open_peer(sock: socket.socket) -> int:
     """A pidfd of the process that listens at the other end of a unix socket, or NO_PIDFD when it cannot be told.
 
-    The kernel names the process that called listen(); one of another pid namespace has the number 0.
+    The kernel names the process that called listen(). One that is gone already (a daemon's launcher) proves nothing by that:
+    somebody else has the socket. One of another pid namespace has the number 0.
     """
     if sock.family != socket.AF_UNIX:
         return NO_PIDFD
+    try:
+        pidfd = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
+    except OSError as error:
+        pidfd = _open_peer_by_number(sock) if error.errno == errno.ENOPROTOOPT else NO_PIDFD
+    if pidfd != NO_PIDFD and is_gone(pidfd):
+        os.close(pidfd)
+        return NO_PIDFD
+    return pidfd
+
+
+def _open_peer_by_number(sock: socket.socket) -> int:
+    """The same before Linux 6.5. A number may have gone to another process since: one younger than the socket is not the one."""
     pid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))[0]
     if pid <= 0:
         return NO_PIDFD
     try:
-        return os.pidfd_open(pid)
+        pidfd = os.pidfd_open(pid)
     except OSError:
         return NO_PIDFD
+    try:
+        if _start_time(pid) <= os.stat(sock.getpeername()).st_ctime + _CLOCK_SLACK_S:
+            return pidfd
+    except (OSError, ValueError, IndexError):
+        # It has gone just now, or the socket has no name any more.
+        pass
+    os.close(pidfd)
+    return NO_PIDFD
+
+
+def _start_time(pid: int) -> float:
+    """When a process began, in seconds of the wall clock."""
+    with open(f"/proc/{pid}/stat") as file:
+        ticks = int(file.read().rpartition(")")[2].split()[_STAT_STARTTIME])
+    boot = time.clock_gettime(time.CLOCK_REALTIME) - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return boot + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def is_gone(pidfd: int) -> bool:
@@ -56,13 +92,13 @@ class _Quiesce(Timer):
 
 
 class Aftermath(Handler):
-    """`pidfd` is owned and closed here. `has_cache`: the session also left a cache that may hold unflushed writes."""
+    """`pidfd` is owned and closed here. `cache` stands for the cache that the session left behind with unflushed writes."""
 
-    def __init__(self, driver: "NbdDriver", orphans: list[Orphan], pidfd: int, has_cache: bool) -> None:
+    def __init__(self, driver: "NbdDriver", orphans: list[Orphan], pidfd: int, cache: Orphan | None) -> None:
         self.driver = driver
         self.orphans = orphans
         self.pidfd = pidfd
-        self.has_cache = has_cache
+        self.cache = cache
         self._quiesce = _Quiesce(self)
 
     def begin(self, by_peer: bool, orderly: bool) -> None:
@@ -73,7 +109,7 @@ class Aftermath(Handler):
             return
         if orderly and driver.uri.eof_drains:
             self._resolve(PROOF_EOF_DRAINS)
-        if not self.orphans and not self.has_cache:
+        if not self.orphans and self.cache is None:
             self.settle("")
             return
         driver.aftermaths.append(self)
@@ -82,9 +118,8 @@ class Aftermath(Handler):
         if driver.uri.quiesce_ns is not None:
             driver.timers.arm(self._quiesce, driver.uri.quiesce_ns)
         elif self.pidfd == NO_PIDFD or not by_peer:
-            driver.log.warning(
-                f"{driver.name}: nothing can prove what became of {len(self.orphans)} writes; declare quiesce=SECONDS"
-            )
+            what = f"{len(self.orphans)} writes" if self.orphans else "the writes in its cache"
+            driver.log.warning(f"{driver.name}: nothing can prove what became of {what}; declare quiesce=SECONDS")
 
     def readable(self) -> None:
         self.settle(PROOF_PEER_GONE)
@@ -101,7 +136,8 @@ class Aftermath(Handler):
             driver.aftermaths.remove(self)
         if proof:
             self._resolve(proof)
-            if self.has_cache:
+            if self.cache is not None and not self.cache.proof:
+                # It was not flushed meanwhile, by way of a later session.
                 driver.path().cache_gone(proof)
 
     def close(self) -> None:

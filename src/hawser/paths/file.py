@@ -16,7 +16,7 @@ from hawser.block.request import UNKNOWN, Request
 from hawser.core.clock import Timer, Timers
 from hawser.core.log import LogSink
 from hawser.core.reactor import Reactor
-from hawser.core.status import IOERR, OK, TIMEOUT, TRANSPORT
+from hawser.core.status import IOERR, OK, RESOURCE, TIMEOUT, TRANSPORT
 from hawser.core.turn import Turn
 from hawser.core.units import NS_PER_MS, NS_PER_S, SECTOR_SHIFT
 from hawser.paths.fileio import IOV_MAX, OpenFile, open_file, read_fully, status_of_errno, write_fully, zero_range
@@ -168,6 +168,7 @@ class FileDriver(Driver):
 
     def _give_up(self, job: "_FileJob", status: int) -> None:
         del self._in_threads[job.number]
+        job.given_up = True
         request = job.request
         if is_write_class(request.op):
             job.orphan = Orphan(
@@ -191,42 +192,49 @@ class FileDriver(Driver):
 
 
 class _FileJob(Job):
-    """One request, carried out in a thread."""
+    """One request, carried out in a thread. What it asks for is noted here: the request goes on without us once it was given up."""
 
     def __init__(self, driver: FileDriver, number: int, request: Request) -> None:
         super().__init__(request)
         self.driver = driver
         self.number = number
+        self.offset = request.sector << SECTOR_SHIFT
+        self.size = request.size
+        self.views: list[Buffer] = request.payload() if request.op == WRITE else []
         self.orphan: Orphan | None = None
+        self.given_up = False
         self.status = OK
         self.good = 0
         self.data: Buffer | None = None
 
     def work(self) -> None:
+        if self.given_up:
+            # No thread was free in time: it need not be done any more, and best is not.
+            return
         try:
             self._carry_out(self.driver.fd, self.request)
         except OSError as error:
             self.status = status_of_errno(error.errno or 0)
+        except MemoryError:
+            self.status = RESOURCE
 
     def done(self) -> None:
         self.driver.answered(self)
 
     def _carry_out(self, fd: int, request: Request) -> None:
-        offset = request.sector << SECTOR_SHIFT
         if request.op == READ:
-            self.data, self.good = read_fully(fd, request.size, offset, self.driver.direct)
+            self.data, self.good = read_fully(fd, self.size, self.offset, self.driver.direct)
         elif request.op == WRITE:
-            self.good = write_fully(fd, request.payload(), offset, bool(request.flags & FUA), self.driver.direct)
+            self.good = write_fully(fd, self.views, self.offset, bool(request.flags & FUA), self.driver.direct)
         elif request.op == FLUSH:
             os.fdatasync(fd)
         else:
-            zero_range(
-                self.driver.file, offset, request.size, request.op == WRITE_ZEROES and bool(request.flags & NOUNMAP)
-            )
+            keep_allocated = request.op == WRITE_ZEROES and bool(request.flags & NOUNMAP)
+            zero_range(self.driver.file, self.offset, self.size, keep_allocated)
             if request.flags & FUA:
                 os.fdatasync(fd)
-            self.good = request.size
-        if self.good != request.size:
+            self.good = self.size
+        if self.good != self.size:
             self.status = IOERR
             self.good &= _BLOCK_MASK
             if self.data is not None:

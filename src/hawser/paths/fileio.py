@@ -68,6 +68,7 @@ def status_of_errno(number: int) -> int:
 def open_file(name: str, direct: bool, read_only: bool) -> OpenFile:
     """Open a regular file or block device and measure it. What may not be written is opened for reading.
     PathOpenError says why not."""
+    _check_kind(name)
     flags = os.O_CLOEXEC | (os.O_DIRECT if direct else 0)
     try:
         try:
@@ -85,6 +86,16 @@ def open_file(name: str, direct: bool, read_only: bool) -> OpenFile:
     except (OSError, PathOpenError) as error:
         os.close(fd)
         raise PathOpenError(str(error) if isinstance(error, PathOpenError) else f"{name}: {error}") from None
+
+
+def _check_kind(name: str) -> None:
+    """Look before opening: to open a pipe may block, and to open a device of another kind may do things."""
+    try:
+        mode = os.stat(name).st_mode
+    except OSError as error:
+        raise PathOpenError(f"{name}: {error.strerror}") from None
+    if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
+        raise PathOpenError(f"{name}: is neither a regular file nor a block device")
 
 
 def _measure(name: str, fd: int, writable: bool) -> OpenFile:

@@ -105,7 +105,7 @@ class NbdDriver(Driver):
             request.finish(TRANSPORT, 0, NOT_SENT)
             self.complete(request)
             return OK
-        facts = self.facts
+        facts = session.facts
         assert facts is not None
         if request.op >= FLUSH and not self._offers(request.op, facts):
             if request.op == FLUSH and self.uri.cache == CACHE_NONE:
@@ -164,8 +164,9 @@ class NbdDriver(Driver):
         try:
             family, address = (socket.AF_UNIX, self.uri.socket) if unix else _resolve(self.uri)
             sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        except OSError as error:
-            self._failed(error.strerror or str(error))
+        except (OSError, UnicodeError) as error:
+            # A host name that cannot be encoded is a UnicodeError.
+            self._failed(getattr(error, "strerror", None) or str(error))
             return
         if not unix:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -199,6 +200,7 @@ class NbdDriver(Driver):
         """Is it the disk that it was? Why not, or nothing. The first session's facts stand from then on."""
         assert session.negotiated is not None
         facts = facts_of(session.negotiated)
+        session.facts = facts
         if self.facts is None:
             self.facts = facts
             return ""
@@ -214,6 +216,11 @@ class NbdDriver(Driver):
         self.log.info(f"{self.name}: session {session.epoch} is open")
         if self.listener is not None:
             self.listener.session_ready(self)
+
+    def flush_failed(self) -> None:
+        """A flush that nobody waits for as such was answered with an error: a write that was acknowledged is lost."""
+        if self.device is not None:
+            self.device.shared.cast_doubt(f"{self.name} answered a flush with an error")
 
     def _failed(self, reason: str) -> None:
         """No session for now; try again after a while, with some jitter, twice as long each time."""
@@ -250,8 +257,10 @@ class NbdDriver(Driver):
         if device is not None and was_ready:
             device.session_ended()
         pidfd = self._pidfds.pop(session.epoch, NO_PIDFD)
-        has_cache = device is not None and device.left_behind is not None
-        Aftermath(self, orphans, pidfd, has_cache).begin(by_peer, orderly)
+        cache = device.left_behind if device is not None else None
+        if cache is not None and cache.epoch != session.epoch:
+            cache = None
+        Aftermath(self, orphans, pidfd, cache).begin(by_peer, orderly)
         if present:
             self._failed(reason)
             if was_ready and self.listener is not None:
@@ -299,7 +308,7 @@ class NbdDriver(Driver):
         for aftermath in list(self.aftermaths):
             aftermath.close()
         for pidfd in self._pidfds.values():
-            Aftermath(self, [], pidfd, False).close()
+            Aftermath(self, [], pidfd, None).close()
         self._pidfds = {}
 
 

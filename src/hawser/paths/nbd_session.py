@@ -20,6 +20,7 @@ from hawser.nbd import protocol
 from hawser.nbd.client_handshake import ClientHandshake, Negotiated
 from hawser.nbd.protocol import request_header
 from hawser.nbd.replies import UNKNOWN_COOKIE, ReplyParser, ReplySink
+from hawser.paths.facts import PathFacts
 from hawser.paths.nbd_sender import Outgoing, Sender
 
 if TYPE_CHECKING:
@@ -62,11 +63,15 @@ def status_of_error(error: int) -> int:
 
 
 class _Late:
-    """A command that timed out: how much data its answer would bring, and the orphan that the answer would prove."""
+    """A command that timed out: how much data its answer would bring, and the orphan that the answer would prove.
 
-    def __init__(self, payload: int, orphan: Orphan | None) -> None:
+    `is_flush`: an error would be the only word about a lost write (DESIGN, Hard problems 3).
+    """
+
+    def __init__(self, payload: int, orphan: Orphan | None, is_flush: bool) -> None:
         self.payload = payload
         self.orphan = orphan
+        self.is_flush = is_flush
 
 
 class _Replies(ReplySink):
@@ -103,12 +108,12 @@ class NbdSession(Handler):
         self.state = CONNECTING
         self.problem = ""
         self.negotiated: Negotiated | None = None
+        self.facts: PathFacts | None = None
         self.can_fua = False
         self.in_flight: dict[int, Request] = {}
         self.late: dict[int, _Late] = {}
         self._fua_flushes: dict[int, bool] = {}
         self._handshake = ClientHandshake(driver.uri.export)
-        self._greeting: list[bytes] = []
         self._parser = ReplyParser(_Replies(self))
         self._buffer = bytearray(RECEIVE_BYTES)
         self._view = memoryview(self._buffer)
@@ -272,9 +277,9 @@ class NbdSession(Handler):
             request.finish(OK, request.size)
             self.driver.complete(request)
             return 0
-        if self._fua_flushes:
-            self._fua_flushes.pop(cookie, None)
         status = status_of_error(error)
+        if self._fua_flushes and self._fua_done(cookie) and status != RESOURCE:
+            self.driver.flush_failed()
         if status == OFFLINE:
             self.problem = f"it answered errno {error} to an I/O within its size: it is not the disk that it was"
         request.finish(status, 0, ANSWERED)
@@ -296,6 +301,8 @@ class NbdSession(Handler):
             return UNKNOWN_COOKIE
         if late.orphan is not None:
             late.orphan.resolve(PROOF_ANSWER)
+        if late.is_flush and error and status_of_error(error) != RESOURCE:
+            self.driver.flush_failed()
         self.driver.late_answer(self)
         return late.payload if error == 0 else 0
 
@@ -322,11 +329,14 @@ class NbdSession(Handler):
         overdue = [cookie for cookie, request in self.in_flight.items() if request.deadline_ns <= now_ns]
         for cookie in overdue:
             request = self.in_flight.pop(cookie)
-            self._fua_flushes.pop(cookie, None)
+            is_fua_flush = self._fua_flushes.pop(cookie, False)
             if self._sender.take_back(cookie):
-                request.finish(TIMEOUT, 0, NOT_SENT)
+                # Behind a flush for FUA is a write that has been answered: no ghost of it is about, but sent it was.
+                request.finish(TIMEOUT, 0, UNKNOWN if is_fua_flush else NOT_SENT)
             else:
-                self.late[cookie] = _Late(request.size if request.op == READ else 0, self._orphan(request))
+                is_flush = is_fua_flush or request.op == FLUSH
+                payload = request.size if request.op == READ else 0
+                self.late[cookie] = _Late(payload, self._orphan(request), is_flush)
                 request.finish(TIMEOUT, 0, UNKNOWN)
             self.driver.complete(request)
         if overdue:

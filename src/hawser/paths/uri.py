@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from hawser.core.units import GIB, NS_PER_S, parse_seconds_ns, parse_size
 from hawser.multipath.disk import CACHE_LUN, CACHE_PATH, CACHES
+from hawser.nbd.export import string_fault
 
 NBD_PORT: Final = 10809
 DEPTH_MAX: Final = 4096
@@ -58,7 +59,8 @@ class PathUri:
         if self.scheme == "nbd+unix":
             return f"nbd+unix:///{quote(self.export)}?socket={self.socket}"
         if self.scheme == "nbd":
-            return f"nbd://{self.host}:{self.port}/{quote(self.export)}"
+            host = f"[{self.host}]" if ":" in self.host else self.host
+            return f"nbd://{host}:{self.port}/{quote(self.export)}"
         return self.filename or "ram:"
 
 
@@ -66,13 +68,18 @@ def parse_path_uri(text: str) -> PathUri:
     """The path that `text` names. UriError says what is wrong with it."""
     if text.startswith("/"):
         return PathUri(text, "file", filename=text)
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise UriError(f"path {text!r}: {error}") from None
     scheme = parts.scheme
     if scheme not in _SCHEMES:
         known = "an absolute file name, file://, nbd://, nbd+unix:// or ram:"
         raise UriError(f"path {text!r}: unknown scheme {scheme!r}; a path is {known}")
     if parts.fragment:
         raise UriError(f"path {text!r}: a fragment (#{parts.fragment}) means nothing here")
+    if "@" in parts.netloc:
+        raise UriError(f"path {text!r}: a user name means nothing here")
     values: dict[str, object] = {"cache": CACHE_PATH if scheme in ("nbd", "nbd+unix") else CACHE_LUN}
     seen: list[str] = []
     for name, value in _query(text, parts.query):
@@ -84,7 +91,10 @@ def parse_path_uri(text: str) -> PathUri:
         port = parts.port
     except ValueError:
         raise UriError(f"path {text!r}: the port is not a number from 1 to 65535") from None
-    return _SCHEMES[scheme](text, parts.hostname or "", port, unquote(parts.path), values)
+    path = unquote(parts.path)
+    if "\0" in path:
+        raise UriError(f"path {text!r}: a name has a NUL byte")
+    return _SCHEMES[scheme](text, parts.hostname or "", port, path, values)
 
 
 def _query(text: str, query: str) -> list[tuple[str, str]]:
@@ -188,7 +198,7 @@ def _nbd(text: str, host: str, port: int | None, path: str, values: dict[str, ob
     port = NBD_PORT if port is None else port
     if port == 0:
         raise UriError(f"path {text!r}: the port is not a number from 1 to 65535")
-    return PathUri(text, "nbd", host=host, port=port, export=path[1:], **values)  # type: ignore[arg-type]
+    return PathUri(text, "nbd", host=host, port=port, export=_export(text, path), **values)  # type: ignore[arg-type]
 
 
 def _nbd_unix(text: str, host: str, port: int | None, path: str, values: dict[str, object]) -> PathUri:
@@ -196,7 +206,15 @@ def _nbd_unix(text: str, host: str, port: int | None, path: str, values: dict[st
     if host or port is not None or not socket:
         raise UriError(f"path {text!r}: NBD over a unix socket is nbd+unix:///EXPORT?socket=NAME")
     check_socket_name(f"path {text!r}", socket)
-    return PathUri(text, "nbd+unix", export=path[1:], **values)  # type: ignore[arg-type]
+    return PathUri(text, "nbd+unix", export=_export(text, path), **values)  # type: ignore[arg-type]
+
+
+def _export(text: str, path: str) -> str:
+    export = path.removeprefix("/")
+    fault = string_fault(export)
+    if fault:
+        raise UriError(f"path {text!r}: the export's name {fault}")
+    return export
 
 
 def check_socket_name(what: str, name: str) -> None:

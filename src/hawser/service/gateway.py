@@ -26,7 +26,7 @@ from hawser.service.path_factory import PathFactory, RealPath
 TARGET_MODULES: Final = (targets, error, linear, zero, multipath_target)
 MAP_MAJOR: Final = 254
 # Orderly end: so long for what is in flight to be answered, then it is failed, then clients are dropped. In all under 5 s.
-DRAIN_SECONDS: Final = 2.5
+DRAIN_SECONDS: Final = 2.0
 FAIL_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 0.01
 
@@ -84,10 +84,13 @@ class Gateway:
         """Content, through each path that was reached. A path to another disk is an error that nothing mends: it is left out."""
         reached = [device for path, device in zip(self.paths, self.devices, strict=True) if not path.problem]
         compared = _Compared()
-        self.loop.run(IdentityCheck(reached, compared).start)
+        check = IdentityCheck(reached, compared)
+        self.loop.run(check.start)
         deadline = monotonic() + self.options.io_timeout_ns / 1e9 + 1
         while compared.problems is None and monotonic() < deadline:
             await asyncio.sleep(POLL_SECONDS)
+        # A path that may take longer than that is not trusted for it.
+        self.loop.run(lambda: check.give_up("it was not read in time to be compared"))
         problems = compared.problems or {}
         for device in list(self.devices):
             if "not the same disk" in problems.get(device.devt, ""):

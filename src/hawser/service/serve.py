@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Coroutine
 
 from hawser.core.log import LogSink
 from hawser.service.control import ControlServer
@@ -21,13 +22,16 @@ async def serve(options: ServeOptions, log: LogSink) -> int:
     gateway = Gateway(options, log)
     control: ControlServer | None = None
     try:
-        await gateway.start()
+        if not await _unless(stop, gateway.start()):
+            log.info("stopping before it was ready")
+            await gateway.stop()
+            return 0
         if options.control:
             control = ControlServer(gateway, options.control)
             try:
                 await control.start()
             except OSError as error:
-                raise StartError(f"control socket {options.control}: {error.strerror}") from None
+                raise StartError(f"control socket {options.control}: {error.strerror or error}") from None
     except StartError as error:
         log.error(str(error))
         await gateway.stop()
@@ -43,6 +47,20 @@ async def serve(options: ServeOptions, log: LogSink) -> int:
         await control.stop()
     await gateway.stop()
     return 0
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+    """Do the work, unless told to stop first: it is cancelled then, and the answer is no."""
+    task = asyncio.create_task(work)
+    waiter = asyncio.create_task(stop.wait())
+    await asyncio.wait([task, waiter], return_when=asyncio.FIRST_COMPLETED)
+    waiter.cancel()
+    if not task.done():
+        task.cancel()
+        await asyncio.wait([task])
+        return False
+    task.result()
+    return True
 
 
 def run(options: ServeOptions, log: LogSink) -> int:

@@ -1,0 +1,353 @@
+"""An NBD path in a session: commands pipelined, answers in any order, what errors mean, FUA where the server has none."""
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.fake_nbd import FLAGS, SIZE, Conversation, disk
+from tests.support.nbd_bench import NbdBench
+
+from hawser.block.ops import FUA, NOUNMAP, READ, WRITE
+from hawser.block.request import ANSWERED, NOT_SENT, UNKNOWN
+from hawser.core.status import IOERR, NOSPC, NOTSUPP, OFFLINE, OK, RESOURCE, TIMEOUT, TRANSPORT
+from hawser.core.units import KIB, MIB, NS_PER_MS, NS_PER_S
+from hawser.nbd import protocol
+from hawser.nbd.protocol import CMD_FLUSH, CMD_READ, CMD_TRIM, CMD_WRITE, CMD_WRITE_ZEROES
+
+DATA = bytes(range(256)) * 16
+Make = Callable[..., NbdBench]
+
+
+@pytest.fixture
+def make(free_socket_path: Callable[[str], Path]) -> Iterator[Make]:
+    made: list[NbdBench] = []
+
+    def factory(options: str = "cache=lun", tcp: bool = False, **export) -> NbdBench:
+        bench = NbdBench(None if tcp else free_socket_path(f"s{len(made)}"), options, disk(**export))
+        made.append(bench)
+        return bench
+
+    yield factory
+    for bench in made:
+        bench.close()
+
+
+@pytest.fixture
+def bench(make: Make) -> NbdBench:
+    return make()
+
+
+@pytest.fixture
+def server(bench: NbdBench) -> Conversation:
+    return bench.connect()
+
+
+def test_what_the_server_says_becomes_the_facts(make: Make):
+    bench = make(size=SIZE + 700, block=512, preferred=8192)
+    bench.connect()
+    facts = bench.driver.facts
+    assert (facts.size_bytes, facts.block_size, facts.rmw_unit, facts.read_only) == (SIZE + 512, 512, 8192, False)
+    assert facts.can_flush and facts.can_fua and facts.can_discard and facts.can_zero
+    assert bench.ear.heard == ["ready"]
+    assert bench.driver.trouble() == ""
+
+
+def test_a_batch_leaves_as_one_and_is_answered_in_any_order(bench: NbdBench, server: Conversation):
+    bios = bench.submit(
+        bench.bio(READ, 0, 4096),
+        bench.bio(WRITE, 100, 0, DATA),
+        bench.bio(READ, 200, 512),
+    )
+    commands = server.take(3)
+    assert [(c.command, c.offset, c.length) for c in commands] == [
+        (CMD_READ, 0, 4096),
+        (CMD_WRITE, 51200, 4096),
+        (CMD_READ, 102400, 512),
+    ]
+    assert commands[1].payload == DATA
+    server.answer(commands[2], data=b"c" * 512)
+    assert [bio.finished for bio in bios] == [False, False, True]
+    server.answer(commands[1])
+    server.answer(commands[0], data=DATA)
+    assert [bio.status for bio in bios] == [OK] * 3
+    assert (bytes(bios[0].data), bytes(bios[2].data)) == (DATA, b"c" * 512)
+    assert bench.at_rest()
+
+
+def test_merged_bios_are_one_command(bench: NbdBench, server: Conversation):
+    bios = bench.submit(*[bench.bio(WRITE, n * 8, 0, bytes([n]) * 4096) for n in range(8)])
+    (command,) = server.take()
+    assert (command.offset, command.length) == (0, 32 * KIB)
+    assert command.payload == b"".join(bytes([n]) * 4096 for n in range(8))
+    server.answer(command)
+    assert all(bio.status == OK for bio in bios)
+
+
+def test_every_command_is_said_as_the_protocol_has_it(bench: NbdBench, server: Conversation):
+    bios = [
+        bench.write(8, DATA, FUA),
+        bench.flush(),
+        bench.discard(16, 4096),
+        bench.write_zeroes(24, 4096),
+        bench.write_zeroes(32, 4096, NOUNMAP | FUA),
+    ]
+    commands = server.take(5)
+    fua, no_hole = protocol.CMD_FLAG_FUA, protocol.CMD_FLAG_NO_HOLE
+    assert [(c.command, c.flags, c.offset, c.length) for c in commands] == [
+        (CMD_WRITE, fua, 4096, 4096),
+        (CMD_FLUSH, 0, 0, 0),
+        (CMD_TRIM, 0, 8192, 4096),
+        (CMD_WRITE_ZEROES, 0, 12288, 4096),
+        (CMD_WRITE_ZEROES, no_hole | fua, 16384, 4096),
+    ]
+    for command in commands:
+        server.answer(command)
+    assert [bio.status for bio in bios] == [OK] * 5
+
+
+def test_answers_in_crumbs(bench: NbdBench, server: Conversation):
+    bio = bench.read(0, 4096)
+    (command,) = server.take()
+    reply = protocol.simple_reply(command.cookie, 0) + DATA
+    for at in range(0, len(reply), 7):
+        assert not bio.finished
+        server.say(reply[at : at + 7])
+    assert bytes(bio.data) == DATA
+
+
+def test_large_payloads_both_ways(bench: NbdBench, server: Conversation):
+    """More than the sockets hold: what was not taken follows when there is room."""
+    data = bytes(range(256)) * 3000
+    bios = [bench.write(0, data), bench.write(0, data), bench.read(0, len(data)), bench.read(8, 4096)]
+    commands = server.take(4)
+    assert [command.payload for command in commands] == [data, data, b"", b""]
+    server.answer(commands[2], data=data)
+    for command in commands[:2]:
+        server.answer(command)
+    server.answer(commands[3], data=DATA)
+    assert [bio.status for bio in bios] == [OK] * 4
+    assert bytes(bios[2].data) == data
+
+
+def test_a_socket_that_takes_little_at_a_time(make: Make):
+    bench = make()
+    server = bench.connect()
+    bench.driver._session.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    writes = bench.submit(*[bench.bio(WRITE, n * 256, 0, bytes([n]) * 65536) for n in range(0, 16, 2)])
+    flush = bench.flush()
+    commands = server.take(9)
+    assert [command.payload[:1] for command in commands[:8]] == [bytes([n]) for n in range(0, 16, 2)]
+    assert commands[8].command == CMD_FLUSH
+    for command in commands:
+        server.answer(command)
+    assert [bio.status for bio in [*writes, flush]] == [OK] * 9
+
+
+def test_many_commands_at_once(bench: NbdBench, server: Conversation):
+    """More than one sendmsg takes pieces of."""
+    bios = bench.submit(*[bench.bio(READ, n * 2 % 2048, 512) for n in range(1500)])
+    commands = server.take(1500)
+    server.say(b"".join(protocol.simple_reply(c.cookie, 0) + b"r" * 512 for c in commands))
+    assert all(bio.status == OK for bio in bios)
+    assert bench.at_rest()
+
+
+# Errors.
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (protocol.EIO, IOERR),
+        (protocol.ENOSPC, NOSPC),
+        (protocol.ENOTSUP, NOTSUPP),
+        (protocol.ENOMEM, RESOURCE),
+        (protocol.ESHUTDOWN, TRANSPORT),
+        (9999, IOERR),
+    ],
+)
+def test_an_error_is_an_answer_and_the_session_goes_on(
+    bench: NbdBench, server: Conversation, error: int, status: int
+):
+    bad, good = bench.read(0, 512), bench.write(8, DATA)
+    first, second = server.take(2)
+    server.answer(first, error)
+    server.answer(second)
+    assert (bad.status, bad.fate, bad.data) == (status, ANSWERED, None)
+    assert good.status == OK
+    assert bench.ear.heard == ["ready"]
+
+
+@pytest.mark.parametrize("error", [protocol.EINVAL, protocol.EPERM, protocol.EOVERFLOW])
+def test_an_in_range_io_called_invalid_means_that_it_is_another_disk(
+    bench: NbdBench, server: Conversation, error: int
+):
+    bad, other = bench.read(0, 512), bench.read(8, 512)
+    first, _ = server.take(2)
+    server.answer(first, error)
+    assert (bad.status, bad.fate) == (OFFLINE, ANSWERED)
+    assert (other.status, other.fate) == (TRANSPORT, UNKNOWN)
+    assert "not the disk that it was" in bench.ear.heard[1]
+    assert server.has_hung_up()
+
+
+@pytest.mark.parametrize(
+    ("farewell", "words"),
+    [
+        (b"\0" * 16, "reply magic"),
+        (protocol.U32.pack(protocol.STRUCTURED_REPLY_MAGIC) + bytes(16), "structured"),
+        (protocol.simple_reply(b"\xff" * 8, 0), "which no request in flight has"),
+    ],
+)
+def test_nonsense_ends_the_session(bench: NbdBench, server: Conversation, farewell: bytes, words: str):
+    bio = bench.read(0, 512)
+    server.take()
+    server.say(farewell)
+    assert (bio.status, bio.fate) == (TRANSPORT, UNKNOWN)
+    assert "protocol error" in bench.driver.trouble() and words in bench.driver.trouble()
+    assert server.has_hung_up()
+
+
+def test_without_a_session_commands_are_not_sent(make: Make):
+    bench = make()
+    bio = bench.write(0, DATA)
+    assert (bio.status, bio.fate, bio.orphan) == (TRANSPORT, NOT_SENT, None)
+    bench.reactor.run(bench.driver.connect)
+    bio = bench.write(0, DATA)
+    assert (bio.status, bio.fate) == (TRANSPORT, NOT_SENT), "not before it is negotiated either"
+
+
+# What a server does not have.
+
+
+def test_fua_is_a_flush_behind_the_write_where_the_server_has_none(make: Make):
+    bench = make(flags=FLAGS & ~protocol.FLAG_SEND_FUA)
+    server = bench.connect()
+    bio = bench.write(0, DATA, FUA)
+    (write,) = server.take()
+    assert (write.command, write.flags) == (CMD_WRITE, 0)
+    server.answer(write)
+    (flush,) = server.take()
+    assert flush.command == CMD_FLUSH
+    assert not bio.finished
+    server.answer(flush)
+    assert bio.status == OK
+    assert bench.at_rest()
+
+
+def test_a_failed_flush_behind_a_fua_write_is_a_lost_write_for_all(make: Make):
+    bench = make(flags=FLAGS & ~protocol.FLAG_SEND_FUA)
+    server = bench.connect()
+    bio = bench.write(0, DATA, FUA)
+    server.answer(server.take()[0])
+    server.answer(server.take()[0], protocol.EIO)
+    assert bio.status == IOERR
+    assert bench.disk.doubt == 1
+    assert any("answered a flush with an error" in line for line in bench.lines())
+
+
+def test_a_failed_fua_write_is_not_flushed(make: Make):
+    bench = make(flags=FLAGS & ~protocol.FLAG_SEND_FUA)
+    server = bench.connect()
+    bio = bench.write(0, DATA, FUA)
+    server.answer(server.take()[0], protocol.EIO)
+    assert bio.status == IOERR
+    assert server.nothing_more()
+    assert bench.disk.doubt == 0
+
+
+def test_a_flush_behind_a_fua_write_has_no_more_time_than_the_write(make: Make):
+    bench = make(flags=FLAGS & ~protocol.FLAG_SEND_FUA)
+    server = bench.connect()
+    bio = bench.write(0, DATA, FUA)
+    (write,) = server.take()
+    bench.reactor.pass_time(900 * NS_PER_MS)
+    server.answer(write)
+    (flush,) = server.take()
+    bench.reactor.pass_time(100 * NS_PER_MS)
+    assert (bio.status, bio.fate) == (TIMEOUT, UNKNOWN)
+    server.answer(flush, protocol.EIO)
+    assert bench.disk.doubt == 1, "a late word about a lost write is a word all the same"
+
+
+@pytest.mark.parametrize(("cache", "status"), [("none", OK), ("lun", NOTSUPP), ("path", NOTSUPP)])
+def test_a_server_without_flush(make: Make, cache: str, status: int):
+    bench = make(f"cache={cache}", flags=FLAGS & ~protocol.FLAG_SEND_FLUSH)
+    server = bench.connect()
+    assert bench.flush().status == status
+    assert server.nothing_more()
+
+
+def test_a_server_without_trim_or_zeroes(make: Make):
+    bench = make(flags=protocol.FLAG_HAS_FLAGS)
+    server = bench.connect()
+    assert [bench.discard(0, 4096).status, bench.write_zeroes(0, 4096).status] == [NOTSUPP, NOTSUPP]
+    assert server.nothing_more()
+
+
+def test_a_later_session_is_asked_for_what_it_offers_itself(make: Make):
+    """The facts of another path stood in for a server that was not reached at first; what it cannot do is its own."""
+    bench = make()
+    server = bench.connect()
+    bench.server.export = disk(flags=protocol.FLAG_HAS_FLAGS)
+    server.close()
+    server = bench.reconnect()
+    assert bench.flush().status == NOTSUPP
+    assert server.nothing_more()
+
+
+# Timeouts: late answers.
+
+
+def test_a_late_answer_proves_what_became_of_a_write_and_keeps_the_session(bench: NbdBench, server: Conversation):
+    write, read = bench.write(0, DATA), bench.read(8, 4096)
+    commands = server.take(2)
+    bench.reactor.pass_time(NS_PER_S)
+    assert [write.status, read.status] == [TIMEOUT, TIMEOUT]
+    assert [write.fate, read.fate] == [UNKNOWN, UNKNOWN]
+    orphan = write.orphan
+    assert orphan is not None and not orphan.proof and read.orphan is None
+    assert bench.driver.outstanding() == []
+    bench.reactor.pass_time(3 * NS_PER_S)
+    server.answer(commands[1], data=DATA)
+    assert not orphan.proof
+    server.answer(commands[0], protocol.EIO)
+    assert orphan.proof == "answered"
+    bench.reactor.pass_time(60 * NS_PER_S)
+    again = bench.read(8, 4096)
+    server.answer(server.take()[0], data=DATA)
+    assert again.status == OK and bytes(again.data) == DATA
+    assert bench.ear.heard == ["ready"]
+
+
+def test_a_late_error_of_a_flush_is_a_word_about_a_lost_write(bench: NbdBench, server: Conversation):
+    bio = bench.flush()
+    (command,) = server.take()
+    bench.reactor.pass_time(NS_PER_S)
+    assert (bio.status, bio.orphan) == (TIMEOUT, None)
+    server.answer(command, protocol.EIO)
+    assert bench.disk.doubt == 1
+
+
+def test_an_answer_that_stops_in_its_middle_ends_the_session(bench: NbdBench, server: Conversation):
+    bio = bench.read(0, 256 * KIB)
+    (command,) = server.take()
+    server.say(protocol.simple_reply(command.cookie, 0) + bytes(1000))
+    bench.reactor.pass_time(NS_PER_S)
+    assert (bio.status, bio.fate) == (TRANSPORT, UNKNOWN)
+    assert "stopped in the middle" in bench.driver.trouble()
+
+
+def test_what_waited_for_room_in_the_socket_until_its_timeout_was_not_sent(make: Make):
+    bench = make()
+    server = bench.connect()
+    big = [bench.write(0, bytes(MIB)), bench.write(0, bytes(MIB))]
+    bench.reactor.pass_time(NS_PER_S)
+    assert [bio.status for bio in big] == [TIMEOUT, TIMEOUT]
+    assert [bio.fate for bio in big] == [UNKNOWN, NOT_SENT]
+    assert big[1].orphan is None
+    (command,) = server.take()
+    server.answer(command)
+    assert big[0].orphan.proof == "answered"
+    assert server.nothing_more()

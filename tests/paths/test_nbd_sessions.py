@@ -1,0 +1,483 @@
+"""Sessions of an NBD path: how they begin, end and begin again; what becomes of commands and caches that were left behind."""
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.fake_nbd import FLAGS, SIZE, Conversation, disk
+from tests.support.nbd_bench import NbdBench
+
+from hawser.block.bio import Bio
+from hawser.block.driver import ORPHANS_MAX
+from hawser.block.ops import READ, WRITE
+from hawser.block.orphan import PROOF_EOF_DRAINS, PROOF_PEER_GONE, UNPROVEN
+from hawser.block.request import NOT_SENT, UNKNOWN
+from hawser.core.status import OK, TIMEOUT, TRANSPORT
+from hawser.core.units import MIB, NS_PER_MS, NS_PER_S
+from hawser.nbd import protocol
+from hawser.nbd.protocol import CMD_DISC
+from hawser.paths.nbd import LINGER_NS, LINGERING_MAX, RECONNECT_MAX_NS, RECONNECT_MIN_NS
+
+DATA = bytes(range(256)) * 16
+Make = Callable[..., NbdBench]
+
+
+@pytest.fixture
+def make(free_socket_path: Callable[[str], Path]) -> Iterator[Make]:
+    made: list[NbdBench] = []
+
+    def factory(options: str = "cache=lun", tcp: bool = False, **export) -> NbdBench:
+        bench = NbdBench(None if tcp else free_socket_path(f"s{len(made)}"), options, disk(**export))
+        made.append(bench)
+        return bench
+
+    yield factory
+    for bench in made:
+        bench.close()
+
+
+@pytest.fixture
+def bench(make: Make) -> NbdBench:
+    return make()
+
+
+@pytest.fixture
+def server(bench: NbdBench) -> Conversation:
+    return bench.connect()
+
+
+def write_and_lose(bench: NbdBench, server: Conversation) -> Bio:
+    """A write of unknown fate: the server has it, and hangs up."""
+    bio = bench.write(0, DATA)
+    server.take()
+    server.close()
+    bench.reactor.until(lambda: bio.finished)
+    assert (bio.status, bio.fate) == (TRANSPORT, UNKNOWN)
+    return bio
+
+
+# Beginnings.
+
+
+def test_nobody_there_is_tried_again_ever_more_seldom(free_socket_path: Callable[[str], Path]):
+    path = free_socket_path("s")
+    bench = NbdBench(path)
+    bench.server.sock.close()
+    tries: list[int] = []
+    bench.reactor.run(bench.driver.connect)
+    assert bench.driver.trouble() == "connection refused"
+    assert bench.driver.has_failed()
+    while len(tries) < 12:
+        tries.append(bench.timers.next_deadline_ns() - bench.clock.now_ns)
+        bench.reactor.pass_time(tries[-1])
+    assert all(RECONNECT_MIN_NS // 2 <= delay <= RECONNECT_MAX_NS for delay in tries)
+    assert tries[0] <= RECONNECT_MIN_NS and min(tries[-3:]) >= RECONNECT_MAX_NS // 2
+    assert bench.driver.aftermaths == []
+    assert sum("connection refused" in line for line in bench.lines()) == 1, "said once"
+    assert bench.ear.heard == []
+    bench.reactor.run(bench.driver.shut_down)
+    assert bench.timers.next_deadline_ns() == -1
+
+
+def test_a_missing_socket_and_a_wrong_export_are_said(make: Make, bench: NbdBench):
+    os.unlink(bench.driver.uri.socket)
+    bench.reactor.run(bench.driver.connect)
+    assert bench.driver.trouble() == "no such file or directory"
+    other = make()
+    other.server.export = protocol_export("other")
+    other.reactor.run(other.driver.connect)
+    other.server.serve()
+    assert "NBD_REP_ERR_UNKNOWN" in other.driver.trouble()
+
+
+def protocol_export(name: str):
+    export = disk()
+    return type(export)(name, export.size_bytes, export.flags)
+
+
+def test_a_host_name_that_cannot_be_is_an_error_and_no_exception(make: Make):
+    bench = make(tcp=True)
+    bench.driver.uri = type(bench.driver.uri)("x", "nbd", host="a..b", export="d")
+    bench.reactor.run(bench.driver.connect)
+    assert "label" in bench.driver.trouble()
+
+
+def test_a_server_that_never_greets_is_given_up(bench: NbdBench):
+    bench.reactor.run(bench.driver.connect)
+    conversation = bench.server.accept()
+    bench.reactor.pass_time(NS_PER_S)
+    assert bench.driver.trouble() == "no answer to the handshake"
+    assert conversation.has_hung_up()
+    bench.reconnect()
+    assert bench.ear.heard == ["ready"]
+
+
+def test_a_server_of_another_language(bench: NbdBench):
+    bench.reactor.run(bench.driver.connect)
+    bench.server.accept().say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    assert "NBDMAGIC" in bench.driver.trouble()
+
+
+def test_over_tcp(make: Make):
+    bench = make(tcp=True)
+    server = bench.connect()
+    bench.reactor.until(lambda: bench.ear.heard == ["ready"])
+    bios = [bench.write(0, DATA * 64), bench.read(0, 4096)]
+    for command in server.take(2):
+        server.answer(command, data=DATA if command.length == 4096 else b"")
+    bench.until_done(*bios)
+    assert [bio.status for bio in bios] == [OK, OK]
+    bench.reactor.run(bench.driver.shut_down)
+    bench.reactor.until(server.has_hung_up)
+
+
+def test_answers_in_the_same_packet_as_the_end_of_the_handshake_are_an_error(bench: NbdBench):
+    """Nothing was asked yet."""
+    bench.reactor.run(bench.driver.connect)
+    conversation = bench.server.accept()
+    conversation.handshake._send(b"")
+    conversation.negotiate()
+    conversation.say(protocol.simple_reply(bytes(8), 0))
+    assert "which no request in flight has" in bench.driver.trouble()
+
+
+# Ends, and what is left.
+
+
+def test_a_server_that_hangs_up_leaves_what_it_was_sent_unknown(bench: NbdBench, server: Conversation):
+    write, read, big = bench.write(0, DATA), bench.read(8), bench.write(0, bytes(MIB))
+    behind = bench.write(2040, DATA)
+    server.take(2)
+    server.close()
+    assert [bio.status for bio in (write, read, big, behind)] == [TRANSPORT] * 4
+    assert [bio.fate for bio in (write, read, big, behind)] == [UNKNOWN, UNKNOWN, UNKNOWN, NOT_SENT]
+    assert [bio.orphan is None for bio in (write, read, big, behind)] == [False, True, False, True]
+    assert len(bench.ear.heard) == 2 and bench.driver.trouble()
+    assert bench.at_rest()
+
+
+def test_another_session_follows_and_is_a_new_epoch(bench: NbdBench, server: Conversation):
+    epoch = bench.driver.epoch
+    server.close()
+    server = bench.reconnect()
+    assert bench.driver.epoch > epoch
+    assert bench.ear.heard[0] == bench.ear.heard[2] == "ready"
+    bio = bench.read()
+    server.answer(server.take()[0], data=bytes(512))
+    assert bio.status == OK
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"size": SIZE // 2}, "its size is 524288 bytes, not 1048576"),
+        ({"flags": FLAGS | protocol.FLAG_READ_ONLY}, "it is read-only"),
+        ({"block": 4096}, "its block size is 4096 bytes, not 512"),
+    ],
+)
+def test_a_server_that_comes_back_as_another_disk_is_refused(
+    bench: NbdBench, server: Conversation, change: dict, words: str
+):
+    server.close()
+    bench.server.export = disk(**change)
+    server = bench.reconnect()
+    assert bench.driver.trouble() == f"not the same disk: {words}"
+    assert server.has_hung_up()
+    assert bench.ear.heard.count("ready") == 1
+    assert bench.write(0, DATA).fate == NOT_SENT
+    bench.server.export = disk()
+    bench.reconnect()
+    assert bench.ear.heard.count("ready") == 2
+
+
+def test_an_end_of_file_proves_nothing_while_the_process_lives(bench: NbdBench, server: Conversation):
+    bio = write_and_lose(bench, server)
+    bench.reactor.pass_time(3600 * NS_PER_S)
+    assert not bio.orphan.proof
+    assert len(bench.driver.aftermaths) == 1
+
+
+def test_a_declared_drain_makes_the_end_of_file_a_proof(make: Make):
+    bench = make("cache=lun&eof=drains")
+    bio = write_and_lose(bench, bench.connect())
+    assert bio.orphan.proof == PROOF_EOF_DRAINS
+    assert bench.driver.aftermaths == []
+
+
+def test_a_drain_is_no_proof_when_we_were_the_ones_who_hung_up(make: Make):
+    bench = make("cache=lun&eof=drains")
+    server = bench.connect()
+    bio = bench.write(0, DATA)
+    server.take()
+    server.say(bytes(16))
+    assert bio.fate == UNKNOWN and not bio.orphan.proof
+
+
+def test_a_declared_quiesce_time_lifts_the_fence_unproven(make: Make):
+    bench = make("cache=lun&quiesce=30")
+    bio = write_and_lose(bench, bench.connect())
+    bench.reactor.pass_time(30 * NS_PER_S - 1)
+    assert not bio.orphan.proof
+    bench.reactor.pass_time(1)
+    assert bio.orphan.proof == UNPROVEN
+    assert bench.driver.aftermaths == []
+
+
+def test_what_cannot_be_proved_over_tcp_is_said(make: Make):
+    bench = make(tcp=True)
+    server = bench.connect()
+    bench.reactor.until(lambda: bench.ear.heard)
+    bio = write_and_lose(bench, server)
+    bench.reactor.pass_time(60 * NS_PER_S)
+    assert not bio.orphan.proof
+    assert sum("nothing can prove what became of 1 writes" in line for line in bench.lines()) == 1
+
+
+def serve_in_a_child(bench: NbdBench) -> int:
+    """Somebody else listens at the path's socket: a process of its own that negotiates and then only listens. Its number."""
+    path = bench.driver.uri.socket
+    os.unlink(path)
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(path)
+            listener.listen()
+            os.write(tell, b".")
+            child = Conversation(bench.reactor.__class__(), listener.accept()[0], bench.server.export)
+            child.negotiate()
+            child.sock.setblocking(True)
+            while child.sock.recv(4096):
+                pass
+            signal.pause()
+        finally:
+            os._exit(0)
+    os.read(told, 1)
+    os.close(told)
+    os.close(tell)
+    return pid
+
+
+def test_a_server_whose_process_has_ended_can_do_no_more(bench: NbdBench):
+    pid = serve_in_a_child(bench)
+    bench.reactor.run(bench.driver.connect)
+    bench.reactor.until(lambda: bench.ear.heard)
+    bio = bench.write(0, DATA)
+    bench.reactor.settle()
+    os.kill(pid, signal.SIGKILL)
+    bench.reactor.until(lambda: bio.finished and bio.orphan.proof)
+    os.waitpid(pid, 0)
+    assert (bio.status, bio.orphan.proof) == (TRANSPORT, PROOF_PEER_GONE)
+    assert bench.driver.aftermaths == []
+
+
+def test_too_many_unproved_commands_and_no_session_is_opened(bench: NbdBench, server: Conversation):
+    bios = bench.submit(*[bench.bio(WRITE, n * 2 % 2048, 0, bytes(512)) for n in range(ORPHANS_MAX)])
+    server.take(ORPHANS_MAX)
+    server.close()
+    bench.reactor.pass_time(60 * NS_PER_S)
+    assert not bench.server.is_called()
+    assert f"{ORPHANS_MAX} commands of earlier sessions have an unknown fate" in bench.driver.trouble()
+    for bio in bios[:10]:
+        bio.orphan.resolve("answered")
+    bench.reconnect()
+    assert bench.driver.trouble() == ""
+
+
+# Timeouts: sessions that are given up.
+
+
+def silent_write(bench: NbdBench, server: Conversation) -> Bio:
+    bio = bench.write(0, DATA)
+    server.take()
+    bench.reactor.pass_time(NS_PER_S)
+    assert bio.status == TIMEOUT
+    return bio
+
+
+def test_over_a_unix_socket_the_old_connection_is_watched_beside_the_new_one(bench: NbdBench, server: Conversation):
+    bio = bench.write(0, DATA)
+    (command,) = server.take()
+    bench.reactor.pass_time(NS_PER_S + LINGER_NS)
+    assert bench.driver.trouble() == "no late answer within 5 s"
+    assert bench.ear.heard == ["ready", "no late answer within 5 s"]
+    second = bench.reconnect()
+    assert not bio.orphan.proof
+    server.answer(command)
+    assert bio.orphan.proof == "answered"
+    assert server.has_hung_up(), "nothing more is expected of it"
+    read = bench.read()
+    second.answer(second.take()[0], data=bytes(512))
+    assert read.status == OK
+
+
+def test_an_old_connection_that_ends_has_its_own_aftermath(bench: NbdBench, server: Conversation):
+    bio = silent_write(bench, server)
+    bench.reactor.pass_time(LINGER_NS)
+    bench.reconnect()
+    server.close()
+    assert not bio.orphan.proof
+    assert len(bench.driver.aftermaths) == 1
+    assert bench.driver.trouble() == "", "the new session stands"
+
+
+def test_only_so_many_old_connections_are_watched(bench: NbdBench, server: Conversation):
+    servers = [server]
+    for _ in range(LINGERING_MAX + 1):
+        silent_write(bench, servers[-1])
+        bench.reactor.pass_time(LINGER_NS)
+        servers.append(bench.reconnect())
+    assert [conversation.has_hung_up() for conversation in servers] == [False] * LINGERING_MAX + [True, False]
+
+
+def test_over_tcp_the_old_connection_is_reset(make: Make):
+    bench = make("cache=lun&quiesce=30", tcp=True)
+    server = bench.connect()
+    bench.reactor.until(lambda: bench.ear.heard)
+    bio = silent_write(bench, server)
+    bench.reactor.pass_time(LINGER_NS)
+    with pytest.raises(ConnectionResetError):
+        bench.reactor.until(lambda: server.sock.recv(1) is None)
+    assert not bio.orphan.proof
+    bench.reactor.pass_time(30 * NS_PER_S)
+    assert bio.orphan.proof == UNPROVEN, "the time counts from the reset"
+
+
+def test_late_answers_keep_a_slow_server_alive(bench: NbdBench, server: Conversation):
+    bios = [bench.write(n * 8, DATA) for n in range(3)]
+    commands = server.take(3)
+    bench.reactor.pass_time(NS_PER_S)
+    for command in commands:
+        bench.reactor.pass_time(LINGER_NS - 1)
+        server.answer(command)
+    assert [bio.orphan.proof for bio in bios] == ["answered"] * 3
+    bench.reactor.pass_time(60 * NS_PER_S)
+    assert bench.ear.heard == ["ready"]
+
+
+# Caches of their own.
+
+
+def write_ok(bench: NbdBench, server: Conversation) -> None:
+    """As the map above does it: the write is counted when it is acknowledged."""
+    bio = bench.write(0, DATA)
+    server.answer(server.take()[0])
+    assert bio.status == OK
+    bench.device.written += 1
+
+
+def test_a_session_that_ends_with_unflushed_writes_leaves_doubt_and_a_fence(make: Make):
+    bench = make("cache=path")
+    server = bench.connect()
+    write_ok(bench, server)
+    server.close()
+    assert bench.disk.doubt == 1
+    assert bench.device.left_behind is not None
+    assert len(bench.driver.aftermaths) == 1
+
+
+def test_a_session_that_ends_clean_leaves_nothing(make: Make):
+    bench = make("cache=path")
+    server = bench.connect()
+    write_ok(bench, server)
+    bench.device.cache_flushed(bench.device.written)
+    server.close()
+    assert (bench.disk.doubt, bench.device.left_behind, bench.driver.aftermaths) == (0, None, [])
+
+
+def test_tries_that_come_to_nothing_say_nothing_about_the_cache_that_was_left(make: Make):
+    """Each is a connection of its own. What it ends with proves nothing about another one's server, and is not kept."""
+    bench = make("cache=path", tcp=True)
+    server = bench.connect()
+    bench.reactor.until(lambda: bench.ear.heard)
+    write_ok(bench, server)
+    bench.server.sock.close()
+    server.close()
+    bench.reactor.until(lambda: bench.device.left_behind is not None)
+    for _ in range(20):
+        bench.reactor.pass_time(RECONNECT_MAX_NS)
+        bench.reactor.until(lambda: bench.timers.next_deadline_ns() != -1)
+    assert len(bench.driver.aftermaths) == 1
+    assert sum("nothing can prove" in line for line in bench.lines()) == 1
+    assert bench.device.left_behind is not None
+
+
+def test_a_quiesce_time_is_up_for_the_session_that_it_was_about_and_no_later_one(make: Make):
+    """The cache was flushed through the next session, which then has writes of its own: they are not lost."""
+    bench = make("cache=path&quiesce=30")
+    server = bench.connect()
+    write_ok(bench, server)
+    server.close()
+    server = bench.reconnect()
+    bench.device.cache_flushed(bench.device.written)
+    write_ok(bench, server)
+    bench.reactor.pass_time(31 * NS_PER_S)
+    assert bench.disk.doubt == 1, "that of the first session"
+    assert bench.device.is_dirty(), "the second one's is still to be flushed"
+
+
+def test_a_quiesce_time_lifts_the_fence_of_a_cache(make: Make):
+    bench = make("cache=path&quiesce=30")
+    server = bench.connect()
+    write_ok(bench, server)
+    bench.server.sock.close()
+    server.close()
+    bench.reactor.pass_time(30 * NS_PER_S)
+    assert bench.device.left_behind is None
+    assert bench.disk.fences.unproven == 1
+    assert bench.disk.doubt == 1
+
+
+# The end.
+
+
+def test_shutting_down_says_goodbye_and_answers_what_is_outstanding(bench: NbdBench, server: Conversation):
+    write, read = bench.write(0, DATA), bench.read(8)
+    server.take(2)
+    bench.reactor.run(bench.driver.shut_down)
+    assert [write.fate, read.fate] == [UNKNOWN, UNKNOWN]
+    assert [c.command for c in server.take()] == [CMD_DISC]
+    assert server.has_hung_up()
+    bench.reactor.pass_time(60 * NS_PER_S)
+    assert not bench.server.is_called()
+    assert bench.timers.next_deadline_ns() == -1
+    bench.reactor.run(bench.driver.shut_down)
+    assert bench.write(0, DATA).fate == NOT_SENT
+
+
+def test_shutting_down_at_any_point_of_a_sessions_life_leaves_nothing_open(free_socket_path: Callable[[str], Path]):
+    before = len(os.listdir("/proc/self/fd"))
+    for stage in range(4):
+        bench = NbdBench(free_socket_path(f"e{stage}"), "cache=lun")
+        bench.reactor.run(bench.driver.connect)
+        if stage >= 1:
+            conversation = bench.server.accept()
+        if stage >= 2:
+            conversation.negotiate()
+        if stage == 3:
+            silent_write(bench, conversation)
+            bench.reactor.pass_time(LINGER_NS)
+            write_and_lose(bench, bench.reconnect())
+        bench.close()
+        assert not bench.reactor.readers and not bench.reactor.writers
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_requests_wait_for_nobody_when_the_session_goes_between_queueing_and_commit(
+    bench: NbdBench, server: Conversation
+):
+    from hawser.block.request import IN_FLIGHT, Request
+
+    request = Request(bench.bio(READ, 0, 512), bench.queue, bench.queue)
+    request.state = IN_FLIGHT
+    bench.queue.in_flight += 1
+    bench.driver.queue_rq(request)
+    assert bench.driver.outstanding() == [request]
+    server.close()
+    bench.reactor.run(bench.driver.commit)
+    assert (request.status, request.fate) == (TRANSPORT, NOT_SENT)
+    bench.reactor.pass_time(NS_PER_MS)
