@@ -1,8 +1,8 @@
 """Sessions of an NBD path: how they begin, end and begin again; what becomes of commands and caches that were left behind."""
 
 import os
-import signal
-import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,12 +14,13 @@ from hawser.block.bio import Bio
 from hawser.block.driver import ORPHANS_MAX
 from hawser.block.ops import READ, WRITE
 from hawser.block.orphan import PROOF_EOF_DRAINS, PROOF_PEER_GONE, UNPROVEN
-from hawser.block.request import NOT_SENT, UNKNOWN
+from hawser.block.request import IN_FLIGHT, NOT_SENT, UNKNOWN, Request
 from hawser.core.status import OK, TIMEOUT, TRANSPORT
 from hawser.core.units import MIB, NS_PER_MS, NS_PER_S
 from hawser.nbd import protocol
 from hawser.nbd.protocol import CMD_DISC
 from hawser.paths.nbd import LINGER_NS, LINGERING_MAX, RECONNECT_MAX_NS, RECONNECT_MIN_NS
+from hawser.paths.uri import PathUri
 
 DATA = bytes(range(256)) * 16
 Make = Callable[..., NbdBench]
@@ -86,21 +87,15 @@ def test_a_missing_socket_and_a_wrong_export_are_said(make: Make, bench: NbdBenc
     os.unlink(bench.driver.uri.socket)
     bench.reactor.run(bench.driver.connect)
     assert bench.driver.trouble() == "no such file or directory"
-    other = make()
-    other.server.export = protocol_export("other")
+    other = make(name="other")
     other.reactor.run(other.driver.connect)
     other.server.serve()
     assert "NBD_REP_ERR_UNKNOWN" in other.driver.trouble()
 
 
-def protocol_export(name: str):
-    export = disk()
-    return type(export)(name, export.size_bytes, export.flags)
-
-
 def test_a_host_name_that_cannot_be_is_an_error_and_no_exception(make: Make):
     bench = make(tcp=True)
-    bench.driver.uri = type(bench.driver.uri)("x", "nbd", host="a..b", export="d")
+    bench.driver.uri = PathUri("nbd://a..b/d", "nbd", host="a..b", export="d")
     bench.reactor.run(bench.driver.connect)
     assert "label" in bench.driver.trouble()
 
@@ -134,11 +129,9 @@ def test_over_tcp(make: Make):
     bench.reactor.until(server.has_hung_up)
 
 
-def test_answers_in_the_same_packet_as_the_end_of_the_handshake_are_an_error(bench: NbdBench):
-    """Nothing was asked yet."""
+def test_an_answer_before_anything_was_asked_is_an_error(bench: NbdBench):
     bench.reactor.run(bench.driver.connect)
     conversation = bench.server.accept()
-    conversation.handshake._send(b"")
     conversation.negotiate()
     conversation.say(protocol.simple_reply(bytes(8), 0))
     assert "which no request in flight has" in bench.driver.trouble()
@@ -236,41 +229,21 @@ def test_what_cannot_be_proved_over_tcp_is_said(make: Make):
     assert sum("nothing can prove what became of 1 writes" in line for line in bench.lines()) == 1
 
 
-def serve_in_a_child(bench: NbdBench) -> int:
-    """Somebody else listens at the path's socket: a process of its own that negotiates and then only listens. Its number."""
-    path = bench.driver.uri.socket
-    os.unlink(path)
-    told, tell = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            listener = socket.socket(socket.AF_UNIX)
-            listener.bind(path)
-            listener.listen()
-            os.write(tell, b".")
-            child = Conversation(bench.reactor.__class__(), listener.accept()[0], bench.server.export)
-            child.negotiate()
-            child.sock.setblocking(True)
-            while child.sock.recv(4096):
-                pass
-            signal.pause()
-        finally:
-            os._exit(0)
-    os.read(told, 1)
-    os.close(told)
-    os.close(tell)
-    return pid
+CHILD = "import sys; from tests.support.fake_nbd import serve_and_fall_silent; serve_and_fall_silent(sys.argv[1])"
 
 
 def test_a_server_whose_process_has_ended_can_do_no_more(bench: NbdBench):
-    pid = serve_in_a_child(bench)
-    bench.reactor.run(bench.driver.connect)
-    bench.reactor.until(lambda: bench.ear.heard)
-    bio = bench.write(0, DATA)
-    bench.reactor.settle()
-    os.kill(pid, signal.SIGKILL)
-    bench.reactor.until(lambda: bio.finished and bio.orphan.proof)
-    os.waitpid(pid, 0)
+    path = bench.driver.uri.socket
+    os.unlink(path)
+    root = Path(__file__).parents[2]
+    with subprocess.Popen([sys.executable, "-c", CHILD, path], cwd=root, stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == b"ready\n"
+        bench.reactor.run(bench.driver.connect)
+        bench.reactor.until(lambda: bench.ear.heard)
+        bio = bench.write(0, DATA)
+        bench.reactor.settle()
+        child.kill()
+        bench.reactor.until(lambda: bio.finished and bio.orphan.proof)
     assert (bio.status, bio.orphan.proof) == (TRANSPORT, PROOF_PEER_GONE)
     assert bench.driver.aftermaths == []
 
@@ -470,8 +443,6 @@ def test_shutting_down_at_any_point_of_a_sessions_life_leaves_nothing_open(free_
 def test_requests_wait_for_nobody_when_the_session_goes_between_queueing_and_commit(
     bench: NbdBench, server: Conversation
 ):
-    from hawser.block.request import IN_FLIGHT, Request
-
     request = Request(bench.bio(READ, 0, 512), bench.queue, bench.queue)
     request.state = IN_FLIGHT
     bench.queue.in_flight += 1

@@ -1,7 +1,5 @@
 """A driver under a request queue of its own, in a PollReactor: what a path device does to it, without a map above."""
 
-from tests.support.reactor import PollReactor
-
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.driver import Driver, SessionListener
 from hawser.block.limits import QueueLimits
@@ -9,6 +7,7 @@ from hawser.block.ops import DISCARD, FLUSH, READ, WRITE, WRITE_ZEROES, Buffer
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
 from hawser.core.log import LogSink
+from tests.support.reactor import PollReactor
 
 LIMITS = QueueLimits(
     max_sectors=65536, max_discard_sectors=65536, max_write_zeroes_sectors=65536, write_cache=True, fua=True

@@ -2,15 +2,15 @@
 
 import select
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-from tests.support.reactor import PollReactor
 
 from hawser.nbd import protocol
 from hawser.nbd.export import Export, ExportDirectory
 from hawser.nbd.protocol import REQUEST, REQUEST_SIZE, simple_reply
 from hawser.nbd.server_handshake import ServerHandshake, Transmission
+from tests.support.reactor import PollReactor
 
 FLAGS = (
     protocol.FLAG_HAS_FLAGS
@@ -35,8 +35,8 @@ class Shelf(ExportDirectory):
         return list(self.exports)
 
 
-def disk(size: int = SIZE, flags: int = FLAGS, block: int = 1, preferred: int = 4096) -> Export:
-    return Export("d", size, flags, "", block, preferred)
+def disk(size: int = SIZE, flags: int = FLAGS, block: int = 1, preferred: int = 4096, name: str = "d") -> Export:
+    return Export(name, size, flags, "", block, preferred)
 
 
 @dataclass
@@ -147,7 +147,9 @@ class Conversation:
                 left = left[self.sock.send(left) :]
             except BlockingIOError:
                 pass
-            return not left
+            except ConnectionError:
+                self.ended = True
+            return self.ended or not left
 
         if data:
             self.reactor.until(sent)
@@ -196,6 +198,16 @@ class FakeServer:
         for conversation in self.conversations:
             conversation.sock.close()
         self.sock.close()
+
+
+def serve_and_fall_silent(path: str) -> None:
+    """A server that has a process of its own: it negotiates with one client, and then only listens to it."""
+    reactor = PollReactor()
+    server = FakeServer(reactor, Path(path))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    conversation = server.serve()
+    reactor.until(lambda: conversation.has_hung_up())
 
 
 def unix_address(path: Path) -> str:

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from tests.support.driver_bench import DriverBench
-from tests.support.fake_nbd import SIZE, Conversation, FakeServer
-
 from hawser.core.rng import Rng
 from hawser.core.units import NS_PER_MS, NS_PER_S, SECTOR_SHIFT
 from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.nbd.export import Export
 from hawser.paths.nbd import NbdDriver
 from hawser.paths.uri import parse_path_uri
+from tests.support.driver_bench import DriverBench
+from tests.support.fake_nbd import SIZE, Conversation, FakeServer
 
 TIMEOUT_NS = NS_PER_S
 
