@@ -2,7 +2,7 @@
 
 import pytest
 
-from hawser.core.units import GIB, KIB, MIB, format_size, parse_seconds_ns, parse_size
+from hawser.core.units import GIB, KIB, MIB, format_size, is_number, parse_seconds_ns, parse_size
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,13 @@ def test_what_is_no_time_is_named(text: str):
 )
 def test_sizes_for_people(size: int, text: str):
     assert format_size(size) == text
+
+
+@pytest.mark.parametrize("word", ["0", "007", "18446744073709551615"])
+def test_a_number_in_a_table(word: str):
+    assert is_number(word)
+
+
+@pytest.mark.parametrize("word", ["", "-1", "+1", "1.0", "0x1", " 1", "²", "٣", "9" * 21, "9" * 5000])
+def test_what_is_no_number_in_a_table(word: str):
+    assert not is_number(word)

@@ -39,9 +39,7 @@ class FileBench(DriverBench):
     def __init__(self, path: Path, direct: bool = False, read_only: bool = False) -> None:
         super().__init__()
         self.path = path
-        self.driver = FileDriver(
-            str(path), direct, read_only, NS_PER_S, self.turn, self.timers, self.reactor, self.log
-        )
+        self.driver = FileDriver(str(path), direct, read_only, NS_PER_S, self.turn, self.timers, self.reactor, self.log)
         self.attach(self.driver)
         self.gate = threading.Event()
         self.blockers: list[Blocker] = []

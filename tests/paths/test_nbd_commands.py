@@ -167,9 +167,7 @@ def test_many_commands_at_once(bench: NbdBench, server: Conversation):
         (9999, IOERR),
     ],
 )
-def test_an_error_is_an_answer_and_the_session_goes_on(
-    bench: NbdBench, server: Conversation, error: int, status: int
-):
+def test_an_error_is_an_answer_and_the_session_goes_on(bench: NbdBench, server: Conversation, error: int, status: int):
     bad, good = bench.read(0, 512), bench.write(8, DATA)
     first, second = server.take(2)
     server.answer(first, error)
@@ -180,9 +178,7 @@ def test_an_error_is_an_answer_and_the_session_goes_on(
 
 
 @pytest.mark.parametrize("error", [protocol.EINVAL, protocol.EPERM, protocol.EOVERFLOW])
-def test_an_in_range_io_called_invalid_means_that_it_is_another_disk(
-    bench: NbdBench, server: Conversation, error: int
-):
+def test_an_in_range_io_called_invalid_means_that_it_is_another_disk(bench: NbdBench, server: Conversation, error: int):
     bad, other = bench.read(0, 512), bench.read(8, 512)
     first, _ = server.take(2)
     server.answer(first, error)

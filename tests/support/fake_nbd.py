@@ -1,4 +1,4 @@
-"""An NBD server that does what the test says, in the test's own thread: commands come when it looks, answers when it sends them."""
+"""An NBD server that does what the test says, in the test's own thread: it takes commands and sends answers when told to."""
 
 import select
 import socket

@@ -21,9 +21,7 @@ class NbdBench(DriverBench):
         super().__init__()
         self.server = FakeServer(self.reactor, path, export)
         uri = parse_path_uri(self.server.address + options)
-        self.driver = NbdDriver(
-            uri, TIMEOUT_NS, self.reactor, self.turn, self.clock, self.timers, self.log, Rng(1)
-        )
+        self.driver = NbdDriver(uri, TIMEOUT_NS, self.reactor, self.turn, self.clock, self.timers, self.log, Rng(1))
         self.attach(self.driver)
         self.disk = SharedDisk("disk", self.log)
         self.device = PathDevice("p0", "259:0", SIZE >> SECTOR_SHIFT, self.queue, self.turn, self.disk, uri.cache)

@@ -1,8 +1,8 @@
 """A reactor for unit tests: real file descriptors, virtual time, one thread, no event loop.
 
-It takes turns as the service's loop does: set the clock, run what is ready, expire timers, drain the turn, let handlers send. What is
-ready is found by poll(2); time passes only when the test says so. A test that waits for another thread or process waits for what it
-expects, up to DEADLINE_S.
+It takes turns as the service's loop does: set the clock, run what is ready, expire timers, drain the turn, let handlers
+send. What is ready is found by poll(2); time passes only when the test says so. A test that waits for another thread or
+process waits for what it expects, up to DEADLINE_S.
 """
 
 import select

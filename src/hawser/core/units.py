@@ -18,9 +18,17 @@ NS_PER_US: Final = 1_000
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
 
+# Digits of the largest number of 64 bits: no word of a table or a message means a larger one.
+DIGITS_MAX: Final = 20
+
 _SIZE = re.compile(r"(\d+)([kmgtp]?)(?:i?b)?", re.IGNORECASE)
 _UNITS: Final = "BKMGTP"
 _POWER: Final = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
+
+
+def is_number(word: str) -> bool:
+    """Whether a word of a table or a message is an unsigned decimal number of a sensible length."""
+    return word.isascii() and word.isdecimal() and len(word) <= DIGITS_MAX
 
 
 def parse_size(text: str) -> int:

@@ -10,6 +10,7 @@ from typing import Final
 
 from hawser.block.device import BlockDevice
 from hawser.block.limits import STACKING_START, QueueLimits, stack_limits
+from hawser.core.units import is_number
 from hawser.dm.target import BIO_BASED, HYBRID, REQUEST_BASED, TARGETS, TableError, Target, TargetContext
 
 # Linux: LLONG_MAX >> SECTOR_SHIFT.
@@ -31,7 +32,7 @@ def parse_lines(text: str) -> list[TableLine]:
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
-        if len(words) < 3 or not (words[0].isdecimal() and words[1].isdecimal()):
+        if len(words) < 3 or not (is_number(words[0]) and is_number(words[1])):
             raise TableError(f"line {number} of the table, {line.strip()!r}, is not START LENGTH TYPE WORDS...")
         lines.append(TableLine(int(words[0]), int(words[1]), words[2], words[3:]))
     return lines

@@ -226,7 +226,7 @@ class Connection(RequestSink):
             self._parser.paused = False
             if self._inbox.holds():
                 self._parse()
-        if self.state == OPEN and not self._held_back and not self._blocked and not self._watching:
+        if self.state <= OPEN and not self._held_back and not self._blocked and not self._watching:
             self._watching = True
             self.server.hangups.ignore(self.fd)
             self.server.reactor.watch_reads(self.fd, self._handler)

@@ -38,6 +38,9 @@ class Inbox:
         """Receive once: NOTHING to do, something to PARSE, or the END of the connection."""
         parser = self.parser
         want = parser.want_payload
+        if want is None and parser.paused:
+            # Nothing would be parsed; and where there is no room, to receive would look like the end.
+            return NOTHING
         room = self._view[self._end :] if want is None else memoryview(want)[parser.payload_have :]
         try:
             count = self.sock.recv_into(room)

@@ -9,9 +9,10 @@ Linux: multipath_ctr() and parse_*() in drivers/md/dm-mpath.c; kernel transcript
 from dataclasses import dataclass, field
 from typing import Final
 
+from hawser.core.units import is_number
 from hawser.dm.target import DeviceFinder, TableError
 from hawser.multipath.path import Path, PriorityGroup
-from hawser.multipath.selectors.base import SELECTORS, PathSelector, is_number
+from hawser.multipath.selectors.base import SELECTORS, PathSelector
 
 FEATURE_WORDS_MAX: Final = 8
 COUNT_MAX: Final = 1024

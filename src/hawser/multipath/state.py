@@ -7,6 +7,7 @@ Linux: choose_pgpath(), fail_path(), reinstate_path(), bypass_pg(), switch_pg_nu
 from mypy_extensions import mypyc_attr
 
 from hawser.core.log import LogSink
+from hawser.core.units import is_number
 from hawser.dm.target import MessageError, TargetHost
 from hawser.multipath.disk import PathDevice
 from hawser.multipath.path import Path, PriorityGroup
@@ -198,7 +199,7 @@ class PathState:
         return "A" if group is self.current else "E"
 
     def _group(self, number: str, user: str) -> PriorityGroup:
-        index = int(number) if number.isascii() and number.isdecimal() else 0
+        index = int(number) if is_number(number) else 0
         if not 1 <= index <= len(self.groups):
             raise MessageError(f"invalid PG number supplied to {user}")
         return self.groups[index - 1]

@@ -192,7 +192,7 @@ class FileDriver(Driver):
 
 
 class _FileJob(Job):
-    """One request, carried out in a thread. What it asks for is noted here: the request goes on without us once it was given up."""
+    """One request, carried out in a thread. What it asks for is noted here, as the request changes once it was given up."""
 
     def __init__(self, driver: FileDriver, number: int, request: Request) -> None:
         super().__init__(request)

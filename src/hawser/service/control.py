@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from hawser.core.units import is_number
 from hawser.dm import verbs
 from hawser.dm.verbs import VerbError
 from hawser.service.gateway import Gateway
@@ -66,7 +67,7 @@ def _info(gateway: Gateway, args: list[str]) -> str:
 def _message(gateway: Gateway, args: list[str]) -> str:
     if len(args) < 2:
         raise VerbError("message takes a device name, a sector and words")
-    if not (args[1].isascii() and args[1].isdecimal()):
+    if not is_number(args[1]):
         raise VerbError("Invalid sector.\nCommand failed.")
     return verbs.message(gateway.registry, args[0], int(args[1]), args[2:])
 

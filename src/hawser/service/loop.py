@@ -1,11 +1,14 @@
-"""Loop: the real world's turns. asyncio tells of readable sockets; each event sets the clock, runs, and drains the engine's turn.
+"""Loop: the real world's turns. An epoll tells of sockets; each event sets the clock, runs, and drains the engine's turn.
 
-The data plane stands on `add_reader` and `add_writer`, without streams, tasks or futures.
+asyncio sees one file descriptor only, the epoll's. It is not left to asyncio to watch the sockets: uvloop 0.23 (libuv's
+uv__poll_io) closes its handle of a socket with a pending error without telling anybody, so that a connection which was reset
+is never found out, and the next `add_writer` of its file descriptor raises.
 """
 
 import asyncio
 import ctypes
 import gc
+import select
 from collections.abc import Callable, Coroutine
 from time import monotonic_ns
 from typing import Any, Final
@@ -19,6 +22,8 @@ from hawser.core.units import MIB, NS_PER_S
 GC_THRESHOLD: Final = 50_000
 # How often a handler may go on within one turn before the other file descriptors are looked at.
 ROUNDS_MAX: Final = 16
+# Events that are taken from the kernel at once.
+EVENTS_MAX: Final = 64
 # glibc: mallopt(3). Data buffers come from the heap and stay in it; by default each of 128 KiB or more is mapped,
 # faulted in page by page, and unmapped again, which costs more than reading into it.
 _M_TRIM_THRESHOLD: Final = -1
@@ -39,18 +44,46 @@ class Loop(Reactor):
         self._wake: asyncio.TimerHandle | None = None
         self._wake_ns = NEVER
         self._more_posted = False
+        self._epoll = select.epoll()
+        self._readers: dict[int, Handler] = {}
+        self._writers: dict[int, Handler] = {}
+        self._masks: dict[int, int] = {}
+        # File descriptors that were added while a batch of events is handled, whose events in it are their predecessors'.
+        self._added: set[int] = set()
+        self.asyncio_loop.add_reader(self._epoll.fileno(), self._ready)
 
     def watch_reads(self, fd: int, handler: Handler) -> None:
-        self.asyncio_loop.add_reader(fd, self._readable, handler)
+        self._readers[fd] = handler
+        self._watch(fd)
 
     def ignore_reads(self, fd: int) -> None:
-        self.asyncio_loop.remove_reader(fd)
+        if self._readers.pop(fd, None) is not None:
+            self._watch(fd)
 
     def watch_writes(self, fd: int, handler: Handler) -> None:
-        self.asyncio_loop.add_writer(fd, self._writable, handler)
+        self._writers[fd] = handler
+        self._watch(fd)
 
     def ignore_writes(self, fd: int) -> None:
-        self.asyncio_loop.remove_writer(fd)
+        if self._writers.pop(fd, None) is not None:
+            self._watch(fd)
+
+    def _watch(self, fd: int) -> None:
+        """Tell the kernel what is wanted of a file descriptor now. It has to be open: ignore first, then close."""
+        mask = (select.EPOLLIN if fd in self._readers else 0) | (select.EPOLLOUT if fd in self._writers else 0)
+        before = self._masks.get(fd, 0)
+        if mask == before:
+            return
+        if mask == 0:
+            del self._masks[fd]
+            self._epoll.unregister(fd)
+            return
+        self._masks[fd] = mask
+        if before:
+            self._epoll.modify(fd, mask)
+        else:
+            self._epoll.register(fd, mask)
+            self._added.add(fd)
 
     def at_end_of_turn(self, handler: Handler) -> None:
         self._ending.append(handler)
@@ -61,15 +94,25 @@ class Loop(Reactor):
         call()
         self._finish()
 
-    def _readable(self, handler: Handler) -> None:
-        self.clock.now_ns = monotonic_ns()
-        handler.readable()
-        self._finish()
-
-    def _writable(self, handler: Handler) -> None:
-        self.clock.now_ns = monotonic_ns()
-        handler.writable()
-        self._finish()
+    def _ready(self) -> None:
+        """Some file descriptors are ready. An error or a hang-up is found by reading; or by writing, by those who only write."""
+        if self._added:
+            self._added.clear()
+        for fd, events in self._epoll.poll(0, EVENTS_MAX):
+            if fd in self._added:
+                continue
+            reader = self._readers.get(fd)
+            if reader is not None and events & ~select.EPOLLOUT:
+                self.clock.now_ns = monotonic_ns()
+                reader.readable()
+                self._finish()
+                if fd in self._added:
+                    continue
+            writer = self._writers.get(fd)
+            if writer is not None and (reader is None or events & select.EPOLLOUT):
+                self.clock.now_ns = monotonic_ns()
+                writer.writable()
+                self._finish()
 
     def _timer(self) -> None:
         self._wake = None

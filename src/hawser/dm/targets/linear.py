@@ -1,6 +1,7 @@
 """`linear DEVICE START`: the sectors of a device from START on. Linux: drivers/md/dm-linear.c."""
 
 from hawser.block.device import BlockDevice
+from hawser.core.units import is_number
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import REMAPPED, TableError, Target, TargetContext, register_target
 
@@ -10,7 +11,7 @@ class LinearTarget(Target):
         super().__init__("linear", start, length)
         if len(words) != 2:
             raise TableError("Invalid argument count")
-        if not words[1].isdecimal():
+        if not is_number(words[1]):
             raise TableError("Invalid device sector")
         device = context.devices.find(words[0])
         if device is None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from hawser.core.units import is_number
 from hawser.dm.target import TableError
 from hawser.multipath.path import Path
 
@@ -77,7 +78,3 @@ def parse_repeat_count(selector: str, words: list[str]) -> int:
     if not is_number(words[0]):
         raise TableError(f"{selector} ps: invalid repeat count")
     return min(int(words[0]), 1)
-
-
-def is_number(word: str) -> bool:
-    return word.isascii() and word.isdecimal()

@@ -6,9 +6,10 @@ does not flip (anchors 1.13 b).
 
 from typing import Final
 
+from hawser.core.units import is_number
 from hawser.dm.target import TableError
 from hawser.multipath.path import Path
-from hawser.multipath.selectors.base import PathSelector, is_number, parse_repeat_count, register_selector
+from hawser.multipath.selectors.base import PathSelector, parse_repeat_count, register_selector
 
 THROUGHPUT_MAX: Final = 100
 # Linux shifts both sums from (size_t)-1 >> 7 on, to keep the product within a size_t. Python's integers need none of it.
