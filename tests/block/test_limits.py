@@ -8,7 +8,7 @@ from hawser.block.ops import DISCARD, NOMERGE, READ, WRITE, WRITE_ZEROES
 from hawser.block.split import SplitBio
 from hawser.core.status import INVAL, IOERR, MEDIUM, NOTSUPP, OK
 from hawser.core.units import KIB, MIB
-from hawser.lab.world import Answer, Client, RamPath, Store, World
+from hawser.lab.world import Answer, Client, RamPath, Store, World, make_multipath
 
 PATTERN = bytes(range(256)) * 64
 
@@ -98,3 +98,17 @@ def test_a_read_only_device_takes_reads_and_flushes_only():
     client.discard(0, 512)
     world.run()
     assert sorted(bio.status for bio in client.done) == [OK, OK, IOERR, IOERR]
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_a_discard_may_be_larger_than_a_write(mode: str):
+    """Each operation has a limit of its own, for clones too."""
+    limits = QueueLimits(max_sectors=64, max_discard_sectors=128, max_write_zeroes_sectors=256)
+    rig = make_multipath(World(), mode=mode, limits=limits)
+    bios = [rig.client.discard(0, 64 * KIB), rig.client.write_zeroes(0, 128 * KIB), rig.client.read(0, 128 * KIB)]
+    rig.world.run()
+    assert [bio.status for bio in bios] == [OK] * 3
+    assert sorted(size for path in rig.paths for _, _, size in path.driver.sent) == [32 * KIB] * 4 + [
+        64 * KIB,
+        128 * KIB,
+    ]

@@ -85,7 +85,9 @@ def test_flags_reach_the_device_where_they_mean_something(make: Make):
         guest.write(0, DATA),
     ]
     assert [guest.error(cookie) for cookie in cookies] == [0] * 6
-    assert bench.paths[0].driver.seen == [
+    driver = bench.paths[0].driver
+    assert isinstance(driver, FlagDriver)
+    assert driver.seen == [
         (WRITE, FUA),
         (READ, 0),
         (DISCARD, FUA),

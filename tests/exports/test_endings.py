@@ -170,7 +170,8 @@ def test_doubt_is_for_those_who_had_the_disk_open(bench: ExportBench, guest: Gue
 
 def test_stopping_answers_what_was_taken_and_takes_nothing_more(bench: ExportBench, guest: Guest):
     slow(bench)
-    idle, stranger = bench.guest(), bench.stranger()
+    idle = bench.guest()
+    bench.stranger()
     cookie = guest.write(0, DATA)
     bench.reactor.run(bench.server.stop)
     assert idle.is_dropped()

@@ -24,7 +24,7 @@ def at(path: Path) -> ListenUri:
     return parse_listen_uri(f"nbd+unix:///d?socket={path}", insecure=False)
 
 
-def connect(bench: ExportBench, family: int, address: object) -> socket.socket:
+def connect(bench: ExportBench, family: int, address: str | tuple[str, int]) -> socket.socket:
     sock = socket.socket(family)
     sock.connect(address)
     bench.reactor.until(lambda: bench.server.connections)

@@ -134,9 +134,6 @@ def test_a_read_does_not_see_the_old_value_while_the_ghost_may_come(fleet):
     assert content(image, 0, 4096) == OLD
 
 
-@pytest.mark.xfail(
-    strict=False, reason="an orphan that is answered late is not counted as unflushed in its path's own cache"
-)
 def test_a_late_write_into_a_cache_of_its_own_is_flushed_before_newer_data_is_written(fleet):
     """The ghost does not land on the disk but in its server's cache, and from there on newer, flushed data."""
     image = fleet.image("disk", 8 * MIB, b"0")

@@ -22,8 +22,6 @@ class SulkingDriver(RamDriver):
 class Care:
     """A rig and its manager."""
 
-    sulking = SulkingDriver
-
     def __init__(self, rig: Rig, policy: Policy, failed: list[int]) -> None:
         assert rig.device.table is not None
         target = rig.device.table.targets[0]

@@ -1,7 +1,7 @@
 """Checking failed paths and putting them back: when, and when not."""
 
 import pytest
-from tests.manager.looked_after import FIRST_CHECK_NS, POLLING_NS, Care, look_after
+from tests.manager.looked_after import FIRST_CHECK_NS, POLLING_NS, Care, SulkingDriver, look_after
 
 from hawser.block.ops import READ, WRITE
 from hawser.core.status import IOERR, OK, TRANSPORT
@@ -105,15 +105,17 @@ def test_a_session_that_is_ready_concerns_no_path_that_works_or_that_a_user_fail
     assert [path.driver.sent for path in care.paths] == [[], []]
 
 
-def test_a_driver_in_trouble_is_not_asked(care: Care):
-    care = look_after(make_driver=care.sulking)
+def test_a_driver_in_trouble_is_not_asked():
+    care = look_after(make_driver=SulkingDriver)
     fail_by_io(care)
-    care.paths[0].driver.reason = "is not connected yet"
+    driver = care.paths[0].driver
+    assert isinstance(driver, SulkingDriver)
+    driver.reason = "is not connected yet"
     care.paths[0].driver.sent.clear()
     care.world.pass_time(3 * POLLING_NS)
     assert care.letters() == "FA"
     assert care.paths[0].driver.sent == []
-    care.paths[0].driver.reason = ""
+    driver.reason = ""
     care.world.pass_time(POLLING_NS)
     assert care.letters() == "AA"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.driver_bench import DriverBench
+from tests.support.driver_bench import DriverBench, data_of, proof_of
 
 from hawser.block.bio import Bio
 from hawser.block.ops import FUA, NOUNMAP, READ, WRITE
@@ -83,7 +83,7 @@ def test_healthy_reads_and_writes_are_done_within_the_turn(bench: FileBench):
     write = bench.write(8, b"w" * 4096)
     read = bench.read(0, 8192)
     assert [write.status, read.status] == [OK, OK]
-    assert bytes(read.data) == bench.content(0, 8192)
+    assert data_of(read) == bench.content(0, 8192)
     assert bench.content(8, 4096) == b"w" * 4096
     assert threads() == before
     assert bench.at_rest()
@@ -97,7 +97,7 @@ def test_contiguous_writes_leave_as_one_call(bench: FileBench):
 
 def test_contiguous_reads_are_cut_among_those_who_asked(bench: FileBench):
     bios = bench.submit(*[bench.bio(READ, n, 512) for n in range(16)])
-    assert [bytes(bio.data) for bio in bios] == [bench.content(n, 512) for n in range(16)]
+    assert [data_of(bio) for bio in bios] == [bench.content(n, 512) for n in range(16)]
 
 
 def test_flush_fua_discard_and_zeroes_go_to_a_thread(bench: FileBench):
@@ -124,7 +124,7 @@ def test_a_short_read_is_a_good_prefix(bench: FileBench, threaded: bool):
     bios = bench.submit(*[bench.bio(READ, n, 512) for n in range(4)])
     bench.until_done(*bios)
     assert [bio.status for bio in bios] == [OK, OK, IOERR, IOERR], "whole sectors only"
-    assert bytes(bios[1].data) == (bytes(range(256)) * 2)
+    assert data_of(bios[1]) == (bytes(range(256)) * 2)
     assert bios[2].fate == ANSWERED
 
 
@@ -147,7 +147,7 @@ def test_a_threaded_file_carries_out_everything_the_same(bench: FileBench):
     bench.until_done(*writes)
     reads = bench.submit(*[bench.bio(READ, n * 2, 1024) for n in range(64)])
     bench.until_done(*reads)
-    assert [bytes(bio.data) for bio in reads] == [bytes([n]) * 1024 for n in range(64)]
+    assert [data_of(bio) for bio in reads] == [bytes([n]) * 1024 for n in range(64)]
     assert bench.at_rest()
 
 
@@ -161,7 +161,7 @@ def test_direct_io_reads_and_writes(image: Path):
     read = bench.read(0, 16384)
     bench.until_done(*bios, read)
     assert [bio.status for bio in [*bios, read]] == [OK] * 4
-    assert bytes(read.data)[4096:12288] == b"D" * 4096 + b"E" * 4096
+    assert data_of(read)[4096:12288] == b"D" * 4096 + b"E" * 4096
     os.close(bench.driver.fd)
 
 
@@ -182,7 +182,7 @@ def test_a_caller_waits_for_the_timeout_and_no_longer(bench: FileBench):
     assert (write.orphan.start, write.orphan.end) == (0, 1)
     assert any("2 system calls did not return for 1 s" in line for line in bench.lines())
     bench.let_go()
-    assert write.orphan.proof == PROOF_ANSWER
+    assert proof_of(write) == PROOF_ANSWER
     assert bench.at_rest()
 
 
@@ -195,7 +195,7 @@ def test_what_was_given_up_before_a_thread_took_it_is_not_done_any_more(bench: F
     assert all(bio.finished for bio in bios)
     bench.let_go()
     assert bench.content(0, SIZE) == before
-    assert bios[0].orphan.proof == bios[2].orphan.proof == PROOF_ANSWER
+    assert proof_of(bios[0]) == bios[2].orphan.proof == PROOF_ANSWER
 
 
 def test_a_path_with_stuck_threads_is_in_trouble_until_they_return(bench: FileBench):

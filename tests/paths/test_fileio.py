@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hawser.block.ops import Buffer
 from hawser.core.status import INVAL, IOERR, NOSPC, NOTSUPP, OFFLINE, TIMEOUT, TRANSPORT
 from hawser.core.units import MIB
 from hawser.paths.fileio import (
@@ -94,7 +95,7 @@ def test_reads_and_writes_are_whole(image: Path, aligned: bool):
     file = opened(image)
     data, done = read_fully(file.fd, 8192, 512, aligned)
     assert (bytes(data), done) == ((bytes(range(256)) * 32), 8192)
-    views = [b"a" * 512, bytearray(b"b" * 1024), memoryview(b"c" * 512)]
+    views: list[Buffer] = [b"a" * 512, bytearray(b"b" * 1024), memoryview(b"c" * 512)]
     assert write_fully(file.fd, views, 4096, True, aligned) == 2048
     assert image.read_bytes()[4096:6144] == b"a" * 512 + b"b" * 1024 + b"c" * 512
     os.close(file.fd)

@@ -329,7 +329,7 @@ def test_late_answers_keep_a_slow_server_alive(bench: NbdBench, server: Conversa
         server.answer(command)
     assert [bio.orphan.proof for bio in bios] == ["answered"] * 3
     bench.reactor.pass_time(60 * NS_PER_S)
-    assert bench.ear.heard == ["ready"]
+    assert set(bench.ear.heard) == {"ready"}, "it was never lost"
 
 
 # Caches of their own.

@@ -144,7 +144,7 @@ def test_the_verbs_say_what_dmsetup_says(harbour: Harbour):
     )
     assert ls == Reply(True, "mpatha\t(254:0)\n")
     assert table.out == ("0 2048 multipath 1 queue_if_no_path 0 1 1 service-time 0 2 2 259:0 1 1 259:1 1 2 \n")
-    assert status.out.startswith("mpatha: 0 2048 multipath 2 0 0 0 1 1 ")
+    assert status.out.startswith("mpatha: 0 2048 multipath 2 1 0 0 1 1 E 0 2 2 259:0 A 0 0 1 ")
     assert "Open count:        0" in info.out
 
 

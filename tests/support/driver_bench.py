@@ -23,6 +23,18 @@ class Owner(BioOwner):
         self.done.append(bio)
 
 
+def data_of(bio: Bio) -> bytes:
+    """What a read has read."""
+    assert bio.data is not None
+    return bytes(bio.data)
+
+
+def proof_of(bio: Bio) -> str:
+    """What proved the fate of a write that became an orphan."""
+    assert bio.orphan is not None
+    return bio.orphan.proof
+
+
 class SessionEar(SessionListener):
     """Keeps what it heard: "ready", or why the session was lost."""
 

@@ -1,4 +1,4 @@
-"""The exports' server over a laboratory device, and guests: clients on socket pairs, in the test's own thread and virtual time."""
+"""The exports' server over a laboratory device, and guests: clients on socket pairs, in the test's own thread."""
 
 import socket
 from dataclasses import dataclass

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
+from hawser.block.ops import DISCARD, WRITE_ZEROES
 from hawser.core.units import SECTOR_SHIFT
 
 MAX_SECTORS_DEFAULT: Final = 2560
@@ -31,6 +32,12 @@ class QueueLimits:
 
     def max_bytes(self) -> int:
         return self.max_sectors << SECTOR_SHIFT
+
+    def max_bytes_of(self, op: int) -> int:
+        """Linux: blk_queue_get_max_sectors()."""
+        if op == DISCARD:
+            return self.max_discard_sectors << SECTOR_SHIFT
+        return (self.max_write_zeroes_sectors if op == WRITE_ZEROES else self.max_sectors) << SECTOR_SHIFT
 
 
 STACKING_START: Final = QueueLimits(

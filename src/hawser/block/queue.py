@@ -123,7 +123,7 @@ class RequestQueue(RequestOwner):
         Linux: blk_insert_cloned_request(), which also checks it against this queue's limits, as they may be smaller than they
         were when the original was merged. The caller commits.
         """
-        if clone.size > self.limits.max_bytes() or len(clone.bios) > self.limits.max_segments:
+        if clone.size > self.limits.max_bytes_of(clone.op) or len(clone.bios) > self.limits.max_segments:
             return IOERR
         if self.quiesced or self.in_flight >= self.depth:
             return RESOURCE

@@ -91,6 +91,8 @@ class PathDevice(QueueDevice):
         self.written = 0
         self.flushed = 0
         self.doubted = False
+        # Whether I/O goes another way, and what stands for this path's cache as long as it may hold unflushed writes.
+        self.is_left = False
         self.left_behind: Orphan | None = None
         disk.paths.append(self)
 
@@ -109,6 +111,7 @@ class PathDevice(QueueDevice):
 
     def leave(self) -> None:
         """I/O is about to go another way. A dirty cache fences the disk until it is flushed or gone."""
+        self.is_left = True
         if self.left_behind is not None or not self.is_dirty():
             return
         orphan = Orphan(self.name, self.requests.driver.epoch, WRITE, 0, self.size_sectors, 1, None)
@@ -119,6 +122,13 @@ class PathDevice(QueueDevice):
             "flushed or proved gone"
         )
         self.shared.fences.add(orphan)
+
+    def late_write(self) -> None:
+        """A write that was given up has been answered after all: it is in this path's cache. Said before its own fence falls."""
+        if self.has_own_cache:
+            self.written += 1
+            if self.is_left:
+                self.leave()
 
     def session_ended(self) -> None:
         """The session that the writes were acknowledged in is over: its server may have lost what was not flushed."""

@@ -120,6 +120,9 @@ class PathState:
         self.current = group
         self.entered = True
         stays = [path.device for path in group.paths]
+        for device in stays:
+            if isinstance(device, PathDevice):
+                device.is_left = False
         for path in self.paths:
             device = path.device
             if device not in stays and isinstance(device, PathDevice) and device.has_own_cache:
@@ -159,6 +162,9 @@ class PathState:
         self.log.warning(f"multipath: {self.host.name()}: Reinstating path {path.device.devt}.")
         path.group.selector.reinstate_path(path)
         path.is_active = True
+        device = path.device
+        if path.group is self.current and isinstance(device, PathDevice):
+            device.is_left = False
         path.failed_by_user = False
         self.valid_paths += 1
         if self.valid_paths == 1:

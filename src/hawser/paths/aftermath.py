@@ -108,6 +108,10 @@ class Aftermath(Handler):
             self.settle(PROOF_PEER_GONE)
             return
         if orderly and driver.uri.eof_drains:
+            if driver.device is not None:
+                for _ in self.orphans:
+                    driver.device.late_write()
+                self.cache = self.cache or driver.device.left_behind
             self._resolve(PROOF_EOF_DRAINS)
         if not self.orphans and self.cache is None:
             self.settle("")

@@ -280,6 +280,9 @@ class NbdDriver(Driver):
                 self.timers.arm(self._linger, LINGER_NS)
         elif not session.late and not session.in_flight:
             session.end("all late answers have come", by_peer=False)
+        if self.listener is not None and self._session is not None and self._session.state == READY:
+            # It answers again: there may be a cache to flush, and a path to reinstate.
+            self.listener.session_ready(self)
 
     def _linger_over(self) -> None:
         session = self._session

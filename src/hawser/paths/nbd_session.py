@@ -300,6 +300,8 @@ class NbdSession(Handler):
         if late is None:
             return UNKNOWN_COOKIE
         if late.orphan is not None:
+            if error == 0 and self.driver.device is not None:
+                self.driver.device.late_write()
             late.orphan.resolve(PROOF_ANSWER)
         if late.is_flush and error and status_of_error(error) != RESOURCE:
             self.driver.flush_failed()

@@ -1,8 +1,8 @@
 """Loop: the real world's turns. An epoll tells of sockets; each event sets the clock, runs, and drains the engine's turn.
 
-asyncio sees one file descriptor only, the epoll's. It is not left to asyncio to watch the sockets: uvloop 0.23 (libuv's
-uv__poll_io) closes its handle of a socket with a pending error without telling anybody, so that a connection which was reset
-is never found out, and the next `add_writer` of its file descriptor raises.
+asyncio sees one file descriptor only, the epoll's. It is not left to asyncio to watch the sockets: uvloop (0.23) tells of a
+socket with a pending error once and closes its watcher; what had come before the error is then never read, and the next
+`add_writer` of that file descriptor raises.
 """
 
 import asyncio
