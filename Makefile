@@ -23,7 +23,7 @@ help:
 # The compiled wheel, in .venv. Built again only when something changed.
 setup:
 	@tools/debian-packages.sh build
-	@tools/install.sh $(VENV) $${HAWSER_BUILD:-auto} test dev fast
+	@tools/install.sh $(VENV) $${HAWSER_BUILD:-auto} test dev
 
 setup-test: setup
 	@tools/debian-packages.sh test

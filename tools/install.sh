@@ -47,19 +47,8 @@ dependencies="$(fingerprint pyproject.toml tools/install.sh) $*"
 if [ "$(cat "$venv/hawser-dependencies" 2>/dev/null)" != "$dependencies" ]; then
     rm -f "$stamp"
     list=$venv/hawser-requirements.txt
-    extras= optional=
-    for extra; do
-        # The extra that only makes things faster may be missing for this Python.
-        if [ "$extra" = fast ]; then optional=fast; else extras="$extras $extra"; fi
-    done
-    # shellcheck disable=SC2086  # lists of names
-    requirements $extras >"$list"
+    requirements "$@" >"$list"
     "$python" -m pip install -qq -r "$list"
-    if [ -n "$optional" ]; then
-        # shellcheck disable=SC2086
-        requirements $extras $optional >"$list"
-        "$python" -m pip install -qq -r "$list" || echo "install: going on without the extra '$optional'" >&2
-    fi
     echo "$dependencies" >"$venv/hawser-dependencies"
 fi
 

@@ -1,13 +1,14 @@
-"""The loop on real file descriptors: ends and errors are told, under asyncio's own event loop and under uvloop."""
+"""The loop on real file descriptors: ends and errors are told, in an event loop that shares its epoll, and under others."""
 
 import asyncio
 import os
 import socket
 
 import pytest
+import uvloop
 
 from hawser.core.reactor import Handler
-from hawser.service.loop import Loop
+from hawser.service.loop import Loop, own_loop
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
 
@@ -36,12 +37,14 @@ class Ear(Handler):
             self.do()
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
+@pytest.fixture(params=["own", "asyncio", "uvloop"])
 def run(request):
     """`run(story)`: the coroutine function `story` is called with a Loop."""
     factory = None
     if request.param == "uvloop":
-        factory = pytest.importorskip("uvloop").new_event_loop
+        factory = uvloop.new_event_loop
+    elif request.param == "own":
+        factory = own_loop
 
     def run_story(story):
         async def main():

@@ -262,6 +262,9 @@ class NbdDriver(Driver):
             cache = None
         Aftermath(self, orphans, pidfd, cache).begin(by_peer, orderly)
         if present:
+            if session.problem:
+                # It would answer the same again at once.
+                self._backoff_ns = RECONNECT_MAX_NS
             self._failed(reason)
             if was_ready and self.listener is not None:
                 self.listener.session_lost(self, reason)

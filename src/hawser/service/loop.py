@@ -1,9 +1,9 @@
 """Loop: the real world's turns. An epoll tells of sockets; each event sets the clock, runs, and drains the engine's turn.
 
-asyncio sees one file descriptor only, the epoll's. It is not left to asyncio to watch the sockets: uvloop (0.23) tells of a
-socket with a pending error once and closes its watcher; what had come before the error is then never read, and the next
-`add_writer` of that file descriptor raises.
-"""
+In a process of its own (`run_in_own_loop`) that epoll is asyncio's, too: hawser.service.selector. Under any other
+event loop the epoll is one file descriptor that the event loop watches. The sockets themselves are not left to it:
+uvloop (0.23) tells of a socket with a pending error once and closes its watcher; what had come before the error is
+then never read, and the next `add_writer` of that file descriptor raises."""
 
 import asyncio
 import ctypes
@@ -17,6 +17,7 @@ from hawser.core.clock import NEVER, Clock, Timers
 from hawser.core.reactor import Handler, Reactor
 from hawser.core.turn import Turn
 from hawser.core.units import MIB, NS_PER_S
+from hawser.service.selector import SharedSelector
 
 # The engine makes no reference cycles per I/O, so collections may be rare: generation 0 after this many more objects.
 GC_THRESHOLD: Final = 50_000
@@ -44,13 +45,19 @@ class Loop(Reactor):
         self._wake: asyncio.TimerHandle | None = None
         self._wake_ns = NEVER
         self._more_posted = False
-        self._epoll = select.epoll()
+        # Whether asyncio has something to do after the event at hand.
+        self._return = False
+        selector = getattr(self.asyncio_loop, "_selector", None)
+        self._epoll = selector.epoll if isinstance(selector, SharedSelector) else select.epoll()
         self._readers: dict[int, Handler] = {}
         self._writers: dict[int, Handler] = {}
         self._masks: dict[int, int] = {}
         # File descriptors that were added while a batch of events is handled, whose events in it are their predecessors'.
         self._added: set[int] = set()
-        self.asyncio_loop.add_reader(self._epoll.fileno(), self._ready)
+        if isinstance(selector, SharedSelector):
+            selector.poll = self.poll
+        else:
+            self.asyncio_loop.add_reader(self._epoll.fileno(), self._ready)
 
     def watch_reads(self, fd: int, handler: Handler) -> None:
         self._readers[fd] = handler
@@ -94,22 +101,48 @@ class Loop(Reactor):
         call()
         self._finish()
 
+    def poll(self, timeout: float) -> list[tuple[int, int]]:
+        """asyncio's wait for events (SharedSelector): the data plane's are handled here, the others returned. It ends after
+        `timeout` seconds (negative: never), or when asyncio was given something to do."""
+        until_ns = monotonic_ns() + int(timeout * NS_PER_S) if timeout >= 0 else NEVER
+        foreign: list[tuple[int, int]] = []
+        self._return = False
+        while True:
+            events = self._epoll.poll(timeout, EVENTS_MAX)
+            if not events:
+                return foreign
+            self._handle(events, foreign)
+            if foreign or self._return:
+                return foreign
+            if until_ns != NEVER:
+                timeout = (until_ns - self.clock.now_ns) / NS_PER_S
+                if timeout <= 0:
+                    return foreign
+
     def _ready(self) -> None:
-        """Some file descriptors are ready. An error or a hang-up is found by reading; or by writing, by those who only write."""
+        """The epoll, as a file descriptor of another event loop, has events."""
+        self._handle(self._epoll.poll(0, EVENTS_MAX), [])
+
+    def _handle(self, events: list[tuple[int, int]], foreign: list[tuple[int, int]]) -> None:
+        """An error or a hang-up is found by reading; or by writing, by those who only write."""
         if self._added:
             self._added.clear()
-        for fd, events in self._epoll.poll(0, EVENTS_MAX):
+        for fd, mask in events:
             if fd in self._added:
                 continue
             reader = self._readers.get(fd)
-            if reader is not None and events & ~select.EPOLLOUT:
-                self.clock.now_ns = monotonic_ns()
-                reader.readable()
-                self._finish()
-                if fd in self._added:
-                    continue
+            if reader is not None:
+                if mask & ~select.EPOLLOUT:
+                    self.clock.now_ns = monotonic_ns()
+                    reader.readable()
+                    self._finish()
+                    if fd in self._added:
+                        continue
+            elif fd not in self._writers:
+                foreign.append((fd, mask))
+                continue
             writer = self._writers.get(fd)
-            if writer is not None and (reader is None or events & select.EPOLLOUT):
+            if writer is not None and (reader is None or mask & select.EPOLLOUT):
                 self.clock.now_ns = monotonic_ns()
                 writer.writable()
                 self._finish()
@@ -139,6 +172,7 @@ class Loop(Reactor):
             drained = self.turn.drain()
         if (self._ending or not drained) and not self._more_posted:
             self._more_posted = True
+            self._return = True
             self.asyncio_loop.call_soon(self._more)
         deadline_ns = self.timers.next_deadline_ns()
         if deadline_ns != self._wake_ns:
@@ -154,6 +188,7 @@ class Loop(Reactor):
         self._wake_ns = deadline_ns
         if deadline_ns != NEVER:
             delay = max(0, deadline_ns - self.clock.now_ns) / NS_PER_S
+            self._return = True
             self._wake = self.asyncio_loop.call_later(delay, self._timer)
 
 
@@ -173,10 +208,11 @@ def tune_garbage_collector() -> None:
 
 
 def run_in_own_loop(work: Coroutine[Any, Any, int]) -> int:
-    """Run `work`, the whole of a process, in an event loop: uvloop's where it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    """Run `work`, the whole of a process, in an event loop that shares its epoll with the data plane."""
+    with asyncio.Runner(loop_factory=own_loop) as runner:
         return runner.run(work)
+
+
+def own_loop() -> asyncio.AbstractEventLoop:
+    """asyncio's own event loop over a SharedSelector."""
+    return asyncio.SelectorEventLoop(SharedSelector())
