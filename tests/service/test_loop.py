@@ -40,11 +40,7 @@ class Ear(Handler):
 @pytest.fixture(params=["own", "asyncio", "uvloop"])
 def run(request):
     """`run(story)`: the coroutine function `story` is called with a Loop."""
-    factory = None
-    if request.param == "uvloop":
-        factory = uvloop.new_event_loop
-    elif request.param == "own":
-        factory = own_loop
+    factory = {"own": own_loop, "asyncio": None, "uvloop": uvloop.new_event_loop}[request.param]
 
     def run_story(story):
         async def main():

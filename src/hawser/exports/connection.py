@@ -9,13 +9,12 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Final
 
-from hawser.block.bio import Bio, BioOwner
+from hawser.block.bio import Bio
 from hawser.block.ops import FLUSH, FUA, NOUNMAP, READ, WRITE_ZEROES
 from hawser.block.plug import Plug
-from hawser.core.clock import Timer
-from hawser.core.reactor import Handler
 from hawser.core.status import OK
 from hawser.core.units import KIB, MIB, NS_PER_S, SECTOR_SHIFT
+from hawser.exports.faces import ConnectionHandler, ConnectionOwner, ConnectionTimer, FarewellHandler
 from hawser.exports.inbox import END, PARSE, RECEIVE_BYTES, Inbox
 from hawser.exports.outbox import BLOCKED, GONE, Outbox
 from hawser.exports.translate import OPS, error_of_status
@@ -44,52 +43,6 @@ DRAINING: Final = 2
 CLOSED: Final = 3
 
 
-class _Owner(BioOwner):
-    """The connection as its bios know it."""
-
-    def __init__(self, connection: "Connection") -> None:
-        super().__init__()
-        self.connection = connection
-
-    def bio_done(self, bio: Bio) -> None:
-        self.connection.bio_done(bio)
-
-
-class _Patience(Timer):
-    def __init__(self, connection: "Connection") -> None:
-        super().__init__()
-        self.connection = connection
-
-    def expire(self) -> None:
-        self.connection.too_long()
-
-
-class _Socket(Handler):
-    """The connection as the reactor knows it."""
-
-    def __init__(self, connection: "Connection") -> None:
-        self.connection = connection
-
-    def readable(self) -> None:
-        self.connection.readable()
-
-    def writable(self) -> None:
-        self.connection.flush()
-
-    def after_turn(self) -> None:
-        self.connection.flush()
-
-
-class _Farewell(Handler):
-    """The client has hung up while nothing was read from it."""
-
-    def __init__(self, connection: "Connection") -> None:
-        self.connection = connection
-
-    def readable(self) -> None:
-        self.connection.drop("")
-
-
 class Connection(RequestSink):
     """`name` is how log lines call the client."""
 
@@ -99,14 +52,14 @@ class Connection(RequestSink):
         self.fd = sock.fileno()
         self.name = name
         self.state = NEGOTIATING
-        self.owner = _Owner(self)
+        self.owner = ConnectionOwner(self)
         self.volume: Volume | None = None
         self.in_flight = 0
         self.in_flight_bytes = 0
-        self._handler = _Socket(self)
-        self._farewell = _Farewell(self)
+        self._handler = ConnectionHandler(self)
+        self._farewell = FarewellHandler(self)
         self._handshake = ServerHandshake(server.exports)
-        self._timer = _Patience(self)
+        self._timer = ConnectionTimer(self)
         self._parser = RequestParser(self)
         self._inbox = Inbox(sock, self._parser)
         self._outbox = Outbox(sock)
