@@ -1,42 +1,11 @@
 """Caches of their own that ended sessions of an NBD path leave behind."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import pytest
-from tests.support.fake_nbd import Conversation, disk
-from tests.support.nbd_bench import NbdBench
+from tests.support.fake_nbd import Conversation
+from tests.support.nbd_bench import DATA, Make, NbdBench
 
 from hawser.core.status import OK
 from hawser.core.units import NS_PER_S
 from hawser.paths.nbd import RECONNECT_MAX_NS
-
-DATA = bytes(range(256)) * 16
-Make = Callable[..., NbdBench]
-
-
-@pytest.fixture
-def make(free_socket_path: Callable[[str], Path]) -> Iterator[Make]:
-    made: list[NbdBench] = []
-
-    def factory(options: str = "cache=lun", tcp: bool = False, **export) -> NbdBench:
-        bench = NbdBench(None if tcp else free_socket_path(f"s{len(made)}"), options, disk(**export))
-        made.append(bench)
-        return bench
-
-    yield factory
-    for bench in made:
-        bench.close()
-
-
-@pytest.fixture
-def bench(make: Make) -> NbdBench:
-    return make()
-
-
-@pytest.fixture
-def server(bench: NbdBench) -> Conversation:
-    return bench.connect()
 
 
 def write_ok(bench: NbdBench, server: Conversation) -> None:

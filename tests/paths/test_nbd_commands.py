@@ -1,13 +1,11 @@
 """An NBD path in a session: commands pipelined, answers in any order, what errors mean, FUA where the server has none."""
 
 import socket
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from tests.support.driver_bench import data_of, proof_of
 from tests.support.fake_nbd import FLAGS, SIZE, Conversation, disk
-from tests.support.nbd_bench import NbdBench
+from tests.support.nbd_bench import DATA, Make, NbdBench
 
 from hawser.block.ops import FUA, NOUNMAP, READ, WRITE
 from hawser.block.request import ANSWERED, NOT_SENT, UNKNOWN
@@ -15,33 +13,6 @@ from hawser.core.status import IOERR, NOSPC, NOTSUPP, OFFLINE, OK, RESOURCE, TIM
 from hawser.core.units import KIB, MIB, NS_PER_MS, NS_PER_S
 from hawser.nbd import protocol
 from hawser.nbd.protocol import CMD_FLUSH, CMD_READ, CMD_TRIM, CMD_WRITE, CMD_WRITE_ZEROES
-
-DATA = bytes(range(256)) * 16
-Make = Callable[..., NbdBench]
-
-
-@pytest.fixture
-def make(free_socket_path: Callable[[str], Path]) -> Iterator[Make]:
-    made: list[NbdBench] = []
-
-    def factory(options: str = "cache=lun", tcp: bool = False, **export) -> NbdBench:
-        bench = NbdBench(None if tcp else free_socket_path(f"s{len(made)}"), options, disk(**export))
-        made.append(bench)
-        return bench
-
-    yield factory
-    for bench in made:
-        bench.close()
-
-
-@pytest.fixture
-def bench(make: Make) -> NbdBench:
-    return make()
-
-
-@pytest.fixture
-def server(bench: NbdBench) -> Conversation:
-    return bench.connect()
 
 
 def test_what_the_server_says_becomes_the_facts(make: Make):

@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.support.fake_nbd import FLAGS, SIZE, Conversation, disk
-from tests.support.nbd_bench import NbdBench
+from tests.support.nbd_bench import DATA, Make, NbdBench
 
 from hawser.block.bio import Bio
 from hawser.block.driver import ORPHANS_MAX
@@ -21,33 +21,6 @@ from hawser.nbd import protocol
 from hawser.nbd.protocol import CMD_DISC
 from hawser.paths.nbd import LINGER_NS, LINGERING_MAX, RECONNECT_MAX_NS, RECONNECT_MIN_NS
 from hawser.paths.uri import PathUri
-
-DATA = bytes(range(256)) * 16
-Make = Callable[..., NbdBench]
-
-
-@pytest.fixture
-def make(free_socket_path: Callable[[str], Path]) -> Iterator[Make]:
-    made: list[NbdBench] = []
-
-    def factory(options: str = "cache=lun", tcp: bool = False, **export) -> NbdBench:
-        bench = NbdBench(None if tcp else free_socket_path(f"s{len(made)}"), options, disk(**export))
-        made.append(bench)
-        return bench
-
-    yield factory
-    for bench in made:
-        bench.close()
-
-
-@pytest.fixture
-def bench(make: Make) -> NbdBench:
-    return make()
-
-
-@pytest.fixture
-def server(bench: NbdBench) -> Conversation:
-    return bench.connect()
 
 
 def write_and_lose(bench: NbdBench, server: Conversation) -> Bio:

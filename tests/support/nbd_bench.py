@@ -1,5 +1,6 @@
 """An NBD path against a scripted server: the driver with its queue and path device, in virtual time."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from hawser.core.rng import Rng
@@ -12,6 +13,7 @@ from tests.support.driver_bench import DriverBench
 from tests.support.fake_nbd import SIZE, Conversation, FakeServer
 
 TIMEOUT_NS = NS_PER_S
+DATA = bytes(range(256)) * 16
 
 
 class NbdBench(DriverBench):
@@ -43,3 +45,7 @@ class NbdBench(DriverBench):
     def close(self) -> None:
         self.reactor.run(self.driver.shut_down)
         self.server.close()
+
+
+# What makes one: `make(options, tcp=..., **export)`.
+Make = Callable[..., NbdBench]
