@@ -111,6 +111,10 @@ class Request:
         part.orphans = self.orphans
         return part
 
+    def orphaned(self, path_name: str, epoch: int) -> Orphan:
+        """What stands for this write-class request, sent in session `epoch`, once nobody waits for its answer any more."""
+        return Orphan(path_name, epoch, self.op, self.sector, self.end_sector(), len(self.bios), self.bios)
+
     def finish(self, status: int, good_bytes: int, fate: int = ANSWERED) -> None:
         """A driver's answer. `good_bytes` is the prefix that succeeded: all of it when `status` is OK, less when it is not."""
         assert self.state == IN_FLIGHT, "request completed twice, or never sent"

@@ -6,8 +6,8 @@ from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from hawser.nbd.export import string_fault
+from hawser.nbd.protocol import NBD_PORT
 
-NBD_PORT: Final = 10809
 SUN_PATH_MAX: Final = 107
 
 

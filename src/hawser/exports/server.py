@@ -1,9 +1,7 @@
 """Server: listening sockets, and the clients that came through them."""
 
-import errno
 import os
 import socket
-import stat
 from typing import Final
 
 from hawser.core.clock import Timer, Timers
@@ -14,6 +12,7 @@ from hawser.exports.budget import Budget
 from hawser.exports.connection import Connection
 from hawser.exports.hangups import Hangups
 from hawser.exports.listen_uri import ListenError, ListenUri
+from hawser.exports.unix_socket import bind_unix
 from hawser.exports.volume import Volume, Volumes
 
 CLIENTS_MAX: Final = 256
@@ -21,7 +20,6 @@ BACKLOG: Final = 64
 ACCEPTS_MAX: Final = 16
 SEND_BUFFER: Final = 4 * MIB
 CLIENT_BYTES_MAX: Final = 512 * MIB
-PROBE_SECONDS: Final = 1.0
 # How long nobody is let in after the system refused to: a waiting client would be announced again at once.
 PAUSE_NS: Final = NS_PER_S
 
@@ -166,30 +164,11 @@ class Server:
 
 
 def _bind_unix(uri: ListenUri) -> socket.socket:
-    """Bind a unix socket; a stale file that nobody listens on is removed first."""
-    name = uri.socket
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        try:
-            sock.bind(name)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or not _is_stale(name):
-                raise
-            os.unlink(name)
-            sock.bind(name)
+        return bind_unix(uri.socket)
     except OSError as error:
-        sock.close()
-        raise ListenError(f"listen {uri.text!r}: {name}: {os.strerror(error.errno or 0).lower()}") from None
-    return sock
-
-
-def _is_stale(name: str) -> bool:
-    """Whether `name` is a unix socket that nobody listens on."""
-    if not stat.S_ISSOCK(os.lstat(name).st_mode):
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(PROBE_SECONDS)
-        return probe.connect_ex(name) == errno.ECONNREFUSED
+        reason = os.strerror(error.errno or 0).lower()
+        raise ListenError(f"listen {uri.text!r}: {uri.socket}: {reason}") from None
 
 
 def _bind_tcp(uri: ListenUri) -> socket.socket:

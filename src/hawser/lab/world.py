@@ -157,9 +157,7 @@ class RamDriver(Driver):
             ghost.orphan.resolve(proof)
 
     def _orphan(self, request: Request, lands: bool) -> Orphan:
-        orphan = Orphan(
-            self.name, self.epoch, request.op, request.sector, request.end_sector(), len(request.bios), request.bios
-        )
+        orphan = request.orphaned(self.name, self.epoch)
         data = b"".join(request.payload()) if request.op == WRITE else bytes(request.size)
         self.ghosts.append(Ghost(orphan, request.sector << SECTOR_SHIFT, data, lands))
         return orphan

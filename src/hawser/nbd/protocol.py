@@ -102,6 +102,8 @@ ENOTSUP: Final = 95
 ESHUTDOWN: Final = 108
 
 # Limits that the document sets: "Conventions" (strings) and "Size constraints".
+# The port that IANA has given to NBD.
+NBD_PORT: Final = 10809
 NAME_MAX: Final = 4096
 PAYLOAD_MAX: Final = 32 << 20
 BLOCK_MIN_MAX: Final = 1 << 16

@@ -171,9 +171,7 @@ class FileDriver(Driver):
         job.given_up = True
         request = job.request
         if is_write_class(request.op):
-            job.orphan = Orphan(
-                self.name, self.epoch, request.op, request.sector, request.end_sector(), len(request.bios), request.bios
-            )
+            job.orphan = request.orphaned(self.name, self.epoch)
             request.orphan = job.orphan
         request.finish(status, 0, UNKNOWN)
         self.complete(request)

@@ -117,7 +117,6 @@ class NbdSession(Handler):
         self._parser = ReplyParser(_Replies(self))
         self._buffer = bytearray(RECEIVE_BYTES)
         self._view = memoryview(self._buffer)
-        self._start = 0
         self._end = 0
         self._reading: Request | None = None
         self._cookie = 0
@@ -250,15 +249,11 @@ class NbdSession(Handler):
         return more and self.state == READY
 
     def _parse(self) -> None:
-        start = self._parser.parse(self._buffer, self._start, self._end)
-        if start == self._end:
-            self._start = 0
-            self._end = 0
-        else:
-            held = self._end - start
-            self._view[:held] = self._buffer[start : self._end]
-            self._start = 0
-            self._end = held
+        start = self._parser.parse(self._buffer, 0, self._end)
+        held = self._end - start
+        if held and start:
+            self._view[:held] = bytes(self._view[start : self._end])
+        self._end = held
         if self.problem:
             self.end(f"protocol error: {self.problem}", by_peer=False)
 
@@ -353,15 +348,7 @@ class NbdSession(Handler):
     def _orphan(self, request: Request) -> Orphan | None:
         if not is_write_class(request.op):
             return None
-        orphan = Orphan(
-            self.driver.name,
-            self.epoch,
-            request.op,
-            request.sector,
-            request.end_sector(),
-            len(request.bios),
-            request.bios,
-        )
+        orphan = request.orphaned(self.driver.name, self.epoch)
         request.orphan = orphan
         return orphan
 

@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from hawser.core.units import GIB, NS_PER_S, parse_seconds_ns, parse_size
 from hawser.multipath.disk import CACHE_LUN, CACHE_PATH, CACHES
 from hawser.nbd.export import string_fault
+from hawser.nbd.protocol import NBD_PORT
 
-NBD_PORT: Final = 10809
 DEPTH_MAX: Final = 4096
 WEIGHT_MAX: Final = 100
 GROUP_MAX: Final = 1024

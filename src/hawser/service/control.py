@@ -7,10 +7,8 @@ The socket's mode is 0600: who may open it may fail paths.
 """
 
 import asyncio
-import errno
 import os
 import socket
-import stat
 from collections.abc import Callable
 from typing import Final
 
@@ -19,6 +17,7 @@ import msgspec
 from hawser.core.units import is_number
 from hawser.dm import verbs
 from hawser.dm.verbs import VerbError
+from hawser.exports.unix_socket import bind_unix
 from hawser.service.gateway import Gateway
 
 LINE_MAX: Final = 64 * 1024
@@ -141,31 +140,11 @@ class ControlServer:
 
 
 def _bind(path: str) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     old = os.umask(0o177)
     try:
-        try:
-            sock.bind(path)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or not _is_stale(path):
-                raise
-            os.unlink(path)
-            sock.bind(path)
-    except OSError:
-        sock.close()
-        raise
+        return bind_unix(path)
     finally:
         os.umask(old)
-    return sock
-
-
-def _is_stale(path: str) -> bool:
-    """Whether `path` is a unix socket that nobody listens on. (A connect to any other file is refused, too.)"""
-    if not stat.S_ISSOCK(os.lstat(path).st_mode):
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex(path) == errno.ECONNREFUSED
 
 
 def ask(path: str, verb: str, args: list[str]) -> Reply:

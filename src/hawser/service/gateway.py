@@ -1,6 +1,7 @@
 """Gateway: one disk, its paths, its map, its clients, put together and taken apart again."""
 
 import asyncio
+from dataclasses import replace
 from time import monotonic
 from typing import Final
 
@@ -113,11 +114,8 @@ class Gateway:
         table = options.table
         try:
             if not table:
-                used = [path.uri for path in self.paths]
-                shown = ServeOptions(
-                    used, [], options.name, options.queue_mode, options.selector, options.grouping, options.policy
-                )
-                table = build_table(shown, [made.devt for made in self.devices], self.devices[0].size_sectors)
+                used = replace(options, paths=[path.uri for path in self.paths])
+                table = build_table(used, [made.devt for made in self.devices], self.devices[0].size_sectors)
             device.load(parse_lines(table), self.registry)
         except (TableError, OptionError) as error_found:
             raise StartError(f"table {table!r}: {error_found}" if table else str(error_found)) from None
