@@ -1,0 +1,48 @@
+"""Hardware: what everything outside the engine shares: time, its own timers, the trace, the marks and the dice.
+
+Its timers are apart from the engine's, because a power loss or a crash of the gateway ends the engine's world and not this one.
+"""
+
+from collections.abc import Callable
+
+from hawser.core.clock import Clock, Timer, Timers
+from hawser.core.rng import Rng
+from hawser.lab.devices.sightings import Sightings
+from hawser.lab.marks import Marks
+from hawser.lab.trace import Trace
+
+_PRIME = 0x100000001B3
+_BASIS = 0xCBF29CE484222325
+_MASK = 0xFFFF_FFFF_FFFF_FFFF
+
+
+class Call(Timer):
+    """A timer that calls a method. For what is rare."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        super().__init__()
+        self.call = call
+
+    def expire(self) -> None:
+        self.call()
+
+
+class Hardware:
+    def __init__(self, seed: int, clock: Clock, trace: Trace, marks: Marks) -> None:
+        self.seed = seed
+        self.clock = clock
+        self.timers = Timers(clock)
+        self.trace = trace
+        self.marks = marks
+        self.sightings = Sightings(marks)
+        self._streams: dict[str, int] = {}
+
+    def dice(self, name: str, number: int) -> Rng:
+        """The dice for the `number`th event of what is called `name`: whatever else happens, it rolls the same."""
+        state = self._streams.get(name)
+        if state is None:
+            state = _BASIS ^ (self.seed & _MASK)
+            for byte in name.encode():
+                state = ((state ^ byte) * _PRIME) & _MASK
+            self._streams[name] = state
+        return Rng(state ^ (number * _PRIME))

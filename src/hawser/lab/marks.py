@@ -1,0 +1,95 @@
+"""Marks: rare events that a batch of runs must have seen, or it has shown nothing about them.
+
+Whoever sees one happen hits it: devices, clients, oracles, and the sentinel that looks at the engine between events
+(hawser.lab.sentinel). The engine knows of none. A mark that no batch hits is a fault of the fuzzer and fails the batch.
+"""
+
+from typing import Final
+
+# name -> what has happened when it is hit.
+MARKS: Final[dict[str, str]] = {
+    "partial completion retried": "a good prefix was kept and only the rest went to another path",
+    "retried on another path": "a command that failed on one path was seen again on another one",
+    "answered error retried": "an EIO of something alive was tried once elsewhere and succeeded",
+    "answered error told": "an EIO of something alive came twice and is the client's",
+    "medium error told": "an error of the medium or the request went to the client at once",
+    "orphan: answered": "an orphan was proved by the command's own, late answer",
+    "orphan: peer gone": "an orphan was proved by the end of the peer's process",
+    "orphan: end of file": "an orphan was proved by the end of file of a server that drains",
+    "orphan: quiesced": "an orphan was lifted by the declared quiesce time, unproven",
+    "orphan: system call returned": "an orphan of a file path was proved by the return of its call",
+    "not sent": "a command that was never handed to the transport was retried freely",
+    "cache flushed": "a cache that was left dirty was flushed by the manager's probe",
+    "cache gone": "a cache that was left dirty was proved gone",
+    "doubt": "acknowledged writes came into doubt",
+    "flush refused in doubt": "a flush failed because of an earlier doubt",
+    "flush error answered": "a server answered a flush with an error",
+    "write lost legally": "an acknowledged, unflushed write was lost where that is allowed",
+    "fenced bio": "a bio waited behind a fence",
+    "fenced request": "a request waited behind a fence",
+    "withheld": "the success of a write was withheld",
+    "read passed a fence": "a read of an orphan's sectors passed because its write had been acknowledged",
+    "ghost landed": "a command of unknown fate took effect after it was given up",
+    "ghost never landed": "a command of unknown fate never took effect",
+    "answer twice": "a server answered one command twice",
+    "parked": "a bio waited in the target for a path",
+    "delayed requeue": "a request waited out the requeue delay",
+    "refused below": "a path's queue or driver refused a request for want of room",
+    "rerun timer": "a queue was run again by its timer",
+    "path busy": "requests waited above because every path was busy",
+    "wait list full": "a device reported congestion",
+    "bounced": "what waited at a failed path's queue came back",
+    "merged": "several bios went in one command",
+    "split": "one bio was cut for its size",
+    "limits refused": "a clone was larger than its path allows",
+    "all paths failed": "no path was left",
+    "queue timeout": "queueing was switched off because no path came back",
+    "queueing again": "a path came back and queueing was switched on again",
+    "group switched": "I/O moved to another priority group",
+    "bypassed group used": "I/O went through a bypassed group for want of another",
+    "path reinstated": "the manager reinstated a path",
+    "mismatch": "a path was kept out because it leads to another disk",
+    "session refused": "a session was given up because the disk behind it had changed",
+    "black hole": "commands were stuck in our own send queue",
+    "send queue dropped": "a reset discarded commands that were stuck in our send queue",
+    "late answer in time": "a session lived on because a late answer came",
+    "suspend with I/O in flight": "a suspend had to wait",
+    "suspend with parked bios": "a suspend met I/O that had no path",
+    "suspend behind a fence": "a suspend met I/O behind a fence",
+    "deferred while suspended": "I/O was held back by a suspended device",
+    "noflush suspend": "a device was suspended without flushing",
+    "reloaded under load": "a table was swapped while clients had I/O open",
+    "message refused": "a message was refused, and changed nothing",
+    "client died with I/O in flight": "a client went away while a write of its was on its way",
+    "client died with I/O waiting": "a client went away and what it had waiting was dropped",
+    "clients raced": "two clients had overlapping writes open at once",
+    "power lost": "everything volatile was lost",
+    "flushed write survived": "a flushed write was read back after a power loss",
+    "unflushed write vanished": "an unflushed write was gone after a power loss",
+    "read-modify-write": "a server wrote a unit back of which a command had changed a part",
+    "stale cache read": "a server's own cache held something older than the medium",
+    "alua": "a port refused a command for its state",
+    "discard": "a discard was acknowledged",
+    "write zeroes": "a write zeroes was acknowledged",
+    "fua": "a FUA write was acknowledged",
+}
+
+
+class Marks:
+    """How often each mark was hit. A name that is not in MARKS is an error in the laboratory."""
+
+    def __init__(self) -> None:
+        self.hits: dict[str, int] = {}
+
+    def hit(self, name: str) -> None:
+        assert name in MARKS, name
+        self.hits[name] = self.hits.get(name, 0) + 1
+
+    def add(self, hits: dict[str, int]) -> None:
+        """Those of another run."""
+        for name, count in hits.items():
+            self.hits[name] = self.hits.get(name, 0) + count
+
+    def missing(self) -> list[str]:
+        """The marks that were not hit, in the order of MARKS."""
+        return [name for name in MARKS if name not in self.hits]

@@ -1,0 +1,174 @@
+"""Plan: everything that decides a run, as plain data. Drawn from a seed, written to a file, cut down by the shrinker.
+
+A run draws nothing that depends on what else happens in it: whatever is random in a device is drawn from the run's seed, the
+device's name and the number of the command (`keyed`), so that taking one step out of a plan leaves the others as they were.
+Times are nanoseconds from the start of the run; sectors are those of the disk.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US
+
+# Transports of a path, as hawser.paths has them: what can be proved differs.
+FILE: Final = "file"
+UNIX: Final = "unix"
+TCP: Final = "tcp"
+TRANSPORTS: Final = (FILE, UNIX, TCP)
+
+# Kinds of steps. Target: a server, a path, a client, or nothing. See each one's head for what it does.
+SERVER_STEPS: Final = (
+    "kill",  # the process dies; restarts after `duration_ns`; `amount` 1: its own cache survives
+    "stop",  # it hangs for `duration_ns` (SIGSTOP): nothing is executed, connections stand
+    "other_disk",  # killed, and back after `duration_ns` on other content
+    "smaller",  # killed, and back after `duration_ns` with fewer sectors
+    "read_only",  # killed, and back after `duration_ns` refusing writes
+    "flush_error",  # the next flush fails once, and what it should have written is lost
+    "write_back",  # up to `amount` dirty sectors of its cache reach the medium by themselves
+    "alua",  # port state `word` (standby, unavailable, transitioning) for `duration_ns`
+    "slow",  # service time is `amount` times as long for `duration_ns`
+)
+# The next command that arrives at the server after this moment (of `word`: any, read, write, flush) is treated like this.
+ANSWER_STEPS: Final = (
+    "answer_late",  # executed, answered `duration_ns` later than it should be
+    "answer_never",  # executed, never answered
+    "lost_command",  # neither executed nor answered
+    "answer_twice",  # answered a second time `duration_ns` after the first
+    "execute_late",  # executed and answered only after `duration_ns`
+    "error",  # answered with block-layer status number `amount`, not executed
+    "error_after",  # executed, and answered with that status all the same
+    "short",  # a prefix of `amount` sectors is done, then an error of transport (files: a short count)
+)
+LINK_STEPS: Final = (
+    "lose",  # the connection is reset: both sides know; what was under way to the server has `amount` percent chance to arrive
+    "lose_far",  # our side is reset; the server executes everything that it received
+    "close",  # the server closes in an orderly way, having executed what it received
+    "black_hole",  # nothing passes for `duration_ns`; connections stand, bytes wait on either side
+    "brown_out",  # latency is `amount` times as long for `duration_ns`
+    "flap",  # lost `amount` times, `duration_ns` apart
+)
+CLIENT_STEPS: Final = ("disconnect", "reconnect")
+MAP_STEPS: Final = (
+    "message",  # `dmsetup message` with the words of `word`
+    "suspend",  # `amount` 1: noflush; resumed after `duration_ns`
+    "reload",  # suspend (`amount` 1: noflush), load table number `word`, resume
+)
+WORLD_STEPS: Final = ("power_loss",)  # everything stops, everything volatile is lost; it starts again after `duration_ns`
+
+# What a client may do. `barrier`: not before everything it has asked for is answered.
+OP_WORDS: Final = ("read", "write", "flush", "discard", "zero")
+
+
+@dataclass
+class Op:
+    """One I/O of a client: `sector` and `count` in sectors; `delay_ns` after the previous one was issued."""
+
+    op: str
+    sector: int = 0
+    count: int = 0
+    fua: bool = False
+    barrier: bool = False
+    delay_ns: int = 0
+
+
+@dataclass
+class ClientPlan:
+    """Issues `ops` in order, at most `depth` at once (0: open loop, by `delay_ns` alone), `batch` of them in one plug."""
+
+    name: str
+    ops: list[Op] = field(default_factory=list)
+    depth: int = 4
+    batch: int = 1
+    start_ns: int = 0
+
+
+@dataclass
+class Step:
+    """Something that happens to `target` at a moment, whatever the engine is doing then."""
+
+    at_ns: int
+    kind: str
+    target: str = ""
+    duration_ns: int = 0
+    amount: int = 0
+    word: str = ""
+
+
+@dataclass
+class PathPlan:
+    """A path as the operator declares it, and where it leads. `quiesce_ns` None: not declared."""
+
+    server: int
+    transport: str = TCP
+    cache: str = "path"
+    quiesce_ns: int | None = None
+    eof_drains: bool = False
+    can_fua: bool = True
+    depth: int = 32
+    io_timeout_ns: int = 2 * NS_PER_S
+    linger_ns: int = NS_PER_S
+    latency_ns: int = 50 * NS_PER_US
+    bytes_per_s: int = 1_000_000_000
+
+
+@dataclass
+class ServerPlan:
+    """Service time of a command: fixed + bytes/bandwidth, times a factor from `spread`; `slots` are served at once.
+
+    `drains_ns`: how long after it is killed, or its connection ends, a command that it has begun may still take effect.
+    """
+
+    fixed_ns: int = 100 * NS_PER_US
+    bytes_per_s: int = 400_000_000
+    spread: str = "constant"
+    slots: int = 4
+    queue_max: int = 0
+    drains_ns: int = 200 * NS_PER_MS
+
+
+@dataclass
+class LimitsPlan:
+    max_sectors: int = 2560
+    max_segments: int = 128
+    max_discard_sectors: int = 65536
+    max_write_zeroes_sectors: int = 65536
+
+
+@dataclass
+class Plan:
+    """`tables[0]` is loaded at the start; `{p0}`, `{p1}`, ... in tables and messages stand for the paths' device numbers.
+
+    `stack`: what lies around the multipath map: "" or words of `linear-above`, `split-above`, `linear-below`, `multipath-above`.
+    `manager`: whether hawser.manager looks after the paths. `unsafe_no_fence`: the shipped switch, to show what fences are for.
+    """
+
+    seed: int = 0
+    name: str = ""
+    size_sectors: int = 64
+    cache: str = "lun"
+    volatile: bool = True
+    unit_sectors: int = 1
+    declared_unit_sectors: int = 1
+    mode: str = "rq"
+    stack: str = ""
+    tables: list[str] = field(default_factory=list)
+    limits: LimitsPlan = field(default_factory=LimitsPlan)
+    servers: list[ServerPlan] = field(default_factory=list)
+    paths: list[PathPlan] = field(default_factory=list)
+    clients: list[ClientPlan] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    manager: bool = True
+    polling_ns: int = NS_PER_S
+    queue_timeout_ns: int | None = 60 * NS_PER_S
+    unsafe_no_fence: bool = False
+
+    def truthful(self) -> bool:
+        """Whether every declaration about the paths holds: only then is anything promised."""
+        for path in self.paths:
+            if self.cache == "path" and path.cache != "path":
+                return False
+            if self.cache == "lun" and path.cache == "none":
+                return False
+            if path.quiesce_ns is not None and path.quiesce_ns < self.servers[path.server].drains_ns:
+                return False
+        return self.declared_unit_sectors % self.unit_sectors == 0
