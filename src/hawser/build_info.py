@@ -19,12 +19,34 @@ COMPILED_PATTERNS = (
     *(f"{room}/**/*.py" for room in ENGINE_ROOMS),
     "exports/**/*.py",
     "paths/**/*.py",
-    "lab/world*.py",
+    "lab/**/*.py",
     "service/loop.py",
 )
 
 # What stays interpreted all the same: path below the package -> the reason.
-INTERPRETED: dict[str, str] = {}
+_PLAIN = "plain dataclasses, which msgspec reads and process pools pickle"
+_COLD = "runs once per plan or not at all in a run"
+INTERPRETED: dict[str, str] = {
+    "lab/plan.py": _PLAIN,
+    "lab/plan_file.py": _COLD,
+    "lab/workloads.py": _COLD,
+    "lab/draw.py": _COLD,
+    "lab/draw_clients.py": _COLD,
+    "lab/draw_faults.py": _COLD,
+    "lab/draw_scenes.py": _COLD,
+    "lab/draw_shapes.py": _COLD,
+    "lab/draw_tables.py": _COLD,
+    "lab/trial.py": _COLD,
+    "lab/shrink.py": _COLD,
+    "lab/shrink_numbers.py": _COLD,
+    "lab/shrink_table.py": _COLD,
+    "lab/spans.py": _COLD,
+    "lab/story.py": _COLD,
+    "lab/words.py": _COLD,
+    "lab/chart.py": _COLD,
+    "lab/figure.py": _COLD,
+    "lab/hazard_plans.py": _COLD,
+}
 
 
 def compiled_sources(package_dir: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from hawser.core.units import KIB, MIB
 from hawser.dm import verbs
 from hawser.lab.world import Answer, Client, RamDriver, World, make_multipath
 from hawser.multipath.path import Path
-from hawser.multipath.selectors.round_robin import RoundRobin
+from hawser.multipath.selectors.base import PathSelector
 
 SEQUENTIAL_BIOS = 65_536
 BLOCK = 4 * KIB
@@ -22,16 +22,20 @@ def commands(rig) -> list[tuple[int, int, int]]:
     return [sent for path in rig.paths for sent in path.driver.sent]
 
 
-class Counting(RoundRobin):
-    """Round-robin that counts how often it is asked."""
+class Counting(PathSelector):
+    """Counts how often the one inside is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, inside: PathSelector) -> None:
         super().__init__()
+        self.inside = inside
         self.asked = 0
 
     def select(self, size: int) -> Path | None:
         self.asked += 1
-        return super().select(size)
+        return self.inside.select(size)
+
+    def fail_path(self, path: Path) -> None:
+        self.inside.fail_path(path)
 
 
 @pytest.mark.parametrize("mode", ["rq", "bio"])
@@ -40,9 +44,7 @@ def test_one_selection_per_command_and_one_path_per_request(mode: str, failures:
     """S1-D1. 16 neighbouring bios in one plug; in bio mode each is a unit of its own."""
     rig = make_multipath(World(), paths=4, mode=mode)
     state = rig.device.table.targets[0].state
-    counting = Counting()
-    for path in state.groups[0].paths:
-        counting.add_path(path, [])
+    counting = Counting(state.groups[0].selector)
     state.groups[0].selector = counting
     for path in rig.paths[:failures]:
         path.driver.script.append(Answer(TRANSPORT))
@@ -104,7 +106,13 @@ def test_table_status_and_messages_are_those_of_the_other_mode():
         features = "queue_if_no_path retain_attached_hw_handler"
         rig = make_multipath(World(), paths=2, groups=2, mode=mode, features=features)
         said = [rig.status()]
-        for message in ("fail_path 259:0", "switch_group 2", "disable_group 1", "reinstate_path 259:0", "fail_if_no_path"):
+        for message in (
+            "fail_path 259:0",
+            "switch_group 2",
+            "disable_group 1",
+            "reinstate_path 259:0",
+            "fail_if_no_path",
+        ):
             rig.message(message)
             words = verbs.table(rig.world.registry, "mpatha").replace(" queue_mode bio", "").split(" ")
             # Without the two words of bio mode there are so many features.

@@ -7,6 +7,7 @@ from hawser.block.ops import WRITE
 from hawser.block.orphan import PROOF_ANSWER
 from hawser.block.request import UNKNOWN
 from hawser.core.status import IOERR, TIMEOUT, TRANSPORT
+from hawser.core.units import NS_PER_MS
 from hawser.lab.world import Answer, Rig, World, make_multipath
 from hawser.multipath.witness import BYTES_MAX, ENTRIES_MAX
 
@@ -32,7 +33,7 @@ def test_the_newest_of_each_sector_testifies(rig: Rig):
     write(rig, 0)
     write(rig, 100)
     write(rig, 4, DATA[:512])
-    assert told(rig) == {100: DATA, 4: DATA[:512]}
+    assert told(rig) == {0: DATA[:2048], 100: DATA, 4: DATA[:512], 5: DATA[2560:]}
 
 
 def test_a_discard_and_a_large_write_hide_what_was_before(rig: Rig):
@@ -40,7 +41,7 @@ def test_a_discard_and_a_large_write_hide_what_was_before(rig: Rig):
     write(rig, 100)
     rig.client.discard(0, 512)
     write(rig, 100, bytes(BYTES_MAX + 512))
-    assert told(rig) == {}
+    assert told(rig) == {1: DATA[512:]}
 
 
 def test_only_the_last_are_kept(rig: Rig):
@@ -82,3 +83,27 @@ def test_what_a_ghost_may_still_land_on_does_not_testify(rig: Rig):
     rig.client.write(0, b"n" * 4096)
     rig.world.run()
     assert b"n" * 4096 not in told(rig).values()
+
+
+def test_two_at_once_testify_only_where_they_do_not_overlap(rig: Rig):
+    """They may have been executed in the other order than they were acknowledged in."""
+    for path in rig.paths:
+        path.driver.default = Answer(delay_ns=NS_PER_MS)
+    rig.client.write(0, DATA)
+    rig.client.write(7, b"b" * 1024)
+    rig.world.run()
+    assert told(rig) == {0: DATA[:3584], 8: b"b" * 512}
+    write(rig, 7, b"c" * 512)
+    rig.world.run()
+    assert told(rig)[7] == b"c" * 512
+
+
+def test_what_was_on_its_way_for_very_long_does_not_testify(rig: Rig):
+    """Nobody remembers any more what was acknowledged beside it."""
+    rig.paths[0].driver.script.append(Answer(delay_ns=NS_PER_MS))
+    rig.client.write(0, DATA)
+    for number in range(ENTRIES_MAX + 1):
+        write(rig, 100 + number, DATA[:512])
+    rig.world.run()
+    assert 0 not in told(rig)
+    assert len(told(rig)) == ENTRIES_MAX - 1

@@ -10,6 +10,7 @@ from hawser.block.limits import QueueLimits
 from hawser.block.ops import DISCARD, FLUSH, WRITE_ZEROES
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
+from hawser.block.request import Request
 from hawser.block.split import SplitBio
 from hawser.core.status import INVAL, IOERR, NOTSUPP, OK
 from hawser.core.turn import Turn, Work
@@ -53,13 +54,17 @@ class BlockDevice:
 
         Out of range or not aligned to the logical block: IOERR and INVAL, as Linux' submit_bio_noacct() has it.
         """
-        status = self._check(bio)
+        status = self.check(bio)
         if status != OK:
             self.turn.defer(_Refusal(bio, status))
         elif bio.size <= self._max_bytes and bio.op < DISCARD:
             self.start(bio, plug)
         else:
             self._start_large(bio, plug)
+
+    def refuse(self, bio: Bio, status: int) -> None:
+        """End a bio that cannot be taken, in this turn."""
+        self.turn.defer(_Refusal(bio, status))
 
     def start(self, bio: Bio, plug: Plug) -> None:
         """Take a bio that fits."""
@@ -73,7 +78,19 @@ class BlockDevice:
         """Fail every bio that was not dispatched and whose client is dead."""
         raise NotImplementedError
 
-    def _check(self, bio: Bio) -> int:
+    def bounce(self) -> None:
+        """The path that leads here has failed: what waits for a tag goes back undispatched, whoever sent it may know another."""
+
+    def outstanding(self) -> list[Request]:
+        """The requests of drivers below that have no answer yet. Asked only when something went wrong."""
+        return []
+
+    def congested(self) -> bool:
+        """Whether submitters should hold back (I6)."""
+        return False
+
+    def check(self, bio: Bio) -> int:
+        """Why the device cannot take `bio`, or OK."""
         if bio.sector + (bio.size >> SECTOR_SHIFT) > self.size_sectors:
             return IOERR
         if (bio.size | bio.sector << SECTOR_SHIFT) & self._block_mask:
@@ -92,7 +109,7 @@ class BlockDevice:
         elif bio.op == WRITE_ZEROES:
             most = limits.max_write_zeroes_sectors
         if most == 0:
-            self.turn.defer(_Refusal(bio, NOTSUPP))
+            self.refuse(bio, NOTSUPP)
         elif bio.size <= most << SECTOR_SHIFT:
             self.start(bio, plug)
         else:
@@ -121,3 +138,12 @@ class QueueDevice(BlockDevice):
 
     def cancel_dead(self) -> None:
         self._own_queue.cancel_dead()
+
+    def bounce(self) -> None:
+        self._own_queue.bounce()
+
+    def outstanding(self) -> list[Request]:
+        return self._own_queue.driver.outstanding()
+
+    def congested(self) -> bool:
+        return self._own_queue.congested()

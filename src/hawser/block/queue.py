@@ -14,7 +14,7 @@ from hawser.block.elevators.base import ELEVATORS, Elevator
 from hawser.block.elevators.none import NoneElevator
 from hawser.block.limits import QueueLimits
 from hawser.block.merge import try_join
-from hawser.block.ops import FLUSH
+from hawser.block.ops import FLUSH, Buffer
 from hawser.block.plug import Plug
 from hawser.block.request import IDLE, IN_FLIGHT, NOT_SENT, Request, RequestOwner
 from hawser.core.clock import Timer, Timers
@@ -66,6 +66,7 @@ class _Refused(Work):
         self.requests = []
         for request in requests:
             self.queue.complete(request)
+        self.queue.came_back()
 
 
 class RequestQueue(RequestOwner):
@@ -92,6 +93,8 @@ class RequestQueue(RequestOwner):
         self._refused = _Refused(self)
         self._resource_timer = _ResourceTimer(self)
         self._requeue_timer = _RequeueTimer(self)
+        # Deferred whenever something in flight has come back to a stacked device's own queue, while a suspend waits for that.
+        self.watcher: Work | None = None
 
     # Going down.
 
@@ -229,8 +232,24 @@ class RequestQueue(RequestOwner):
             request.fail_rest(status)
         elif request.op == FLUSH:
             request.update(0, None)
+        self.came_back()
         if not self._scheduled and (self._dispatch or self.elevator.waiting()):
             self.schedule()
+
+    def hand_up(self, request: Request, status: int, data: Buffer | None, fate: int) -> None:
+        """End a request that a stacked device above has cloned for this queue: its owner decides what becomes of its bios.
+
+        Unlike a request of this queue's own, of what failed no good prefix is told: the device above sends all of it again.
+        """
+        request.data = data
+        request.finish(status, request.size if status == OK else 0, fate)
+        self.complete(request)
+        self.came_back()
+
+    def came_back(self) -> None:
+        """Something is not in flight any more, or waits for nothing but a proof."""
+        if self.watcher is not None:
+            self.turn.defer(self.watcher)
 
     def requeue(self, request: Request, delay_ns: int) -> None:
         """Take back a request in flight whose try came to nothing: its tag is free, it goes first in line, now or after a delay.
@@ -245,6 +264,7 @@ class RequestQueue(RequestOwner):
             self._requeued.append(piece)
         for bio in dropped:
             bio.complete(IOERR)
+        self.came_back()
         if delay_ns == 0:
             self.kick_requeued()
         elif not self._requeue_timer.is_armed():
@@ -289,15 +309,27 @@ class RequestQueue(RequestOwner):
     def idle(self) -> bool:
         return self.in_flight == 0 and self.waiting() == 0
 
-    def bounce(self) -> None:
-        """Give back, undispatched, everything that waits: the path has failed, its owners may know another one."""
+    def take_waiting(self) -> list[Request]:
+        """Everything that waits, first in line first. The caller answers for it, or puts it back."""
         waiting = [*self._requeued, *self._dispatch, *self.elevator.take_all()]
         self._requeued.clear()
         self._dispatch.clear()
-        for request in waiting:
+        return waiting
+
+    def put_back(self, requests: list[Request]) -> None:
+        """What `take_waiting` gave, or pieces of it."""
+        for request in requests:
+            if request.cannot_merge:
+                self._dispatch.append(request)
+            else:
+                self.elevator.insert(request)
+
+    def bounce(self, status: int = TRANSPORT) -> None:
+        """Give back, undispatched, everything that waits: the path has failed, its owners may know another one."""
+        for request in self.take_waiting():
             self.in_flight += 1
             request.state = IN_FLIGHT
-            request.finish(TRANSPORT, 0, NOT_SENT)
+            request.finish(status, 0, NOT_SENT)
             self._deliver(request)
 
     def cancel_dead(self) -> None:
@@ -320,8 +352,11 @@ def _without_dead(requests: deque[Request], dropped: list[Bio]) -> deque[Request
 
 
 def drop_dead(request: Request, dropped: list[Bio]) -> list[Request]:
-    """What is left of an undispatched request without the bios of dead clients (they go to `dropped`): contiguous pieces."""
-    if not any(bio.client().dead for bio in request.bios):
+    """What is left of an undispatched request without the bios of dead clients (they go to `dropped`): contiguous pieces.
+
+    A clone from a device above is left whole: that device has dispatched it, and waits for it.
+    """
+    if request.original is not None or not any(bio.client().dead for bio in request.bios):
         return [request]
     pieces: list[Request] = []
     contiguous = False

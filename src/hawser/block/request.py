@@ -70,7 +70,10 @@ class Request:
         self.original: Request | None = None
         self.mapped: Request | None = None
         self.context: MapContext | None = None
+        # Where the try before went, when the next one shall go elsewhere.
+        self.avoid: MapContext | None = None
         self.mapped_bytes = 0
+        # Of a flush: how many writes it can promise; of a write: how many had been acknowledged when it was mapped.
         self.written_before = 0
         self.answered_errors = 0
         self.orphans: list[Orphan] | None = None
@@ -107,7 +110,7 @@ class Request:
         part.size -= bio.done
         part.cannot_merge = self.cannot_merge
         part.answered_errors = self.answered_errors
-        part.context = self.context
+        part.avoid = self.avoid
         part.orphans = self.orphans
         return part
 

@@ -34,6 +34,9 @@ from hawser.service.serve import leave, run
 )
 @click.option("--read-only", is_flag=True)
 @click.option("--insecure-listen", is_flag=True, help="Allow addresses that are not loopback, without encryption.")
+@click.option(
+    "--unsafe-no-fence", is_flag=True, help="Never for data: show what happens without fences (old writes come back)."
+)
 def serve(
     paths: tuple[str, ...],
     listen: tuple[str, ...],
@@ -47,6 +50,7 @@ def serve(
     table: str,
     read_only: bool,
     insecure_listen: bool,
+    unsafe_no_fence: bool,
 ) -> None:
     """Keep one disk alive over several paths and export it by NBD.
 
@@ -69,6 +73,7 @@ def serve(
             control,
             table,
             read_only,
+            unsafe_no_fence,
         )
         if options.io_timeout_ns == 0:
             raise OptionError("--io-timeout 0 would give up on every command at once")

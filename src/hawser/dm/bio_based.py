@@ -6,6 +6,7 @@ hawser.block.split's.
 
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import BlockDevice
+from hawser.block.limits import QueueLimits
 from hawser.block.ops import FLUSH, READ
 from hawser.block.plug import Plug
 from hawser.block.split import SplitBio
@@ -72,13 +73,31 @@ class FlushAll(BioOwner):
 class BioStack(Stack):
     def __init__(self, turn: Turn) -> None:
         self.queue = None
+        self.takes_while_blocked = False
         self.turn = turn
         self.pending = 0
+        # Set while a suspend is under way; `_returned` when it is a noflush one.
+        self._watcher: Work | None = None
+        self._returned: list[Bio] | None = None
         self._owner = _CloneOwner(self)
         self._table = Table([])
 
-    def set_table(self, table: Table) -> None:
+    def set_table(self, table: Table, limits: QueueLimits) -> None:
         self._table = table
+
+    def block(self, noflush: bool, watcher: Work, returned: list[Bio]) -> None:
+        self._watcher = watcher
+        self._returned = returned if noflush else None
+
+    def drained(self) -> None:
+        self._watcher = None
+        self._returned = None
+
+    def unblock(self) -> None:
+        self.drained()
+
+    def in_flight(self) -> int:
+        return self.pending
 
     def start(self, bio: Bio, plug: Plug) -> None:
         target = self._table.find(bio.sector)
@@ -124,18 +143,32 @@ class BioStack(Stack):
         elif result == END_REQUEUE:
             clone.status = DM_REQUEUE
             self.finish_bio(clone)
+        elif self._watcher is not None:
+            # It may be withheld now, which a noflush suspend does not wait for.
+            self.turn.defer(self._watcher)
 
     def finish_bio(self, clone: CloneBio) -> None:
         original = clone.original
+        self.pending -= 1
+        if self._watcher is not None:
+            self.turn.defer(self._watcher)
+            if clone.status == DM_REQUEUE and self._take_back(original):
+                return
         if clone.status == OK:
             if original.op == READ:
                 original.data = clone.data
         else:
             original.fate = clone.fate
             original.orphan = clone.orphan
-        self.pending -= 1
         # A requeue that no suspend waits for is an error (Linux: dm_handle_requeue); it must not escape under its own name.
         original.complete(IOERR if clone.status == DM_REQUEUE else clone.status)
+
+    def _take_back(self, original: Bio) -> bool:
+        """During a noflush suspend the device keeps what targets hand back, but not for clients that are dead."""
+        if self._returned is None or original.client().dead:
+            return False
+        self._returned.append(original)
+        return True
 
     def map_again(self, clones: list[CloneBio]) -> None:
         plug = Plug()

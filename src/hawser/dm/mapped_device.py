@@ -1,9 +1,13 @@
 """MappedDevice: a block device whose I/O is mapped by a table of targets.
 
-Linux: struct mapped_device (drivers/md/dm.c). A device's type, bio-based or request-based, is fixed by its first table.
+Linux: struct mapped_device (drivers/md/dm.c), and of dm-ioctl.c table_load(), do_resume() and table_clear(). A device's type,
+bio-based or request-based, is fixed by the first table that is loaded. How it holds I/O back is in hawser.dm.suspension.
 """
 
 from collections.abc import Callable
+from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
@@ -18,20 +22,47 @@ from hawser.dm.bio_based import BioStack
 from hawser.dm.clone import CloneBio
 from hawser.dm.request_based import RequestStack
 from hawser.dm.stack import Stack
+from hawser.dm.suspension import DEFERRED_MAX, SUSPENDED, SUSPENDING, ControlError, ControlListener, Suspension
 from hawser.dm.table import Table, TableLine, load_table
-from hawser.dm.target import BIO_BASED, DeviceFinder, MessageError, TableError, TargetContext, TargetHost
+from hawser.dm.target import (
+    BIO_BASED,
+    REQUEST_BASED,
+    DeviceFinder,
+    MessageError,
+    TableError,
+    Target,
+    TargetContext,
+    TargetHost,
+)
+
+# The numbers of enum dm_queue_mode, as its refusals print them.
+KIND_NUMBERS: Final = {BIO_BASED: 1, REQUEST_BASED: 2}
 
 
-class _NoTable(Work):
-    def __init__(self, bio: Bio) -> None:
-        self.bio = bio
+@mypyc_attr(allow_interpreted_subclasses=True)
+class TableListener:
+    """Who looks after the targets of a device."""
+
+    def table_swapped(self) -> None:
+        """The device has another live table, through which nothing has gone yet."""
+        raise NotImplementedError
+
+
+class _Reap(Work):
+    """Destroys tables that were replaced, when the last write that they withheld has been told."""
+
+    def __init__(self, device: "MappedDevice") -> None:
+        self.device = device
 
     def run(self) -> None:
-        self.bio.complete(IOERR)
+        self.device.reap()
 
 
 class MappedDevice(BlockDevice):
-    """Named `name` by people and `major:minor` by tables. Without a live table every I/O to it fails."""
+    """Named `name` by people and `major:minor` by tables. Without a live table every I/O to it fails.
+
+    `table` is the live one, `inactive` the one that the next resume makes live.
+    """
 
     def __init__(self, name: str, devt: str, turn: Turn, clock: Clock, timers: Timers, log: LogSink) -> None:
         super().__init__(name, devt, 0, STACKING_START, turn)
@@ -42,56 +73,262 @@ class MappedDevice(BlockDevice):
         self.event_nr = 0
         self.open_count = 0
         self.event_hooks: list[Callable[[], None]] = []
+        self.table_listeners: list[TableListener] = []
         self.table: Table | None = None
+        self.inactive: Table | None = None
         self.kind = ""
         self._stack: Stack | None = None
+        # The stack that takes bios; None when they have to be kept or fail.
+        self._open: Stack | None = None
+        # What a bio-based device's bios go to; a request-based one keeps in its own queue what cannot go yet.
+        self._below: list[BlockDevice] = []
+        self._abandoned = False
+        self._suspension = Suspension(self)
+        # Tables that were replaced while they withheld writes.
+        self._retired: list[Table] = []
+        self._reap = _Reap(self)
         self._host = _Host(self)
 
+    # Tables.
+
     def load(self, lines: list[TableLine], devices: DeviceFinder) -> None:
-        """Make `lines` the live table of a device that has none yet. TableError says why not; then nothing has changed."""
-        if self.table is not None:
-            raise TableError(f"{self.devt}: has a live table already", "EBUSY")
+        """Make `lines` the inactive table. TableError says why not; then nothing has changed. Linux: table_load()."""
         if not lines:
             raise TableError(f"{self.devt}: a table needs at least one line")
-        context = TargetContext(devices, self._host, self.turn, self.clock, self.timers, self.log)
-        table = load_table(lines, context)
-        self.kind = table.kind
-        if table.kind == BIO_BASED:
+        context = TargetContext(devices, self._host, self.turn, self.clock, self.timers, self.log, self.disk)
+        table = load_table(lines, context, self.kind, self.table.kind if self.table is not None else "")
+        try:
+            self._check_table(table)
+        except TableError:
+            table.destroy()
+            raise
+        if self._stack is None:
+            self._set_kind(table.kind)
+        self.clear()
+        self.inactive = table
+
+    def clear(self) -> None:
+        """Drop the inactive table, if there is one."""
+        if self.inactive is not None:
+            self.inactive.destroy()
+            self.inactive = None
+
+    def _check_table(self, table: Table) -> None:
+        """Refuse what may not replace the live table, or is not of the device's kind."""
+        for target in table.targets:
+            for device in target.devices():
+                if device is self or (isinstance(device, MappedDevice) and device.stands_on(self)):
+                    raise TableError(f"{self.devt}: {target.type_name}: {target.lookup_error} (-EINVAL)")
+        immutable = self.table.immutable_type() if self.table is not None else ""
+        if immutable and immutable != table.immutable_type() and not table.has_wildcard():
+            raise TableError(f"can't replace immutable target type {immutable}")
+        if self.kind and self.kind != table.kind:
+            old, new = KIND_NUMBERS[self.kind], KIND_NUMBERS[table.kind]
+            raise TableError(f"can't change device type (old={old} vs new={new}) after initial table load.")
+
+    def _set_kind(self, kind: str) -> None:
+        """The first table that is loaded decides, for ever."""
+        self.kind = kind
+        if kind == BIO_BASED:
             self._stack = BioStack(self.turn)
         else:
-            self._stack = RequestStack(self.name, table.limits, self.turn, self.timers)
+            self._stack = RequestStack(self.name, STACKING_START, self.turn, self.timers)
         self.queue = self._stack.queue
+        if self.is_suspended():
+            self.close(False)
+            self.drained()
+
+    def stands_on(self, below: BlockDevice) -> bool:
+        """Whether I/O of this device may come to `below`."""
+        for device in self.table.devices() if self.table is not None else []:
+            if device is below or (isinstance(device, MappedDevice) and device.stands_on(below)):
+                return True
+        return False
+
+    def _swap(self, table: Table) -> None:
+        """Make `table` live. Nothing is in flight. TableError when the devices below it do not fit. Linux: dm_swap_table()."""
+        old = self.table
+        devices = table.devices()
+        # With no device below the old limits stay: what is parked until a path appears was cut to them.
+        limits = table.calculate_limits(self.devt) if devices or old is None else self.limits
+        changed = old is not None and (limits != self.limits or table.size_sectors != self.size_sectors)
+        stack = self.stack()
         self.table = table
+        self._below = devices if table.kind == BIO_BASED else []
         self.size_sectors = table.size_sectors
-        self.set_limits(table.limits)
-        for device in table.devices():
-            self.read_only = self.read_only or device.read_only
-            self.disk = self.disk or device.disk
-        self._stack.set_table(table)
+        self.set_limits(limits)
+        if devices:
+            self.read_only = any(device.read_only for device in devices)
+        for device in devices:
+            if device.disk is not None:
+                self.disk = device.disk
+                break
+        stack.set_table(table, limits)
+        if changed:
+            stack.refit(self)
+        if old is not None:
+            self._retired.append(old)
+            self.reap()
+        for listener in self.table_listeners:
+            listener.table_swapped()
+
+    def reap(self) -> None:
+        """Destroy replaced tables of which nothing is left."""
+        retired = self._retired
+        self._retired = [table for table in retired if table.withheld()]
+        for table in retired:
+            if not table.withheld():
+                table.destroy()
+
+    # Suspend and resume.
+
+    def suspend(self, noflush: bool, listener: ControlListener | None = None) -> None:
+        """Hold I/O back and wait for what is in flight; `listener` is told in a later turn.
+
+        With `noflush`, I/O without a path or behind a fence is kept and goes through the next table, and withheld writes are not
+        waited for. Without, what has no path fails. ControlError (EBUSY) while a suspend of the other kind is under way.
+        """
+        self._suspension.begin(noflush, listener)
+
+    def cancel_suspend(self) -> None:
+        """Give up a suspend that is not complete; its listener is told. Without one nothing happens."""
+        if self._suspension.state == SUSPENDING:
+            self._suspension.cancel()
+
+    def resume(self, listener: ControlListener | None = None, noflush: bool = False) -> bool:
+        """Swap the inactive table in, if there is one, and let I/O flow.
+
+        Whether it is done. It is not when there is a table to swap and I/O flows: then the device is suspended first (`noflush`
+        or not), and `listener` is told. TableError: the new table is dropped, the device stays suspended with the old one.
+        Without a new table a suspend that is under way is cancelled. ControlError: it is suspended and has no table at all.
+        """
+        suspension = self._suspension
+        if self.inactive is not None and self.table is not None and suspension.state != SUSPENDED:
+            suspension.then_resume(noflush, listener)
+            return False
+        if suspension.state == SUSPENDING:
+            suspension.cancel()
+        elif suspension.state == SUSPENDED or self.inactive is not None:
+            self.resume_now()
+        return True
+
+    def resume_now(self) -> None:
+        """Of a device that is suspended, or has no live table yet."""
+        table = self.inactive
+        if table is not None:
+            self.inactive = None
+            try:
+                self._swap(table)
+            except TableError:
+                table.destroy()
+                raise
+        if self.table is None:
+            raise ControlError("The device has no table.", "EINVAL")
+        for target in self.table.targets:
+            target.resume()
+        self._suspension.end()
+
+    def is_suspended(self) -> bool:
+        """Whether a suspend is complete."""
+        return self._suspension.state == SUSPENDED
+
+    def abandon(self) -> None:
+        """The process ends: whatever waits for a fence or a resume fails, as nothing will come of it any more."""
+        self._abandoned = True
+        for table in self._tables():
+            for target in table.targets:
+                target.abandon()
+        if self.is_suspended():
+            self._open = None
+            if self._stack is not None:
+                self._stack.fail_waiting()
+        self._suspension.abandon()
+
+    # What Suspension asks of the device.
+
+    def live_targets(self) -> list[Target]:
+        return self.table.targets if self.table is not None else []
+
+    def close(self, noflush: bool) -> None:
+        """Begin no more I/O."""
+        stack = self._stack
+        if stack is not None:
+            if not stack.takes_while_blocked:
+                self._open = None
+            stack.block(noflush, self._suspension, self._suspension.returned)
+
+    def drained(self) -> None:
+        if self._stack is not None:
+            self._stack.drained()
+
+    def open(self) -> None:
+        stack = self._stack
+        if stack is not None:
+            if self.table is not None:
+                self._open = stack
+            stack.unblock()
+
+    def in_flight(self) -> int:
+        return self._stack.in_flight() if self._stack is not None else 0
+
+    def withheld(self) -> int:
+        """Writes that have succeeded and are not told yet, in tables that were replaced too."""
+        count = 0
+        for table in self._tables():
+            count += table.withheld()
+        return count
+
+    def _tables(self) -> list[Table]:
+        return [self.table, *self._retired] if self.table is not None else []
+
+    # I/O.
 
     def start(self, bio: Bio, plug: Plug) -> None:
-        stack = self._stack
-        if stack is None:
-            self.turn.defer(_NoTable(bio))
-        else:
+        stack = self._open
+        if stack is not None:
             stack.start(bio, plug)
+        elif self.table is None or self._abandoned:
+            self.refuse(bio, IOERR)
+        else:
+            self._suspension.keep(bio)
 
     def idle(self) -> bool:
-        if self._stack is None or self.table is None:
+        if self._stack is None:
             return True
-        return self._stack.idle() and all(target.idle() for target in self.table.targets)
+        return (
+            self._stack.idle()
+            and self._suspension.held_back() == 0
+            and all(target.idle() for table in self._tables() for target in table.targets)
+        )
 
     def congested(self) -> bool:
-        """Whether submitters should hold back: too much waits for a tag, for a path or behind fences (I6)."""
+        """Whether submitters should hold back: too much waits for a tag, for a path, behind fences or for a resume (I6)."""
         if self.queue is not None and self.queue.congested():
             return True
         if self.table is not None:
             for target in self.table.targets:
                 if target.congested():
                     return True
-        return False
+        for device in self._below:
+            if device.congested():
+                return True
+        return self._suspension.held_back() >= DEFERRED_MAX
+
+    def bounce(self) -> None:
+        if self.queue is not None:
+            self.queue.bounce()
+        else:
+            for target in self.live_targets():
+                target.bounce()
+
+    def outstanding(self) -> list[Request]:
+        found: list[Request] = []
+        for device in self._below:
+            found += device.outstanding()
+        return found
 
     def cancel_dead(self) -> None:
+        self._suspension.cancel_dead()
         if self._stack is not None:
             self._stack.cancel_dead()
 
@@ -114,6 +351,11 @@ class MappedDevice(BlockDevice):
         assert self._stack is not None
         return self._stack
 
+    def finished_late(self) -> None:
+        """A target has ended what it kept; perhaps it was the last of a replaced table."""
+        if self._retired:
+            self.turn.defer(self._reap)
+
 
 class _Host(TargetHost):
     """The device as its targets see it."""
@@ -132,12 +374,14 @@ class _Host(TargetHost):
 
     def finish_request(self, clone: Request) -> None:
         self.device.stack().finish_request(clone)
+        self.device.finished_late()
 
     def map_again(self, clones: list[CloneBio]) -> None:
         self.device.stack().map_again(clones)
 
     def finish_bio(self, clone: CloneBio) -> None:
         self.device.stack().finish_bio(clone)
+        self.device.finished_late()
 
     def raise_event(self) -> None:
         self.device.raise_event()

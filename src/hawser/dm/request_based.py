@@ -9,6 +9,7 @@ hook lets the target decide about the rest.
 from typing import Final
 
 from hawser.block.bio import Bio
+from hawser.block.device import BlockDevice
 from hawser.block.driver import Driver
 from hawser.block.limits import QueueLimits
 from hawser.block.plug import Plug
@@ -18,6 +19,7 @@ from hawser.core.clock import Timers
 from hawser.core.status import DEV_RESOURCE, IOERR, OK, RESOURCE
 from hawser.core.turn import Turn, Work
 from hawser.core.units import NS_PER_MS
+from hawser.dm.refit import refit
 from hawser.dm.stack import Stack
 from hawser.dm.table import Table
 from hawser.dm.target import (
@@ -133,15 +135,15 @@ class _CloneOwner(RequestOwner):
         original = clone.original
         assert target is not None and original is not None
         if (original.orphans is not None or clone.orphan is not None) and target.withholds(clone):
+            stack.own.came_back()
             return
         # The bio hook: what succeeded is told at once.
-        if clone.good_bytes:
+        if clone.good_bytes and original.original is None:
             original.update(clone.good_bytes, clone.data)
         # The request hook.
         result = target.end_request(clone)
         if result == END_DONE:
-            original.mapped = None
-            stack.own.end(original, clone.status)
+            stack.end(original, clone)
         elif result == END_REQUEUE or result == END_DELAY_REQUEUE:
             original.mapped = None
             stack.own.requeue(original, REQUEUE_DELAY_NS if result == END_DELAY_REQUEUE else 0)
@@ -152,14 +154,46 @@ class RequestStack(Stack):
         self.mapper = RequestMapper(self, turn)
         self.own = RequestQueue(name, self.mapper, limits, turn, timers, DEPTH)
         self.queue = self.own
+        self.takes_while_blocked = True
         self.clones: RequestOwner = _CloneOwner(self)
         self.turn = turn
         self._later = _DelayedRequeue(self.own)
+        # While a flush suspend is under way: what it waits for is mapped past the queue.
+        self._flushing = False
 
-    def set_table(self, table: Table) -> None:
+    def set_table(self, table: Table, limits: QueueLimits) -> None:
         assert len(table.targets) == 1
         self.mapper.target = table.targets[0]
-        self.own.limits = table.limits
+        self.own.limits = limits
+
+    def block(self, noflush: bool, watcher: Work, returned: list[Bio]) -> None:
+        own = self.own
+        if not noflush:
+            # What waited for a path is mapped once more and fails, now that there is no queueing (Linux: dm_kick_requeue).
+            own.kick_requeued()
+            own.rerun()
+        own.quiesce()
+        own.watcher = watcher
+        self._flushing = not noflush
+
+    def drained(self) -> None:
+        self.own.watcher = None
+        self._flushing = False
+
+    def unblock(self) -> None:
+        self.drained()
+        self.own.unquiesce()
+        self.own.kick_requeued()
+
+    def in_flight(self) -> int:
+        return self.own.in_flight
+
+    def refit(self, device: BlockDevice) -> None:
+        own = self.own
+        own.put_back(refit(own.take_waiting(), device))
+
+    def fail_waiting(self) -> None:
+        self.own.bounce(IOERR)
 
     def start(self, bio: Bio, plug: Plug) -> None:
         plug.add(self.own, bio)
@@ -182,7 +216,22 @@ class RequestStack(Stack):
         self._later.requests.append(request)
 
     def requeue_request(self, request: Request, delayed: bool) -> None:
-        self.own.requeue(request, REQUEUE_DELAY_NS if delayed else 0)
+        if self._flushing and not any(bio.client().dead for bio in request.bios):
+            self._map_now(request)
+        else:
+            self.own.requeue(request, REQUEUE_DELAY_NS if delayed else 0)
+
+    def _map_now(self, request: Request) -> None:
+        """A fence has let go a request that a flush suspend waits for: it still holds its tag in the quiesced queue."""
+        status = self.mapper.queue_rq(request)
+        if status == OK:
+            self.mapper.commit()
+        elif status == RESOURCE:
+            self.own.requeue(request, 0)
+        elif request.original is None:
+            self.own.end(request, status)
+        else:
+            self.own.hand_up(request, status, None, NOT_SENT)
 
     def kick_requeued(self) -> None:
         self.own.kick_requeued()
@@ -193,7 +242,14 @@ class RequestStack(Stack):
     def finish_request(self, clone: Request) -> None:
         original = clone.original
         assert original is not None
-        if clone.good_bytes:
+        if clone.good_bytes and original.original is None:
             original.update(clone.good_bytes, clone.data)
+        self.end(original, clone)
+
+    def end(self, original: Request, clone: Request) -> None:
+        """The clone has the last word. An original that is itself a clone goes up to the device that made it."""
         original.mapped = None
-        self.own.end(original, clone.status)
+        if original.original is None:
+            self.own.end(original, clone.status)
+        else:
+            self.own.hand_up(original, clone.status, clone.data, clone.fate)

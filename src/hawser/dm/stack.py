@@ -9,9 +9,12 @@ Linux: dm_submit_bio() in drivers/md/dm.c and dm_mq_queue_rq() in drivers/md/dm-
 from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio
+from hawser.block.device import BlockDevice
+from hawser.block.limits import QueueLimits
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
 from hawser.block.request import Request, RequestOwner
+from hawser.core.turn import Work
 from hawser.dm.clone import CloneBio
 from hawser.dm.table import Table
 
@@ -21,9 +24,33 @@ class Stack:
     """One of the two. The control verbs of a device and the calls of its targets end here."""
 
     queue: RequestQueue | None
+    # Whether bios can be started while I/O is blocked, because they wait in a queue here.
+    takes_while_blocked: bool
 
-    def set_table(self, table: Table) -> None:
+    def set_table(self, table: Table, limits: QueueLimits) -> None:
         raise NotImplementedError
+
+    def block(self, noflush: bool, watcher: Work, returned: list[Bio]) -> None:
+        """Begin no more I/O. `watcher` is deferred whenever something has come back; of a noflush suspend, `returned` gets the
+        bios that targets hand back (DM_REQUEUE)."""
+        raise NotImplementedError
+
+    def drained(self) -> None:
+        """The suspend is complete: nobody watches any more."""
+        raise NotImplementedError
+
+    def unblock(self) -> None:
+        raise NotImplementedError
+
+    def in_flight(self) -> int:
+        """What was begun and has not ended, parked, fenced and withheld I/O included."""
+        raise NotImplementedError
+
+    def refit(self, device: BlockDevice) -> None:
+        """The limits or the size of `device` have changed: what waits here must fit."""
+
+    def fail_waiting(self) -> None:
+        """What waits here fails."""
 
     def start(self, bio: Bio, plug: Plug) -> None:
         raise NotImplementedError

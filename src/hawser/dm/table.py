@@ -11,7 +11,7 @@ from typing import Final
 from hawser.block.device import BlockDevice
 from hawser.block.limits import STACKING_START, QueueLimits, stack_limits
 from hawser.core.units import is_number
-from hawser.dm.target import BIO_BASED, HYBRID, REQUEST_BASED, TARGETS, TableError, Target, TargetContext
+from hawser.dm.target import BIO_BASED, REQUEST_BASED, TARGETS, TableError, Target, TargetContext
 
 # Linux: LLONG_MAX >> SECTOR_SHIFT.
 SECTORS_MAX: Final = ((1 << 63) - 1) >> 9
@@ -39,15 +39,19 @@ def parse_lines(text: str) -> list[TableLine]:
 
 
 class Table:
-    """Targets in order of their start, without gaps, from sector 0 to `size_sectors`."""
+    """Targets in order of their start, without gaps, from sector 0 to `size_sectors`.
 
-    def __init__(self, targets: list[Target]) -> None:
+    `device_kind` is the kind of the device that it is for (empty: not fixed yet), `live_kind` that of the device's live table.
+    """
+
+    def __init__(self, targets: list[Target], device_kind: str = "", live_kind: str = "") -> None:
         self.targets = targets
         self._starts = [target.start for target in targets]
         last = targets[-1] if targets else None
         self.size_sectors = last.start + last.length if last else 0
-        self.kind = _determine_kind(targets)
-        self.limits = _stack(targets)
+        self.kind = _determine_kind(targets, device_kind, live_kind)
+        for target in targets:
+            target.kind = self.kind
 
     def find(self, sector: int) -> Target:
         """The target that serves `sector`, which lies in the table."""
@@ -62,12 +66,36 @@ class Table:
                     found.append(device)
         return found
 
+    def calculate_limits(self, owner: str) -> QueueLimits:
+        """The limits, when the table is about to be live. TableError when a device below is too small or its blocks do not fit.
+
+        Linux: dm_calculate_queue_limits(), which is asked at resume: a table that is too long for its paths can be loaded.
+        """
+        for target in self.targets:
+            for device, start, length in target.areas():
+                check_area(device, start, length, owner)
+        return _stack(self.targets)
+
+    def immutable_type(self) -> str:
+        """The type that the next table must have too, or an empty string."""
+        first = self.targets[0] if len(self.targets) == 1 else None
+        return first.type_name if first is not None and first.immutable else ""
+
+    def has_wildcard(self) -> bool:
+        return any(target.wildcard for target in self.targets)
+
+    def withheld(self) -> int:
+        count = 0
+        for target in self.targets:
+            count += target.withheld()
+        return count
+
     def destroy(self) -> None:
         for target in self.targets:
             target.destroy()
 
 
-def load_table(lines: list[TableLine], context: TargetContext) -> Table:
+def load_table(lines: list[TableLine], context: TargetContext, device_kind: str = "", live_kind: str = "") -> Table:
     """Make the targets. On a TableError whatever was made is destroyed again and nothing has changed."""
     targets: list[Target] = []
     try:
@@ -76,11 +104,7 @@ def load_table(lines: list[TableLine], context: TargetContext) -> Table:
             targets.append(_make(line, expected, context))
             _check_singleton(targets, context)
             expected = line.start + line.length
-        table = Table(targets)
-        for target in targets:
-            for device, start, length in target.areas():
-                check_area(device, start, length, context.host.name())
-        return table
+        return Table(targets, device_kind, live_kind)
     except TableError:
         for target in targets:
             target.destroy()
@@ -115,7 +139,7 @@ def _check_singleton(targets: list[Target], context: TargetContext) -> None:
         raise TableError(f"{name}: {newest.type_name}: singleton target type must appear alone in table (-EINVAL)")
 
 
-def _determine_kind(targets: list[Target]) -> str:
+def _determine_kind(targets: list[Target], device_kind: str, live_kind: str) -> str:
     """Bio-based or request-based, with the refusals of dm_table_determine_type()."""
     if len(targets) > 1:
         for target in targets:
@@ -124,14 +148,16 @@ def _determine_kind(targets: list[Target]) -> str:
     kinds = [target.kind for target in targets]
     if REQUEST_BASED in kinds and BIO_BASED in kinds:
         raise TableError("Inconsistent table: different target types can't be mixed up")
-    if REQUEST_BASED not in kinds:
+    if REQUEST_BASED not in kinds and (BIO_BASED in kinds or device_kind != REQUEST_BASED):
         return BIO_BASED
     if len(targets) > 1:
         raise TableError("request-based DM doesn't support multiple targets")
-    for device in targets[0].devices():
+    devices = targets[0].devices()
+    if not devices and live_kind:
+        return live_kind
+    for device in devices:
         if device.queue is None:
             raise TableError("table load rejected: including non-request-stackable devices")
-    assert HYBRID not in kinds
     return REQUEST_BASED
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from mypy_extensions import mypyc_attr
 
 from hawser.block.device import BlockDevice
+from hawser.block.disk import Disk
 from hawser.block.limits import QueueLimits
 from hawser.block.request import Request, RequestOwner
 from hawser.core.clock import Clock, Timers
@@ -111,6 +112,8 @@ class TargetContext:
     clock: Clock
     timers: Timers
     log: LogSink
+    # What the live table of the device leads to: a new one that names no device still means that disk.
+    disk: Disk | None = None
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -124,6 +127,10 @@ class Target:
         self.kind = BIO_BASED
         self.singleton = False
         self.immutable = False
+        # Whether it may replace a target that nothing else may (`error`).
+        self.wildcard = False
+        # What it says of a device that it cannot use.
+        self.lookup_error = "error getting device"
 
     def queue_mode(self) -> str:
         """`bio`, `rq` or `mq` where the target decides the kind itself, or an empty string."""
@@ -169,6 +176,32 @@ class Target:
         target keeps the clone. It may also take back a good prefix (`clone.good_bytes`)."""
         return False
 
+    # Suspend and resume, in the order of the calls. Linux: the hooks of the same names in struct target_type.
+
+    def presuspend(self, noflush: bool) -> None:
+        """A suspend has begun. Let go of what is parked: it fails, or (`noflush`) goes back to the device."""
+
+    def presuspend_undo(self) -> None:
+        """It was cancelled."""
+
+    def postsuspend(self) -> None:
+        """Nothing is in flight, but for what is withheld when it was a noflush suspend."""
+
+    def resume(self) -> None:
+        """I/O is about to flow (again)."""
+
+    def withheld(self) -> int:
+        """How many I/Os have succeeded here without being told yet: they outlive a noflush suspend, and the table."""
+        return 0
+
+    def abandon(self) -> None:
+        """The process ends: what waits here for something that nobody will do any more fails."""
+
+    def bounce(self) -> None:
+        """The path that leads through here has failed: so has whatever waits below."""
+        for device in self.devices():
+            device.bounce()
+
     def cancel_dead(self) -> None:
         """Fail what is parked here for clients that are dead."""
 
@@ -193,7 +226,7 @@ class Target:
         return ""
 
     def destroy(self) -> None:
-        """The table goes away; nothing is in flight."""
+        """The table goes away; nothing of it is in flight or withheld."""
 
 
 TargetMaker = Callable[[TargetContext, int, int, list[str]], Target]

@@ -87,13 +87,18 @@ def _lines(registry: DeviceRegistry, name: str | None, live: bool) -> str:
     return "".join(text)
 
 
+def _tables_present(device: MappedDevice) -> str:
+    present = [name for name, table in (("LIVE", device.table), ("INACTIVE", device.inactive)) if table is not None]
+    return " & ".join(present) or "None"
+
+
 def _info(device: MappedDevice) -> str:
     major, _, minor = device.devt.partition(":")
     rows = [
         ("Name:", device.name),
-        ("State:", "ACTIVE"),
+        ("State:", "SUSPENDED" if device.is_suspended() else "ACTIVE"),
         ("Read Ahead:", "256"),
-        ("Tables present:", "LIVE" if device.table is not None else "None"),
+        ("Tables present:", _tables_present(device)),
         ("Open count:", str(device.open_count)),
         ("Event number:", str(device.event_nr)),
         ("Major, minor:", f"{major}, {minor}"),

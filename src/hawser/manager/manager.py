@@ -4,16 +4,22 @@ long I/O queues.
 multipath-tools: multipathd/main.c (check_path, retry_count_tick). Events come in by `path_failed`, `session_ready`,
 `session_lost`; commands go out as calls of the multipath target. A path that a user failed by hand stays failed until
 a user reinstates it.
+
+A reload moves the manager to the new table's target before any I/O goes through it (`follow`). The kernel starts a new table with
+all paths in use; here those that had failed, and may lead anywhere by now, are failed at once (multipathd: sync_map_state()) and
+looked at.
 """
 
 from typing import Final
 
+from hawser.block.device import BlockDevice
 from hawser.block.driver import Driver, SessionListener
 from hawser.core.clock import Timer, Timers
 from hawser.core.log import LogSink
 from hawser.core.units import NS_PER_S
+from hawser.dm.mapped_device import MappedDevice, TableListener
 from hawser.manager.policy import FIRST_CHECK_NS, Policy
-from hawser.manager.probe import MISMATCH, UP, Probe, ProbeListener
+from hawser.manager.probe import DOWN, MISMATCH, UNTOLD, UP, Probe, ProbeListener
 from hawser.multipath.disk import PathDevice
 from hawser.multipath.path import Path
 from hawser.multipath.state import PathEvents
@@ -21,6 +27,8 @@ from hawser.multipath.target import Multipath
 
 # A path that leads to another disk is looked at again this much less often.
 MISMATCH_FACTOR: Final = 10
+# So often a path is asked again whose disk could not be told from another one. Then it is used: somebody waits for it.
+UNTOLD_MAX: Final = 5
 
 
 class _Check(Timer):
@@ -53,7 +61,10 @@ class _Ear(PathEvents):
         self.manager.path_reinstated()
 
     def path_left(self, path: Path) -> None:
-        self.manager.path_left(path)
+        self.manager.device_left(path.device)
+
+    def device_left(self, device: PathDevice) -> None:
+        self.manager.device_left(device)
 
 
 class _SessionEar(SessionListener):
@@ -76,6 +87,27 @@ class _ProbeEar(ProbeListener):
         self.manager.probed(device, verdict, reason)
 
 
+class _TableEar(TableListener):
+    def __init__(self, manager: "Manager", device: MappedDevice) -> None:
+        self.manager = manager
+        self.device = device
+
+    def table_swapped(self) -> None:
+        for target in self.device.live_targets():
+            if isinstance(target, Multipath):
+                self.manager.adopt(target)
+                return
+        self.manager.release()
+
+
+class _Record:
+    """What is remembered of a device's paths in the table before."""
+
+    def __init__(self) -> None:
+        self.all_failed = True
+        self.failed_by_user = False
+
+
 class Manager:
     """Looks after the paths of `target`, and only after those whose device it can probe."""
 
@@ -86,21 +118,99 @@ class Manager:
         self.log = log
         self.verdicts: dict[str, str] = {}
         self._probing: list[PathDevice] = []
+        self._untold: dict[str, int] = {}
         self._checks: dict[str, _Check] = {}
         self._timeout = _QueueTimeout(self)
         # Whether queueing was turned off here, and is to be turned on again: what a user decided is left alone.
         self._gave_up = False
         self._ear = _ProbeEar(self)
-        target.state.events.append(_Ear(self))
+        self._events = _Ear(self)
+        # False while the map's live table has no multipath target.
+        self._is_in_charge = False
+        self._records: dict[str, _Record] = {}
+        # Devices whose session ended while no table used them: nobody knows where the next one leads.
+        self._unwatched: list[str] = []
+        self._take_charge(target)
+
+    def _take_charge(self, target: Multipath) -> None:
+        self.target = target
+        self._is_in_charge = True
+        target.state.events.append(self._events)
         for device in target.devices():
             if isinstance(device, PathDevice):
-                self._checks[device.devt] = _Check(self, device)
-                device.requests.driver.listener = _SessionEar(self, device)
+                self._look_after(device)
         for path in target.state.paths:
             if not path.is_active:
                 self._check_path(path, FIRST_CHECK_NS)
         if target.state.paths and target.state.valid_paths == 0:
             self._no_path()
+
+    def _look_after(self, device: PathDevice) -> None:
+        if device.devt not in self._checks:
+            self._checks[device.devt] = _Check(self, device)
+        device.requests.driver.listener = _SessionEar(self, device)
+
+    # Reloads.
+
+    def follow(self, device: MappedDevice) -> None:
+        """Go along with every table that becomes the live one of `device`."""
+        device.table_listeners.append(_TableEar(self, device))
+
+    def adopt(self, target: Multipath) -> None:
+        """Look after `target` from now on. What is known of devices is kept: verdicts, what a user failed by hand, and that a
+        path had failed and was not reinstated since."""
+        if target is self.target and self._is_in_charge:
+            return
+        if self._is_in_charge:
+            self.release()
+        for path in target.state.paths:
+            self._carry_over(target, path)
+        self._take_charge(target)
+
+    def release(self) -> None:
+        """The live table has no multipath target any more. Left caches are still flushed."""
+        target = self.target
+        if self._events in target.state.events:
+            target.state.events.remove(self._events)
+        self._records = {}
+        for path in target.state.paths:
+            record = self._records.setdefault(path.device.devt, _Record())
+            record.all_failed = record.all_failed and not path.is_active
+            record.failed_by_user = record.failed_by_user or (path.failed_by_user and not path.is_active)
+        self._is_in_charge = False
+        self._gave_up = False
+        self.timers.cancel(self._timeout)
+        self._forget_strangers()
+
+    def _carry_over(self, target: Multipath, path: Path) -> None:
+        device = path.device
+        record = self._records.get(device.devt)
+        if record is not None and record.failed_by_user:
+            path.failed_by_user = True
+            target.fail(path, "")
+        elif isinstance(device, PathDevice):
+            reason = self._trouble(device)
+            if record is not None and record.all_failed:
+                target.fail(path, reason or "it had failed and was not checked since")
+            elif record is None and reason:
+                target.fail(path, reason)
+
+    def _trouble(self, device: PathDevice) -> str:
+        """Why a device is known to be bad, or not known to be good."""
+        verdict = self.verdicts.get(device.devt, "")
+        if verdict == MISMATCH:
+            return "it does not lead to the same disk"
+        if device.devt in self._unwatched:
+            return "its session ended while no table used it"
+        return device.requests.driver.trouble() or ("the last check found it down" if verdict == DOWN else "")
+
+    def _forget_strangers(self) -> None:
+        """Check no device of the table before any more, unless its cache has to be flushed."""
+        for devt, check in list(self._checks.items()):
+            if check.device.left_behind is None and not self._paths(check.device):
+                self.timers.cancel(check)
+                if not check.device.has_own_cache:
+                    del self._checks[devt]
 
     # Events.
 
@@ -116,8 +226,11 @@ class Manager:
             self.log.info(f"{self.target.host.name()}: a path is back: I/O queues again when there is none")
             self.target.set_queue_if_no_path(True)
 
-    def path_left(self, path: Path) -> None:
-        self._check_path(path, 0)
+    def device_left(self, device: BlockDevice) -> None:
+        if isinstance(device, PathDevice):
+            if device.devt not in self._checks:
+                self._look_after(device)
+            self._check_in(device, 0)
 
     def session_ready(self, device: PathDevice) -> None:
         """A path's other end can be talked to (again): find out at once whether it can be used."""
@@ -126,8 +239,11 @@ class Manager:
 
     def session_lost(self, device: PathDevice, reason: str) -> None:
         """A path's other end is gone: no need to wait until an I/O finds out."""
-        for path in self._paths(device):
+        paths = self._paths(device)
+        for path in paths:
             self.target.fail(path, reason)
+        if not paths and device.devt not in self._unwatched:
+            self._unwatched.append(device.devt)
 
     def queue_timed_out(self) -> None:
         self.log.error(f"{self.target.host.name()}: no path for too long: queued I/O fails")
@@ -145,13 +261,20 @@ class Manager:
 
     def probed(self, device: PathDevice, verdict: str, reason: str) -> None:
         self._probing.remove(device)
+        if device.devt not in self._checks:
+            # No table uses it any more.
+            return
         if verdict != self.verdicts.get(device.devt) and verdict == MISMATCH:
             self.log.error(f"{device.name}: {reason}; it is not used")
         self.verdicts[device.devt] = verdict
-        if verdict != UP:
+        if verdict == UNTOLD and self._may_be_told_later(device, reason):
+            return
+        if verdict != UP and verdict != UNTOLD:
             delay_ns = self.policy.polling_ns * (MISMATCH_FACTOR if verdict == MISMATCH else 1)
             self._check_in(device, delay_ns)
             return
+        if device.devt in self._unwatched:
+            self._unwatched.remove(device.devt)
         for path in self._paths(device):
             if not path.is_active and not path.failed_by_user:
                 self.target.reinstate(path)
@@ -159,12 +282,25 @@ class Manager:
             # Writes were on their way when it was flushed.
             self._check_in(device, FIRST_CHECK_NS)
 
+    def _may_be_told_later(self, device: PathDevice, reason: str) -> bool:
+        """Look again soon, a few times."""
+        tries = self._untold.get(device.devt, 0) + 1
+        if tries < UNTOLD_MAX:
+            self._untold[device.devt] = tries
+            self._check_in(device, FIRST_CHECK_NS)
+            return True
+        self._untold.pop(device.devt, None)
+        self.log.warning(f"{device.name}: {reason}: it is used though nothing has told its disk from another one")
+        return False
+
     def _is_wanted(self, device: PathDevice) -> bool:
         if device.left_behind is not None:
             return True
         return any(not path.is_active and not path.failed_by_user for path in self._paths(device))
 
     def _paths(self, device: PathDevice) -> list[Path]:
+        if not self._is_in_charge:
+            return []
         return [path for path in self.target.state.paths if path.device is device]
 
     def _check_path(self, path: Path, delay_ns: int) -> None:
@@ -173,11 +309,13 @@ class Manager:
             self._check_in(device, delay_ns)
 
     def _check_in(self, device: PathDevice, delay_ns: int) -> None:
-        self.timers.arm(self._checks[device.devt], delay_ns)
+        check = self._checks.get(device.devt)
+        if check is not None:
+            self.timers.arm(check, delay_ns)
 
     def _no_path(self) -> None:
         timeout_ns = self.policy.queue_timeout_ns
-        if timeout_ns is None or not self.target.queue_if_no_path:
+        if timeout_ns is None or not self.target.wants_to_queue():
             return
         self.log.warning(f"{self.target.host.name()}: no path left: I/O waits for up to {timeout_ns / NS_PER_S:g} s")
         self.timers.arm(self._timeout, timeout_ns)

@@ -15,12 +15,15 @@ from hawser.block.ops import FLUSH, READ, WRITE, is_write_class
 from hawser.block.plug import Plug
 from hawser.block.request import ANSWERED
 from hawser.core.status import OK, RESOURCE, status_name
+from hawser.core.units import SECTOR_SHIFT
 from hawser.multipath.disk import PathDevice
 from hawser.multipath.witness import Testimony
 
 UP: Final = "up"
 DOWN: Final = "down"
 MISMATCH: Final = "mismatch"
+# It answers, but everything that could tell its disk was being written meanwhile.
+UNTOLD: Final = "untold"
 
 READ_SIZE: Final = 4096
 TESTIMONIES_MAX: Final = 16
@@ -29,7 +32,7 @@ TESTIMONIES_MAX: Final = 16
 @mypyc_attr(allow_interpreted_subclasses=True)
 class ProbeListener:
     def probed(self, device: PathDevice, verdict: str, reason: str) -> None:
-        """UP, DOWN or MISMATCH, with the reason for the latter two."""
+        """UP, DOWN, MISMATCH or UNTOLD, with the reason for all but the first."""
         raise NotImplementedError
 
 
@@ -42,6 +45,8 @@ class Probe(BioOwner):
         self.listener = listener
         self.written = 0
         self.testimonies: list[Testimony] = []
+        # How many testimonies the disk has borne out.
+        self.agreed = 0
 
     def start(self) -> None:
         trouble = self.device.requests.driver.trouble()
@@ -76,7 +81,9 @@ class Probe(BioOwner):
             return
         if self.testimonies:
             testimony = self.testimonies.pop()
-            if bio.data is not None and bytes(bio.data) != bytes(testimony.data) and self._still_stands(testimony):
+            if bio.data is not None and bytes(bio.data) == bytes(testimony.data):
+                self.agreed += 1
+            elif self._still_stands(testimony):
                 where = f"sectors {testimony.sector}..{testimony.end_sector() - 1}"
                 self.listener.probed(
                     self.device, MISMATCH, f"not the same disk: {where} do not hold what was last written there"
@@ -87,6 +94,8 @@ class Probe(BioOwner):
         if self.testimonies:
             last = self.testimonies[len(self.testimonies) - 1]
             self._submit(READ, last.sector, len(last.data))
+        elif self.agreed == 0 and self._witness():
+            self.listener.probed(self.device, UNTOLD, "what was last written there is being written again")
         else:
             self.listener.probed(self.device, UP, "")
 
@@ -99,7 +108,13 @@ class Probe(BioOwner):
             device.shared.cast_doubt(f"{device.name} answered a flush with an error")
 
     def _witness(self) -> list[Testimony]:
-        return self.device.shared.witness.testimonies()[:TESTIMONIES_MAX]
+        """What can be read back in whole blocks; the rest of a write that was partly done may begin within one."""
+        mask = self.device.limits.logical_block_size - 1
+        found: list[Testimony] = []
+        for testimony in self.device.shared.witness.testimonies():
+            if len(found) < TESTIMONIES_MAX and not (testimony.sector << SECTOR_SHIFT | len(testimony.data)) & mask:
+                found.append(testimony)
+        return found
 
     def _is_moving(self, testimony: Testimony) -> bool:
         """Whether these sectors may change just now: a write is on its way, or a fence says that one may be."""

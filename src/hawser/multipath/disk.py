@@ -124,7 +124,10 @@ class PathDevice(QueueDevice):
         self.shared.fences.add(orphan)
 
     def late_write(self) -> None:
-        """A write that was given up has been answered after all: it is in this path's cache. Said before its own fence falls."""
+        """A write that was given up has been answered after all, or was answered with an error: it may be in this path's cache.
+
+        Said before its own fence falls.
+        """
         if self.has_own_cache:
             self.written += 1
             if self.is_left:

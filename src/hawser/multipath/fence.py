@@ -11,6 +11,10 @@ The conservative form of DESIGN's Hard problems 1. Linux has no counterpart. The
 - an abandoned cache (`CACHE`) fences the whole disk, flushes included.
 
 An orphan is resolved by a proof. Nothing is looked up per I/O while there is none: `active` is False.
+
+`enabled` is the shipped switch that turns them off, to show what they prevent: orphans are recorded all the same, but
+nothing waits
+for them.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -39,17 +43,22 @@ class FenceListener:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class FenceSet(OrphanWatcher):
-    """The orphans of one disk. `proofs` counts how they were resolved, `unproven` those lifted by a declared time only."""
+    """The orphans of one disk. `proofs` counts how they were resolved, `unproven` those lifted by a declared time only.
+
+    `enabled` is set before the first I/O or never. `active`: whether anything may have to wait.
+    """
 
     def __init__(self, disk: "SharedDisk", log: LogSink) -> None:
         self.disk = disk
         self.log = log
+        self.enabled = True
         self.active = False
         self.orphans: list[Orphan] = []
         self.listeners: list[FenceListener] = []
         self.unit_sectors = 1
         self.proofs: dict[str, int] = {}
         self.unproven = 0
+        self._said_off = False
 
     def add(self, orphan: Orphan) -> None:
         """Fence on account of `orphan`, unless that is done already or it is resolved."""
@@ -59,13 +68,18 @@ class FenceSet(OrphanWatcher):
         orphan.start = orphan.start // unit * unit
         orphan.end = -(-orphan.end // unit) * unit
         orphan.watcher = self
-        orphan.overlapped = self._is_overlapped(orphan)
         self.orphans.append(orphan)
+        if not self.enabled:
+            self._say_off()
+            return
+        orphan.overlapped = self._is_overlapped(orphan)
         self.active = True
         self.log.warning(f"{self.disk.name}: fence: {orphan.describe()}: fate unknown, overlapping I/O waits")
 
     def blocks(self, op: int, start: int, end: int, own: list[Orphan] | None) -> bool:
         """Whether an I/O on sectors [start, end) must wait; `own` are orphans that it is itself a copy of."""
+        if not self.enabled:
+            return False
         for orphan in self.orphans:
             if op == FLUSH:
                 if orphan.kind == CACHE:
@@ -79,7 +93,7 @@ class FenceSet(OrphanWatcher):
 
     def orphan_resolved(self, orphan: Orphan) -> None:
         self.orphans.remove(orphan)
-        self.active = len(self.orphans) > 0
+        self.active = self.enabled and len(self.orphans) > 0
         self.proofs[orphan.proof] = self.proofs.get(orphan.proof, 0) + 1
         if orphan.proof == UNPROVEN:
             self.unproven += 1
@@ -92,6 +106,11 @@ class FenceSet(OrphanWatcher):
     def _tell(self) -> None:
         for listener in list(self.listeners):
             listener.fences_changed()
+
+    def _say_off(self) -> None:
+        if not self._said_off:
+            self._said_off = True
+            self.log.error(f"{self.disk.name}: fences are off: data may be lost or corrupted")
 
     def _is_overlapped(self, orphan: Orphan) -> bool:
         """Whether a write that overlaps it is on its way on any path. (Its own request is not: it has just ended.)"""

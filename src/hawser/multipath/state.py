@@ -6,6 +6,7 @@ Linux: choose_pgpath(), fail_path(), reinstate_path(), bypass_pg(), switch_pg_nu
 
 from mypy_extensions import mypyc_attr
 
+from hawser.block.device import BlockDevice
 from hawser.core.log import LogSink
 from hawser.core.units import is_number
 from hawser.dm.target import MessageError, TargetHost
@@ -26,6 +27,9 @@ class PathEvents:
     def path_left(self, path: Path) -> None:
         """I/O goes another way, and `path` has unflushed writes in a cache of its own: it has to be flushed."""
         raise NotImplementedError
+
+    def device_left(self, device: PathDevice) -> None:
+        """The same of a device that is no path of this map: the table before used it, or another map does."""
 
 
 class PathState:
@@ -130,6 +134,20 @@ class PathState:
                 if device.left_behind is not None:
                     for listener in self.events:
                         listener.path_left(path)
+        self._leave_strangers(stays)
+
+    def _leave_strangers(self, stays: list[BlockDevice]) -> None:
+        """Devices of the same disk that this table does not name are left, too: the one before may have written through them."""
+        first = stays[0]
+        if not isinstance(first, PathDevice):
+            return
+        own = [path.device for path in self.paths]
+        for device in first.shared.paths:
+            if device.has_own_cache and device not in own:
+                device.leave()
+                if device.left_behind is not None:
+                    for listener in self.events:
+                        listener.device_left(device)
 
     def guess_group(self) -> PriorityGroup | None:
         """The group that the next I/O will probably use."""

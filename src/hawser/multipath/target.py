@@ -24,8 +24,6 @@ from hawser.dm.target import (
     KILL,
     REMAPPED,
     REQUEST_BASED,
-    REQUEUE,
-    SUBMITTED,
     MessageError,
     TableError,
     Target,
@@ -33,29 +31,29 @@ from hawser.dm.target import (
     register_target,
 )
 from hawser.multipath.disk import PathDevice, SharedDisk
-from hawser.multipath.fence import FENCED_MAX, must_withhold
+from hawser.multipath.fence import must_withhold
 from hawser.multipath.grammar import Geometry, is_device_number, parse_geometry, print_table
 from hawser.multipath.path import Path
+from hawser.multipath.queueing import Queueing
 from hawser.multipath.selectors import queue_length, round_robin, service_time
 from hawser.multipath.state import PathState
-from hawser.multipath.waiting import WaitingRoom, end_client_ghosts
+from hawser.multipath.waiting import end_client_ghosts
 
 SELECTOR_MODULES: Final = (round_robin, queue_length, service_time)
 
 
-class Multipath(WaitingRoom):
+class Multipath(Queueing):
     """One multipath line of a table."""
 
     def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
         geometry = parse_geometry(words, context.devices)
         _check(geometry, context)
-        super().__init__(context, start, length, _shared_disk(geometry, context))
+        super().__init__(context, start, length, _shared_disk(geometry, context), geometry.queue_if_no_path)
         self.singleton = True
         self.immutable = True
         self.kind = BIO_BASED if geometry.queue_mode == "bio" else REQUEST_BASED
         self.geometry: Geometry = geometry
         self.state = PathState(geometry.groups, geometry.initial, context.host, context.log)
-        self.queue_if_no_path = geometry.queue_if_no_path
         # Clones report to the stack of the device, which knows the target; set with the first request.
         self._clone_owner: RequestOwner | None = None
 
@@ -79,32 +77,25 @@ class Multipath(WaitingRoom):
     def map_bio(self, clone: CloneBio) -> int:
         original = clone.original
         if self.fences.active and self.fences.blocks(clone.op, clone.sector, clone.end_sector(), original.orphans):
-            if self.abandoned:
-                return KILL
-            self._fenced_bios.append(clone)
-            return SUBMITTED
+            return self._fence_bio(clone)
         if clone.op == FLUSH and not self._may_promise(original):
             return KILL
         path = self.state.choose(clone.size)
         if path is None:
-            if not self.queue_if_no_path:
-                return KILL
-            self._parked.append(clone)
-            return SUBMITTED
+            return self._park_without_path(clone)
         if clone.context is not None:
             path = self._elsewhere(path, clone.context, clone.size)
         if self.state.entered and self._fenced_by_entering(
             clone.op, clone.sector, clone.end_sector(), original.orphans
         ):
-            if self.abandoned:
-                return KILL
-            self._fenced_bios.append(clone)
-            return SUBMITTED
+            return self._fence_bio(clone)
         clone.context = path
         clone.device = path.device
         path.group.selector.start_io(path, clone.size)
         if clone.op == FLUSH:
             clone.written_before = _written(path.device)
+        elif clone.op != READ:
+            clone.written_before = self.disk.witness.count
         return REMAPPED
 
     def end_bio(self, clone: CloneBio) -> int:
@@ -123,19 +114,21 @@ class Multipath(WaitingRoom):
                 if not self._may_promise(original):
                     clone.status = IOERR
             elif clone.op != READ:
-                self._testify(clone.sector, clone.size, [clone], original.orphans)
+                self._testify(clone.sector, clone.size, [clone], original.orphans, clone.written_before)
                 if must_withhold(original.orphans):
                     self._withheld_bios.append(clone)
                     return END_INCOMPLETE
             return END_DONE
         if clone.fate != NOT_SENT and is_write_class(clone.op):
-            self.disk.witness.retract(clone.sector, clone.size)
+            self._failed_write(path, clone.sector, clone.size, clone.fate)
         if not self._is_worth_a_retry(path, clone.op, clone.status, clone.fate) or original.client().dead:
             return END_DONE
         if self._is_answer(path, clone.status, clone.fate):
             return self._retry_answered_bio(clone, path)
         self.fail(path, f"{status_name(clone.status)} error")
         if self.state.valid_paths == 0 and not self.queue_if_no_path:
+            if self.handing_back:
+                return END_REQUEUE
             clone.status = IOERR
             return END_DONE
         clone.context = None
@@ -168,26 +161,18 @@ class Multipath(WaitingRoom):
 
     def clone_and_map(self, request: Request) -> int:
         if self.fences.active and self.fences.blocks(request.op, request.sector, request.end_sector(), request.orphans):
-            if self.abandoned:
-                return KILL
-            if len(self._fenced_requests) >= FENCED_MAX:
-                return REQUEUE
-            self._fenced_requests.append(request)
-            return SUBMITTED
+            return self._fence_request(request)
         if request.op == FLUSH and not self._may_promise(request.bios[0]):
             return KILL
         path = self.state.choose(request.size)
         if path is None:
-            return DELAY_REQUEUE if self.queue_if_no_path else KILL
-        if request.context is not None:
-            path = self._elsewhere(path, request.context, request.size)
+            return DELAY_REQUEUE if self.queue_if_no_path or self.handing_back else KILL
+        if request.avoid is not None:
+            path = self._elsewhere(path, request.avoid, request.size)
         if self.state.entered and self._fenced_by_entering(
             request.op, request.sector, request.end_sector(), request.orphans
         ):
-            if self.abandoned:
-                return KILL
-            self._fenced_requests.append(request)
-            return SUBMITTED
+            return self._fence_request(request)
         clone = request.clone(path.queue(), self.clone_owner())
         clone.context = path
         clone.mapped_bytes = request.size
@@ -195,6 +180,8 @@ class Multipath(WaitingRoom):
         path.group.selector.start_io(path, request.size)
         if request.op == FLUSH:
             clone.written_before = _written(path.device)
+        elif clone.op != READ:
+            clone.written_before = self.disk.witness.count
         return REMAPPED
 
     def clone_owner(self) -> RequestOwner:
@@ -238,20 +225,20 @@ class Multipath(WaitingRoom):
                 if not self._may_promise(original.bios[0]):
                     clone.status = IOERR
             elif clone.op != READ:
-                self._testify(clone.sector, clone.mapped_bytes, clone.bios, original.orphans)
+                self._testify(clone.sector, clone.mapped_bytes, clone.bios, original.orphans, clone.written_before)
             return END_DONE
         if clone.fate != NOT_SENT and is_write_class(clone.op):
-            self.disk.witness.retract(clone.sector, clone.mapped_bytes)
+            self._failed_write(path, clone.sector, clone.mapped_bytes, clone.fate)
         if not self._is_worth_a_retry(path, clone.op, clone.status, clone.fate):
             return END_DONE
         if self._is_answer(path, clone.status, clone.fate):
             original.answered_errors += 1
             if original.answered_errors > 1 or not self.state.has_other(path):
                 return END_DONE
-            original.context = path
+            original.avoid = path
             return END_REQUEUE
         self.fail(path, f"{status_name(clone.status)} error")
-        if self.state.valid_paths == 0 and not self.queue_if_no_path:
+        if self.state.valid_paths == 0 and not self.queue_if_no_path and not self.handing_back:
             return END_DONE
         return END_DELAY_REQUEUE if clone.status == RESOURCE else END_REQUEUE
 
@@ -266,6 +253,13 @@ class Multipath(WaitingRoom):
                 device.cache_flushed(written_before)
             else:
                 device.written += 1
+
+    def _failed_write(self, path: Path, sector: int, size: int, fate: int) -> None:
+        """An error says nothing about what became of the data: it may be on the disk, and in the path's own cache."""
+        self.disk.witness.retract(sector, size)
+        device = path.device
+        if fate == ANSWERED and isinstance(device, PathDevice):
+            device.late_write()
 
     def _may_promise(self, bio: Bio) -> bool:
         """Whether a flush may succeed: nothing acknowledged was in doubt since its client opened the disk."""
@@ -300,12 +294,12 @@ class Multipath(WaitingRoom):
         self.state.entered = False
         return self.fences.active and self.fences.blocks(op, start, end, own)
 
-    def _testify(self, sector: int, size: int, bios: list[Bio], own: list[Orphan] | None) -> None:
+    def _testify(self, sector: int, size: int, bios: list[Bio], own: list[Orphan] | None, started: int) -> None:
         """A write has succeeded; what its sectors hold is certain unless another one's ghost is about."""
         if self.fences.active and self.fences.blocks(WRITE, sector, sector + ((size + 511) >> 9), own):
             self.disk.witness.retract(sector, size)
         else:
-            self.disk.witness.note(sector, size, bios)
+            self.disk.witness.note(sector, size, bios, started)
 
     # Control.
 
@@ -318,33 +312,20 @@ class Multipath(WaitingRoom):
         """Take a path out of use. What waits for a tag of its device goes back to be mapped elsewhere (I5)."""
         if path.is_active:
             self.state.fail(path, reason)
-            queue = path.device.queue
-            if queue is not None:
-                queue.bounce()
+            path.device.bounce()
+
+    def bounce(self) -> None:
+        """A path that leads through this map has failed. The paths of this one have not."""
 
     def reinstate(self, path: Path) -> None:
         """Put a path back in use, and let go what waited for one."""
         if self.state.reinstate(path):
             self.kick()
 
-    def set_queue_if_no_path(self, on: bool) -> None:
-        """Turned off, what was parked is mapped once more, and fails if there is still no path."""
-        self.queue_if_no_path = on
-        if not on:
-            self.kick()
-
-    def abandon(self) -> None:
-        """The process ends: whatever waits behind a fence fails, as nothing will lift it any more."""
-        self.abandoned = True
-        self.fences_changed()
-        self.kick()
-
-    def kick(self) -> None:
-        self._schedule_replay()
-        self.host.kick_requeued()
-
     def message(self, words: list[str]) -> str:
         """The messages of dm-mpath. MessageError as the kernel refuses them (transcript 21)."""
+        if self.is_suspended:
+            raise MessageError("The device is suspended.", "EBUSY")
         count = len(words)
         verb = words[0].lower() if words else ""
         if count == 1 and verb in ("queue_if_no_path", "fail_if_no_path"):
@@ -410,11 +391,14 @@ def _check(geometry: Geometry, context: TargetContext) -> None:
 
 
 def _shared_disk(geometry: Geometry, context: TargetContext) -> SharedDisk:
-    """The disk of the paths; for paths that belong to none (dm devices, say) one of this map's own."""
+    """The disk of the paths; without paths that of the table before; for paths that belong to none (dm devices,
+    say) one of this map's own."""
     for path in geometry.groups[0].paths if geometry.groups else []:
         disk = path.device.disk
         if isinstance(disk, SharedDisk):
             return disk
+    if isinstance(context.disk, SharedDisk):
+        return context.disk
     return SharedDisk(context.host.name(), context.log)
 
 

@@ -4,6 +4,9 @@
     fenced     what overlaps an orphan (hawser.multipath.fence); requests are bounded here, the rest by `congested`
     withheld   writes that have succeeded, whose acknowledgement an orphan of their own forbids
 
+A noflush suspend hands parked and fenced I/O back to the device, which keeps it for the next table; withheld writes are never
+executed again, and are told when the proof comes, even if this target has been replaced by then.
+
 Whatever changes is looked at by one deferred piece of work, so that an orphan may be resolved from anywhere.
 """
 
@@ -12,10 +15,11 @@ from hawser.block.device import BlockDevice
 from hawser.block.ops import is_write_class
 from hawser.block.orphan import CLIENT, PROOF_ANSWER, Orphan
 from hawser.block.request import Request
+from hawser.block.split import SplitBio
 from hawser.core.status import IOERR
 from hawser.core.turn import Work
 from hawser.dm.clone import CloneBio
-from hawser.dm.target import Target, TargetContext
+from hawser.dm.target import KILL, REQUEUE, SUBMITTED, Target, TargetContext
 from hawser.multipath.disk import SharedDisk
 from hawser.multipath.fence import FENCED_MAX, FenceListener, must_withhold
 
@@ -49,6 +53,8 @@ class WaitingRoom(Target):
         self.fences = disk.fences
         # Set when the map is given up: what waits behind a fence then fails.
         self.abandoned = False
+        # Set while a noflush suspend is under way: what would have to wait goes back to the device.
+        self.handing_back = False
         self._ear = _FenceEar(self)
         self.fences.listeners.append(self._ear)
         self._parked: list[CloneBio] = []
@@ -63,6 +69,35 @@ class WaitingRoom(Target):
     def destroy(self) -> None:
         if self._ear in self.fences.listeners:
             self.fences.listeners.remove(self._ear)
+
+    def _fence_bio(self, clone: CloneBio) -> int:
+        """What to do with a bio that a fence blocks."""
+        if self.abandoned:
+            return KILL
+        if self.handing_back:
+            return REQUEUE
+        self._fenced_bios.append(clone)
+        return SUBMITTED
+
+    def _fence_request(self, request: Request) -> int:
+        if self.abandoned:
+            return KILL
+        if len(self._fenced_requests) >= FENCED_MAX:
+            return REQUEUE
+        self._fenced_requests.append(request)
+        return SUBMITTED
+
+    def _hand_back_fenced(self) -> None:
+        """A noflush suspend has begun. Bios are mapped once more, and are refused then."""
+        self._requeue_fenced()
+        self._parked.extend(self._fenced_bios)
+        self._fenced_bios = []
+
+    def _requeue_fenced(self) -> None:
+        requests = self._fenced_requests
+        self._fenced_requests = []
+        for request in reversed(requests):
+            self.host.requeue_request(request, False)
 
     def _park_for_replay(self, clone: CloneBio) -> None:
         self._parked.append(clone)
@@ -105,10 +140,7 @@ class WaitingRoom(Target):
 
     def _release_fenced(self) -> None:
         self._fences_moved = False
-        requests = self._fenced_requests
-        self._fenced_requests = []
-        for request in reversed(requests):
-            self.host.requeue_request(request, False)
+        self._requeue_fenced()
         self._parked.extend(self._fenced_bios)
         self._fenced_bios = []
         self._release_withheld()
@@ -142,13 +174,9 @@ class WaitingRoom(Target):
     def cancel_dead(self) -> None:
         """Clients died: what waits here of theirs fails, what is on its way fences its range for the others."""
         self._drop_dead_bios()
-        requests = self._fenced_requests
-        self._fenced_requests = []
-        for request in reversed(requests):
-            self.host.requeue_request(request, False)
+        self._requeue_fenced()
         for device in self.devices():
-            queue = device.queue
-            for request in queue.driver.outstanding() if queue is not None else []:
+            for request in device.outstanding():
                 if is_write_class(request.op) and any(bio.client().dead for bio in request.bios):
                     self._haunt(device, request)
 
@@ -162,20 +190,39 @@ class WaitingRoom(Target):
 
     def _haunt(self, device: BlockDevice, request: Request) -> None:
         """A write of a dead client's is in flight: until it ends it is fenced like an orphan."""
-        ghost = Orphan(device.name, 0, request.op, request.sector, request.end_sector(), 1, None)
-        ghost.kind = CLIENT
         original = request.original
         if original is not None:
-            if _is_haunted(original.orphans):
-                return
-            original.orphans = [*(original.orphans or []), ghost]
-        else:
-            clones = [bio for bio in request.bios if isinstance(bio, CloneBio)]
-            if not clones or _is_haunted(clones[0].original.orphans):
-                return
-            for clone in clones:
+            if not _is_haunted(original.orphans):
+                ghost = _ghost_of(device, request.op, request.sector, request.end_sector())
+                original.orphans = [*(original.orphans or []), ghost]
+                self.fences.add(ghost)
+            return
+        clones: list[CloneBio] = []
+        for bio in request.bios:
+            clone = self._own_clone(bio)
+            if clone is not None and clone not in clones:
+                clones.append(clone)
+        for clone in clones:
+            if not _is_haunted(clone.original.orphans):
+                ghost = _ghost_of(device, clone.op, clone.sector, clone.end_sector())
                 clone.original.orphans = [*(clone.original.orphans or []), ghost]
-        self.fences.add(ghost)
+                self.fences.add(ghost)
+
+    def _own_clone(self, bio: Bio) -> CloneBio | None:
+        """The clone of this target's that a bio of a path's request comes from, through whatever stands between; if it does."""
+        while True:
+            owner = bio.owner
+            if isinstance(bio, CloneBio):
+                if bio.target is self:
+                    return bio
+                bio = bio.original
+            elif isinstance(owner, SplitBio):
+                bio = owner.whole
+            else:
+                return None
+
+    def withheld(self) -> int:
+        return len(self._withheld_bios) + len(self._withheld_requests)
 
     def idle(self) -> bool:
         return not (
@@ -184,6 +231,12 @@ class WaitingRoom(Target):
 
     def congested(self) -> bool:
         return len(self._parked) + len(self._fenced_bios) + len(self._withheld_bios) >= FENCED_MAX
+
+
+def _ghost_of(device: BlockDevice, op: int, start: int, end: int) -> Orphan:
+    ghost = Orphan(device.name, 0, op, start, end, 1, None)
+    ghost.kind = CLIENT
+    return ghost
 
 
 def _is_haunted(orphans: list[Orphan] | None) -> bool:

@@ -2,7 +2,9 @@
 
 A path that comes back may lead to another disk, or to an old copy of this one (DESIGN, Hard problems 6; Kubernetes issue 59946 is
 one of many). Size and name do not tell; what was written last does. Every acknowledged write enters a ring, so a later write of
-the same sectors is known too and the older entry is then cut down to nothing.
+the same sectors is known too and the older entry is then cut down to nothing. Two writes of the same sectors that were on
+their way
+at once testify nothing: they may have been executed in the other order than they were acknowledged in.
 """
 
 from typing import Final
@@ -28,10 +30,14 @@ class Testimony:
 
 
 class _Entry:
-    def __init__(self, sector: int, end: int, bios: list[Bio] | None) -> None:
+    """`started` and `number`: how many writes had been acknowledged when it was mapped, and before it was acknowledged itself."""
+
+    def __init__(self, sector: int, end: int, bios: list[Bio] | None, started: int, number: int) -> None:
         self.sector = sector
         self.end = end
         self.bios = bios
+        self.started = started
+        self.number = number
 
 
 class Witness:
@@ -40,12 +46,15 @@ class Witness:
     def __init__(self) -> None:
         self._ring: list[_Entry | None] = [None] * ENTRIES_MAX
         self._next = 0
+        self.count = 0
 
-    def note(self, sector: int, size: int, bios: list[Bio]) -> None:
-        """A write, discard or write zeroes of `size` bytes has succeeded as a whole; `bios` hold its data."""
+    def note(self, sector: int, size: int, bios: list[Bio], started: int) -> None:
+        """A write, discard or write zeroes of `size` bytes has succeeded as a whole; `bios` hold its data; `started` is what
+        `count` was when it was mapped."""
         has_data = size <= BYTES_MAX and len(bios) > 0 and bios[0].data is not None
         end = sector + ((size + 511) >> SECTOR_SHIFT)
-        self._ring[self._next] = _Entry(sector, end, bios if has_data else None)
+        self._ring[self._next] = _Entry(sector, end, bios if has_data else None, started, self.count)
+        self.count += 1
         self._next = (self._next + 1) % ENTRIES_MAX
 
     def retract(self, sector: int, size: int) -> None:
@@ -56,28 +65,53 @@ class Witness:
                 entry.bios = None
 
     def testimonies(self) -> list[Testimony]:
-        """The newest writes that no later one touches, newest first."""
+        """What is certain, newest first: of each write what no later one touches, nor one that was on its way beside it."""
         found: list[Testimony] = []
         later: list[_Entry] = []
         for back in range(1, ENTRIES_MAX + 1):
             entry = self._ring[(self._next - back) % ENTRIES_MAX]
             if entry is None:
                 break
-            if entry.bios is not None and not any(_overlap(entry, other) for other in later):
-                found.append(Testimony(entry.sector, _content(entry)))
+            # Of what has left the ring nobody knows whether it was on its way beside this one.
+            if entry.bios is not None and entry.started >= self.count - ENTRIES_MAX:
+                for start, end in self._certain(entry, later):
+                    found.append(Testimony(start, _content(entry, start, end)))
             later.append(entry)
         return found
+
+    def _certain(self, entry: _Entry, later: list[_Entry]) -> list[tuple[int, int]]:
+        """The parts of an entry that no other write may have come after."""
+        parts = [(entry.sector, entry.end)]
+        for other in self._ring:
+            if other is not None and other is not entry and _overlap(entry, other):
+                if other in later or entry.started <= other.number < entry.number:
+                    parts = _without(parts, other.sector, other.end)
+        return parts
 
     def forget(self) -> None:
         self._ring = [None] * ENTRIES_MAX
 
 
-def _content(entry: _Entry) -> bytes:
-    """What was written from the entry's sector on. Its first bio may have been partly done before."""
+def _content(entry: _Entry, start: int, end: int) -> bytes:
+    """What was written to sectors [start, end). The entry's first bio may have been partly done before."""
     assert entry.bios is not None
     first = entry.bios[0]
     whole = b"".join([bio.data for bio in entry.bios if bio.data is not None])
-    return whole[(entry.sector - first.sector) << SECTOR_SHIFT :]
+    return whole[(start - first.sector) << SECTOR_SHIFT : (end - first.sector) << SECTOR_SHIFT]
+
+
+def _without(parts: list[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
+    """Ranges of sectors without [start, end)."""
+    left: list[tuple[int, int]] = []
+    for first, last in parts:
+        if end <= first or last <= start:
+            left.append((first, last))
+            continue
+        if first < start:
+            left.append((first, start))
+        if end < last:
+            left.append((end, last))
+    return left
 
 
 def _overlap(first: _Entry, second: _Entry) -> bool:

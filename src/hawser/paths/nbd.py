@@ -254,7 +254,8 @@ class NbdDriver(Driver):
         elif session in self._lingering:
             self._lingering.remove(session)
         device = self.device
-        if device is not None and was_ready:
+        # The end of one that lingered was told when it began to: what was acknowledged since is the present session's.
+        if device is not None and was_ready and present:
             device.session_ended()
         pidfd = self._pidfds.pop(session.epoch, NO_PIDFD)
         cache = device.left_behind if device is not None else None

@@ -7,7 +7,7 @@ from typing import Final
 
 from hawser.core.log import LogSink
 from hawser.dm import targets
-from hawser.dm.mapped_device import MappedDevice
+from hawser.dm.mapped_device import MappedDevice, TableListener
 from hawser.dm.registry import DeviceRegistry
 from hawser.dm.table import parse_lines
 from hawser.dm.target import TableError
@@ -44,6 +44,14 @@ class _Compared(IdentityListener):
         self.problems = problems
 
 
+class _TableEar(TableListener):
+    def __init__(self, gateway: "Gateway") -> None:
+        self.gateway = gateway
+
+    def table_swapped(self) -> None:
+        self.gateway.follow_table()
+
+
 class Gateway:
     """Call `start`, then `stop`, within a running asyncio loop."""
 
@@ -53,6 +61,7 @@ class Gateway:
         self.loop = Loop()
         self.registry: DeviceRegistry = DeviceRegistry()
         self.disk = SharedDisk(options.name, log)
+        self.disk.fences.enabled = not options.unsafe_no_fence
         self.server = Server(self.loop, self.loop.timers, log)
         self.paths: list[RealPath] = []
         self.devices: list[PathDevice] = []
@@ -117,17 +126,24 @@ class Gateway:
                 used = replace(options, paths=[path.uri for path in self.paths])
                 table = build_table(used, [made.devt for made in self.devices], self.devices[0].size_sectors)
             device.load(parse_lines(table), self.registry)
+            device.resume()
         except (TableError, OptionError) as error_found:
             raise StartError(f"table {table!r}: {error_found}" if table else str(error_found)) from None
         self.device = device
         self.registry.add(device)
-        assert device.table is not None
-        for target in device.table.targets:
-            if isinstance(target, Multipath):
-                self.target = target
+        self.follow_table()
+        device.table_listeners.append(_TableEar(self))
         if self.target is None:
             raise StartError(f"table {table!r}: there is no multipath target in it")
         self.disk.name = options.name
+
+    def follow_table(self) -> None:
+        """The target is the one of the live table."""
+        assert self.device is not None
+        self.target = None
+        for target in self.device.live_targets():
+            if isinstance(target, Multipath):
+                self.target = target
 
     def _fail_at_start(self, number: str, problem: str) -> None:
         assert self.target is not None
@@ -136,7 +152,9 @@ class Gateway:
 
     def _look_after(self) -> None:
         assert self.target is not None
+        assert self.device is not None
         self.manager = Manager(self.target, self.options.policy, self.loop.timers, self.log)
+        self.manager.follow(self.device)
 
     def _listen(self) -> None:
         assert self.device is not None
@@ -176,8 +194,8 @@ class Gateway:
                 self.target.fail(path, "the server stops")
         for real in self.paths:
             real.driver.shut_down()
-        if self.target is not None:
-            self.target.abandon()
+        if self.device is not None:
+            self.device.abandon()
 
     def _let_go(self) -> None:
         self.server.drop_all("the server stops")

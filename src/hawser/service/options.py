@@ -30,6 +30,8 @@ class ServeOptions:
     control: str = ""
     table: str = ""
     read_only: bool = False
+    # Fences off (hawser.multipath.fence): to show what they prevent, never for data.
+    unsafe_no_fence: bool = False
 
     def grouped(self) -> list[list[int]]:
         """The paths' indices by priority group. Paths that share no cache are never spread over (DESIGN, Hard problems 2)."""

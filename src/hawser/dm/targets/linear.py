@@ -9,13 +9,14 @@ from hawser.dm.target import REMAPPED, TableError, Target, TargetContext, regist
 class LinearTarget(Target):
     def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
         super().__init__("linear", start, length)
+        self.lookup_error = "Device lookup failed"
         if len(words) != 2:
             raise TableError("Invalid argument count")
         if not is_number(words[1]):
             raise TableError("Invalid device sector")
         device = context.devices.find(words[0])
         if device is None:
-            raise TableError("Device lookup failed", "ENODEV")
+            raise TableError(self.lookup_error, "ENODEV")
         self.device: BlockDevice = device
         self.offset = int(words[1])
 

@@ -1,0 +1,199 @@
+"""Suspension: a device holds its I/O back, so that its table can be swapped.
+
+    active -> suspending   new I/O is held back, targets let go of what is parked, what is in flight comes back
+    suspending -> suspended   nothing is in flight any more (but for withheld writes, when it is a noflush suspend)
+    suspending -> active   cancelled: everything is undone
+    suspended -> active   resumed, perhaps with another table
+
+Bio-based devices keep the bios that come meanwhile, in order; request-based ones keep them in their own queue, where they may
+merge. Linux: __dm_suspend() and __dm_resume() in drivers/md/dm.c; `seeds.md` 3.11. Where the kernel sleeps a listener waits here.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import mypyc_attr
+
+from hawser.block.bio import Bio
+from hawser.block.plug import Plug
+from hawser.core.status import IOERR
+from hawser.core.turn import Work
+from hawser.dm.target import TableError
+
+if TYPE_CHECKING:
+    from hawser.dm.mapped_device import MappedDevice
+
+ACTIVE: Final = 0
+SUSPENDING: Final = 1
+SUSPENDED: Final = 2
+
+# Bios that a suspended device keeps before it pushes back.
+DEFERRED_MAX: Final = 1024
+
+
+class ControlError(ValueError):
+    """A control verb that cannot be done now; `errno_name` is what the ioctl would give."""
+
+    def __init__(self, message: str, errno_name: str) -> None:
+        super().__init__(message)
+        self.errno_name = errno_name
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ControlListener:
+    """Who waits for a suspend, or for a resume that has to suspend first. Called within a turn, once."""
+
+    def suspended(self) -> None:
+        """Nothing is in flight any more."""
+
+    def cancelled(self) -> None:
+        """The suspend was given up, and so was a resume that waited for it."""
+
+    def resumed(self, error: TableError | None) -> None:
+        """The new table is live; or it was refused, and the device stays suspended with its old one."""
+
+
+class _Told(Work):
+    """Tells those who waited, once the stack has unwound."""
+
+    def __init__(self, listeners: list[ControlListener], suspended: bool) -> None:
+        self.listeners = listeners
+        self.suspended = suspended
+
+    def run(self) -> None:
+        for listener in self.listeners:
+            if self.suspended:
+                listener.suspended()
+            else:
+                listener.cancelled()
+
+
+class Suspension(Work):
+    """Of one device. It is the deferred work that looks whether everything has come back."""
+
+    def __init__(self, device: "MappedDevice") -> None:
+        self.device = device
+        self.state = ACTIVE
+        self.noflush = False
+        # Handed back by targets, and come since; they are issued again in this order.
+        self.returned: list[Bio] = []
+        self.deferred: list[Bio] = []
+        self._suspenders: list[ControlListener] = []
+        self._resumers: list[ControlListener] = []
+        self._then_resume = False
+
+    def begin(self, noflush: bool, listener: ControlListener | None) -> None:
+        """Suspend, or join a suspend of the same kind that is under way."""
+        if self.state == SUSPENDING and self.noflush != noflush:
+            raise ControlError("A suspend of another kind is under way.", "EBUSY")
+        listeners = [listener] if listener is not None else []
+        if self.state == SUSPENDED:
+            self.device.turn.defer(_Told(listeners, True))
+            return
+        self._suspenders += listeners
+        if self.state == ACTIVE:
+            self._start(noflush)
+
+    def then_resume(self, noflush: bool, listener: ControlListener | None) -> None:
+        """Suspend (if need be), and resume as soon as that is done."""
+        if listener is not None:
+            self._resumers.append(listener)
+        self._then_resume = True
+        if self.state == ACTIVE:
+            self._start(noflush)
+
+    def _start(self, noflush: bool) -> None:
+        device = self.device
+        self.state = SUSPENDING
+        self.noflush = noflush
+        for target in device.live_targets():
+            target.presuspend(noflush)
+        device.close(noflush)
+        device.turn.defer(self)
+
+    def run(self) -> None:
+        """Something has come back: was it the last?"""
+        if self.state == SUSPENDING and self._outstanding() <= 0:
+            self._finish()
+
+    def _outstanding(self) -> int:
+        count = self.device.in_flight()
+        return count - self.device.withheld() if self.noflush and count else count
+
+    def _finish(self) -> None:
+        device = self.device
+        self.state = SUSPENDED
+        device.drained()
+        for target in device.live_targets():
+            target.postsuspend()
+        listeners = self._suspenders
+        self._suspenders = []
+        for listener in listeners:
+            listener.suspended()
+        if self._then_resume:
+            self._resume()
+
+    def _resume(self) -> None:
+        self._then_resume = False
+        listeners = self._resumers
+        self._resumers = []
+        error: TableError | None = None
+        try:
+            if self.state == SUSPENDED:
+                self.device.resume_now()
+        except TableError as found:
+            error = found
+        for listener in listeners:
+            listener.resumed(error)
+
+    def cancel(self) -> None:
+        """Undo a suspend that is not complete."""
+        assert self.state == SUSPENDING
+        device = self.device
+        for target in device.live_targets():
+            target.presuspend_undo()
+        listeners = self._suspenders + self._resumers
+        self._suspenders = []
+        self._resumers = []
+        self._then_resume = False
+        self.end()
+        device.turn.defer(_Told(listeners, False))
+
+    def end(self) -> None:
+        """I/O flows again: first what was held back, in order."""
+        self.state = ACTIVE
+        bios = self.returned + self.deferred
+        self.returned = []
+        self.deferred = []
+        device = self.device
+        device.open()
+        plug = Plug()
+        for bio in bios:
+            device.submit(bio, plug)
+        plug.finish()
+
+    def keep(self, bio: Bio) -> None:
+        """A bio that came while the device cannot take it."""
+        self.deferred.append(bio)
+
+    def held_back(self) -> int:
+        return len(self.returned) + len(self.deferred)
+
+    def cancel_dead(self) -> None:
+        """Fail what is kept for clients that are dead."""
+        dead = [bio for bio in self.returned + self.deferred if bio.client().dead]
+        if dead:
+            # In place: the stack hands back into this very list.
+            self.returned[:] = [bio for bio in self.returned if not bio.client().dead]
+            self.deferred[:] = [bio for bio in self.deferred if not bio.client().dead]
+            for bio in dead:
+                bio.complete(IOERR)
+
+    def abandon(self) -> None:
+        """Nobody will resume the device: what it keeps fails. A suspend that is under way is given up."""
+        if self.state == SUSPENDING:
+            self.cancel()
+        elif self.state == SUSPENDED:
+            for bio in self.returned + self.deferred:
+                self.device.refuse(bio, IOERR)
+            self.returned = []
+            self.deferred = []

@@ -1,0 +1,85 @@
+"""What to do when no path is left: queue or fail, as the table and its user say, and as suspends set aside for a while.
+
+Linux: queue_if_no_path(), multipath_presuspend(), multipath_postsuspend() and multipath_resume() of drivers/md/dm-mpath.c. A
+flush suspend cannot end while I/O is parked, so it turns queueing off and resume restores it; so does, bio-based, a noflush one,
+whose parked bios are handed back instead.
+"""
+
+from hawser.dm.clone import CloneBio
+from hawser.dm.target import BIO_BASED, KILL, REQUEUE, SUBMITTED, TargetContext
+from hawser.multipath.disk import SharedDisk
+from hawser.multipath.waiting import WaitingRoom
+
+
+class Queueing(WaitingRoom):
+    """The part of Multipath that decides whether to wait for a path."""
+
+    def __init__(
+        self, context: TargetContext, start: int, length: int, disk: SharedDisk, queue_if_no_path: bool
+    ) -> None:
+        super().__init__(context, start, length, disk)
+        # As it is now, and as it will be again when a suspend that has turned it off is over.
+        self.queue_if_no_path = queue_if_no_path
+        self._saved_queue_if_no_path = False
+        self._is_set_aside = False
+        self.is_suspended = False
+
+    def _park_without_path(self, clone: CloneBio) -> int:
+        """What to do with a bio for which there is no path."""
+        if self.queue_if_no_path:
+            self._parked.append(clone)
+            return SUBMITTED
+        return REQUEUE if self.handing_back else KILL
+
+    def set_queue_if_no_path(self, on: bool) -> None:
+        """Turned off, what was parked is mapped once more, and fails if there is still no path.
+
+        Unlike the kernel: while a suspend has turned it off, turning it on again waits for the resume, as the suspend might else
+        never end.
+        """
+        if self._is_set_aside:
+            self._saved_queue_if_no_path = on
+        else:
+            self.queue_if_no_path = on
+        if not on:
+            self.kick()
+
+    def wants_to_queue(self) -> bool:
+        """Whether I/O without a path waits, or will when a suspend is over."""
+        return self._saved_queue_if_no_path if self._is_set_aside else self.queue_if_no_path
+
+    def presuspend(self, noflush: bool) -> None:
+        if not noflush or self.kind == BIO_BASED:
+            self._saved_queue_if_no_path = self.queue_if_no_path
+            self._is_set_aside = True
+            self.queue_if_no_path = False
+        if noflush:
+            self.handing_back = True
+            self._hand_back_fenced()
+        self.kick()
+
+    def presuspend_undo(self) -> None:
+        # Unlike the kernel, where queueing stays off when a suspend was interrupted.
+        self.resume()
+
+    def postsuspend(self) -> None:
+        self.handing_back = False
+        self.is_suspended = True
+
+    def resume(self) -> None:
+        self.handing_back = False
+        self.is_suspended = False
+        if self._is_set_aside:
+            self._is_set_aside = False
+            self.queue_if_no_path = self._saved_queue_if_no_path
+
+    def abandon(self) -> None:
+        """The process ends: whatever waits behind a fence fails, as nothing will lift it any more."""
+        self.abandoned = True
+        self.handing_back = False
+        self.fences_changed()
+        self.kick()
+
+    def kick(self) -> None:
+        self._schedule_replay()
+        self.host.kick_requeued()
