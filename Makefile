@@ -10,12 +10,13 @@ export PYTHON
 TEST_ARGS ?=
 BENCH_ARGS ?=
 DEMO_ARGS ?=
+MUTANT_ARGS ?=
 # Two workers: the interop tests drive several servers each. A file stays on one worker, so that a story's
 # tests share what they set up.
 TEST_JOBS ?= 2
 MYPY_FILES = src tests tools hatch_build.py $(wildcard bench)
 
-.PHONY: help setup setup-test build pure demo test test-pure lint format bench soak clean
+.PHONY: help setup setup-test build pure demo test test-pure lint format bench soak mutants clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -23,7 +24,7 @@ help:
 # The compiled wheel, in .venv. Built again only when something changed.
 setup:
 	@tools/debian-packages.sh build
-	@tools/install.sh $(VENV) $${HAWSER_BUILD:-auto} test dev
+	@tools/install.sh $(VENV) $${HAWSER_BUILD:-auto} test dev lab
 
 setup-test: setup
 	@tools/debian-packages.sh test
@@ -31,7 +32,7 @@ setup-test: setup
 # The same tree, interpreted, in .venv-pure.
 pure:
 	@tools/debian-packages.sh build
-	@tools/install.sh $(PURE) pure test
+	@tools/install.sh $(PURE) pure test lab
 
 # Build and install again, changed or not.
 build:
@@ -68,6 +69,10 @@ bench: setup-test pure
 
 soak: setup-test
 	$(BIN)/python -m pytest -m soak -n $(TEST_JOBS) --dist load --timeout 3600 $(TEST_ARGS)
+
+# Wrong versions of the engine, and what notices them; writes docs/mutants.md. MUTANT_ARGS="--resume" goes on.
+mutants: setup-test
+	$(BIN)/python -m tools.mutants $(MUTANT_ARGS)
 
 clean:
 	rm -rf $(VENV) $(PURE) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

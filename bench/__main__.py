@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from bench.cases import GROUPS, MODES, BenchError, parse_size, parse_words
+from bench.cases import ENGINE_GROUPS, GROUPS, MODES, BenchError, parse_size, parse_words
 from bench.session import ROOT, Options, Session
 
 ENGINE_IOS = 400_000
@@ -107,7 +107,7 @@ def main(
         seconds=seconds or (0.4 if quick else 1.5),
         size_bytes=size or (128 << 20 if quick else 512 << 20),
         rows=rows,
-        groups=tuple(group for group in groups if group != "engine" or not (peers_only or against)),
+        groups=tuple(group for group in groups if group not in ENGINE_GROUPS or not (peers_only or against)),
         modes=modes,
         engine_ios=ENGINE_IOS // 10 if quick else ENGINE_IOS,
         json_path=json_path,

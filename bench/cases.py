@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 CONNECTIONS = (1, 4)
 MODES = ("rq", "bio")
-GROUPS = ("file", "proxy", "engine")
+GROUPS = ("file", "proxy", "engine", "lab")
+# Those without a server.
+ENGINE_GROUPS = ("engine", "lab")
 
 
 class BenchError(Exception):

@@ -1,7 +1,7 @@
-"""What the engine alone costs per I/O: both queue modes over paths that do nothing, in the build of the interpreter
-that runs this.
+"""What the engine costs per I/O: both queue modes over paths that do nothing, or over the laboratory's simulated devices, in
+the build of the interpreter that runs this.
 
-    VENV/bin/python -m bench.engine --mode rq --ios 200000
+    VENV/bin/python -m bench.engine --mode rq --over null --ios 200000
 
 prints one JSON object: mode, build, ns_per_io (the best of several rounds), gc_pause_max_us.
 """
@@ -13,6 +13,7 @@ from time import perf_counter_ns
 
 from hawser.build_info import build_kind
 from hawser.core.units import GIB, KIB
+from hawser.lab.stream_rig import StreamRig
 from hawser.lab.world_null import NullRig
 from hawser.service.loop import tune_garbage_collector
 
@@ -36,9 +37,14 @@ class PauseMeter:
             self.longest_ns = max(self.longest_ns, perf_counter_ns() - self._since_ns)
 
 
-def measure(mode: str, ios: int) -> dict[str, object]:
+def make_rig(over: str, mode: str) -> NullRig | StreamRig:
+    """Four paths that do nothing, or four simulated ones."""
+    return NullRig(mode, PATHS, "service-time 0", GIB, 4 * KIB) if over == "null" else StreamRig(mode)
+
+
+def measure(over: str, mode: str, ios: int) -> dict[str, object]:
     """The figures of one mode in this interpreter."""
-    rig = NullRig(mode, PATHS, "service-time 0", GIB, 4 * KIB)
+    rig = make_rig(over, mode)
     rig.run(ios // 10, DEPTH, seed=1)
     tune_garbage_collector()
     meter = PauseMeter()
@@ -50,7 +56,7 @@ def measure(mode: str, ios: int) -> dict[str, object]:
         best_ns = min(best_ns or taken_ns, taken_ns)
     # No collection may have been due; a full one is the longest that there could be.
     gc.collect()
-    if rig.client.failed:
+    if rig.client is not None and rig.client.failed:
         raise SystemExit(f"{rig.client.failed} I/Os failed over a driver that fails none")
     return {
         "mode": mode,
@@ -62,10 +68,11 @@ def measure(mode: str, ios: int) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--over", choices=["null", "lab"], default="null")
     parser.add_argument("--mode", choices=["rq", "bio"], required=True)
     parser.add_argument("--ios", type=int, default=200_000)
     arguments = parser.parse_args()
-    print(json.dumps(measure(arguments.mode, arguments.ios)))
+    print(json.dumps(measure(arguments.over, arguments.mode, arguments.ios)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Group `engine`: the engine alone over a null driver, in both modes and both builds, in interleaved rounds.
+"""Groups `engine` and `lab`: the engine over a null driver, and over the laboratory's simulated devices, in both modes and both
+builds, in interleaved rounds.
 
 `bench.engine` is run by the Python of each build's virtual environment and prints one JSON object:
 `{"mode", "build", "ns_per_io", "gc_pause_max_us"}`.
@@ -19,6 +20,9 @@ from bench.fio import last_line
 from bench.race import rotated
 
 TIMEOUT_S = 120.0
+# What stands below the engine, and what a simulated I/O costs more than one that does nothing.
+OVER = {"engine": "null", "lab": "lab"}
+LIGHTER = {"engine": 1, "lab": 8}
 VENVS = {"compiled": ".venv", "interpreted": ".venv-pure"}
 
 
@@ -31,13 +35,14 @@ class EngineLane:
     ns_per_io: list[float] = field(default_factory=list)
     gc_pause_max_us: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    group: str = "engine"
 
 
 OnRound = Callable[[int, Sequence[EngineLane]], None]
 
 
-def engine_lanes(modes: Sequence[str]) -> list[EngineLane]:
-    return [EngineLane(mode, build) for build in VENVS for mode in modes]
+def engine_lanes(modes: Sequence[str], group: str = "engine") -> list[EngineLane]:
+    return [EngineLane(mode, build, group=group) for build in VENVS for mode in modes]
 
 
 def run_engine(root: Path, lanes: Sequence[EngineLane], rounds: int, ios: int, stop: Event, on_round: OnRound) -> None:
@@ -55,7 +60,8 @@ def run_engine(root: Path, lanes: Sequence[EngineLane], rounds: int, ios: int, s
 
 def run_once(root: Path, lane: EngineLane, ios: int) -> str:
     python = Path(VENVS[lane.build], "bin", "python")
-    command = [str(python), "-m", "bench.engine", "--mode", lane.mode, "--ios", str(ios)]
+    ios //= LIGHTER[lane.group]
+    command = [str(python), "-m", "bench.engine", "--over", OVER[lane.group], "--mode", lane.mode, "--ios", str(ios)]
     try:
         done = subprocess.run(
             command,

@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bench.cases import ENGINE_GROUPS
 from bench.results import METRICS, ResultRow
 
 WIDTH = 136
@@ -32,6 +33,10 @@ def goal(row: ResultRow) -> float | None:
         return 0.85 if depth_one else 1.0
     deep = str(row["case"]).endswith(("-qd32", "-qd128"))
     return 1.3 if row["group"] == "proxy" and row["peer_name"] == "nbdkit-nbd" and deep else None
+
+
+# I/Os per second of the compiled build over the simulated devices.
+LAB_GOAL = 100_000
 
 
 def below_goal(row: ResultRow) -> bool:
@@ -99,6 +104,8 @@ def engine_table(rows: Sequence[ResultRow]) -> Table:
     for row in rows:
         millions = "-" if row["hawser"] is None else f"{row['hawser'] / 1e6:.2f}"
         ratio = ["", ""] if row["ratio"] is None else _ratio_cells(row)
+        if row["group"] == "lab" and row["build"] == "compiled" and row["hawser"] is not None:
+            millions = f"[green]{millions}[/]" if row["hawser"] >= LAB_GOAL else f"[red]x {millions}[/]"
         cells = [short(row["ns_per_io"]), millions, *ratio, short(row["gc_pause_max_us"])]
         table.add_row(row["build"], row["mode"], *cells)
     return table
@@ -114,7 +121,7 @@ def print_report(console: Console, rows: Sequence[ResultRow], titles: dict[str, 
         of_group = [row for row in rows if row["group"] == group]
         if of_group:
             console.print(f"\n{title}", style="bold", markup=False, highlight=False)
-            console.print(engine_table(of_group) if group == "engine" else race_table(of_group))
+            console.print(engine_table(of_group) if group in ENGINE_GROUPS else race_table(of_group))
     console.print(LEGEND, highlight=False)
     with_goal = [row for row in rows if goal(row) is not None and row["ratio"] is not None]
     if with_goal:

@@ -1,8 +1,8 @@
 """Measurements -> the rows of `latest.json`: ours against each peer, per case, connections and mode.
 
 `hawser` and `peer` are medians of I/Os per second. The interval is `bench.stats`'s; latencies and CPU are
-medians over the rounds. Only rounds in which both were measured count, if there are any. Rows of group `engine`
-compare the compiled build with the interpreted one; they have no latencies.
+medians over the rounds. Only rounds in which both were measured count, if there are any. Rows of the groups `engine` and
+`lab` compare the compiled build with the interpreted one; they have no latencies.
 """
 
 from __future__ import annotations
@@ -80,15 +80,16 @@ def _median(measurements: Sequence[Measurement], name: str) -> float | None:
 
 def engine_rows(lanes: Sequence[EngineLane]) -> list[ResultRow]:
     """I/Os per second of each build and mode; the compiled build's peer is the interpreted one."""
-    interpreted = {lane.mode: lane for lane in lanes if lane.build == "interpreted"}
+    interpreted = {(lane.group, lane.mode): lane for lane in lanes if lane.build == "interpreted"}
     tried = (lane for lane in lanes if lane.ns_per_io or lane.errors)
-    return [_engine_row(lane, interpreted.get(lane.mode)) for lane in tried]
+    return [_engine_row(lane, interpreted.get((lane.group, lane.mode))) for lane in tried]
 
 
 def _engine_row(lane: EngineLane, interpreted: EngineLane | None) -> ResultRow:
     peer = interpreted if interpreted is not lane else None
     mine, its = _per_second(lane), _per_second(peer) if peer else []
-    row: ResultRow = {"group": "engine", "case": "null-driver", "connections": 0}
+    case = "null-driver" if lane.group == "engine" else "simulated-devices"
+    row: ResultRow = {"group": lane.group, "case": case, "connections": 0}
     row |= {"mode": lane.mode, "build": lane.build, "hawser": median(mine) if mine else None}
     row |= {"peer_name": peer.build if peer else None, "peer": median(its) if its else None}
     row |= {"ratio": None, "ratio_low": None, "ratio_high": None}

@@ -16,7 +16,7 @@ from threading import Event
 from rich.console import Console
 
 from bench import against, heading, image, report, results
-from bench.cases import Row, select_rows
+from bench.cases import ENGINE_GROUPS, Row, select_rows
 from bench.contenders import Contender, Edition, Places, hawser_contender, peers_of
 from bench.engine_group import EngineLane, engine_lanes, run_engine
 from bench.race import Lane, Settings, lanes_of, run_race
@@ -26,6 +26,7 @@ TITLES = {
     "file": "file: hawser over four paths to one file, against stock servers of that file",
     "proxy": "proxy: hawser over two `nbdkit file` upstreams, against stock proxies over the first of them",
     "engine": "engine: the engine alone over a null driver",
+    "lab": f"lab: the engine over four simulated paths, unjudged; goal: {report.LAB_GOAL:,} I/Os per second, compiled",
 }
 ENGINE_RUN_S = 2.0
 Lanes = list[list[Lane]]
@@ -67,7 +68,8 @@ class Session:
             contenders = self._contenders(places, stack)
             races = {group: lanes_of(self._rows(group), who) for group, who in contenders.items()}
             races = {group: lanes for group, lanes in races.items() if lanes}
-            engine = engine_lanes(self.options.modes) if "engine" in self.options.groups else []
+            local = [group for group in self.options.groups if group in ENGINE_GROUPS]
+            engine = [lane for group in local for lane in engine_lanes(self.options.modes, group)]
             self._print_heading(settings, races, engine)
             self._measure(settings, races, engine)
         rows = [row for lanes in races.values() for row in results.race_rows(lanes)]
@@ -94,7 +96,7 @@ class Session:
             editions.append(stack.enter_context(against.built(ROOT, options.revision, places.directory)))
             self.started_s = time.monotonic()
         found: dict[str, list[Contender]] = {}
-        for group in (group for group in options.groups if group != "engine"):
+        for group in (group for group in options.groups if group not in ENGINE_GROUPS):
             modes = [(edition, mode) for edition in editions for mode in options.modes]
             found[group] = [hawser_contender(edition, places, group, mode) for edition, mode in modes]
             found[group] += peers_of(group, places) if options.revision is None else []
@@ -136,8 +138,10 @@ class Session:
         self._say(round_number, f"{lanes[0].row.key}: {', '.join(said)}")
 
     def _on_engine(self, round_number: int, lanes: Sequence[EngineLane]) -> None:
-        said = [f"{lane.build} {lane.mode} {report.short(min(lane.ns_per_io, default=None))}" for lane in lanes]
-        self._say(round_number, f"engine, best ns per I/O so far: {', '.join(said)}")
+        said = [
+            f"{lane.group} {lane.build} {lane.mode} {report.short(min(lane.ns_per_io, default=None))}" for lane in lanes
+        ]
+        self._say(round_number, f"best ns per I/O so far: {', '.join(said)}")
 
     def _say(self, round_number: int, text: str) -> None:
         clock = heading.format_minutes(time.monotonic() - self.started_s)

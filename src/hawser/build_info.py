@@ -28,24 +28,26 @@ _PLAIN = "plain dataclasses, which msgspec reads and process pools pickle"
 _COLD = "runs once per plan or not at all in a run"
 INTERPRETED: dict[str, str] = {
     "lab/plan.py": _PLAIN,
-    "lab/plan_file.py": _COLD,
-    "lab/workloads.py": _COLD,
+    "lab/axis.py": _COLD,
+    "lab/chart.py": _COLD,
     "lab/draw.py": _COLD,
     "lab/draw_clients.py": _COLD,
     "lab/draw_faults.py": _COLD,
     "lab/draw_scenes.py": _COLD,
     "lab/draw_shapes.py": _COLD,
     "lab/draw_tables.py": _COLD,
-    "lab/trial.py": _COLD,
+    "lab/figure.py": _COLD,
+    "lab/hazard_plans.py": _COLD,
+    "lab/look.py": _COLD,
+    "lab/plan_file.py": _COLD,
     "lab/shrink.py": _COLD,
     "lab/shrink_numbers.py": _COLD,
     "lab/shrink_table.py": _COLD,
     "lab/spans.py": _COLD,
     "lab/story.py": _COLD,
+    "lab/trial.py": _COLD,
     "lab/words.py": _COLD,
-    "lab/chart.py": _COLD,
-    "lab/figure.py": _COLD,
-    "lab/hazard_plans.py": _COLD,
+    "lab/workloads.py": _COLD,
 }
 
 

@@ -7,7 +7,7 @@ from bench.heading import cpu_model, format_cpus, format_minutes
 from bench.report import WIDTH, below_goal, goal, print_report, short, thousands
 from rich.console import Console
 
-TITLES = {"file": "of files", "engine": "engine"}
+TITLES = {"file": "of files", "engine": "engine", "lab": "laboratory"}
 
 
 def pair(mode="rq", peer="nbdkit", ratio=1.5, **changes):
@@ -62,6 +62,13 @@ def test_the_engine_has_a_table_of_its_own():
     row = pair(group="engine", case="null-driver", peer="interpreted", ratio=4.0, hawser=2e6)
     text = printed(row | {"ns_per_io": 500.0, "gc_pause_max_us": 91.5})
     assert line(text, "compiled") == ["compiled", "rq", "500", "2.00", "4.00", "3.75-4.25", "91.5"]
+
+
+@pytest.mark.parametrize(("rate", "shown"), [(1.2e5, "0.12"), (8e4, "x")])
+def test_the_laboratory_is_held_against_its_goal(rate: float, shown: str):
+    row = pair(group="lab", case="simulated-devices", peer="interpreted", ratio=4.0, hawser=rate)
+    text = printed(row | {"ns_per_io": 9000.0, "gc_pause_max_us": 91.5})
+    assert line(text, "compiled")[3] == shown
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,17 @@ def test_the_compiled_engine_is_compared_with_the_interpreted_one():
     assert (interpreted["peer_name"], interpreted["ratio"]) == (None, None)
 
 
+def test_the_laboratory_is_compared_with_itself():
+    built = [
+        EngineLane("rq", "compiled", [5000.0], [90.0], group="lab"),
+        EngineLane("rq", "interpreted", [25_000.0], group="lab"),
+        EngineLane("rq", "interpreted", [2000.0]),
+    ]
+    compiled, interpreted, engine = engine_rows(built)
+    assert (compiled["group"], compiled["case"], compiled["ratio"]) == ("lab", "simulated-devices", 5.0)
+    assert (interpreted["group"], engine["group"], engine["case"]) == ("lab", "engine", "null-driver")
+
+
 def test_an_engine_that_did_not_run_says_why():
     built = [EngineLane("rq", "compiled", [500.0], [90.0]), EngineLane("rq", "interpreted", errors=["round 1: absent"])]
     compiled, interpreted = engine_rows(built)

@@ -78,6 +78,10 @@ class BlockDevice:
         """Fail every bio that was not dispatched and whose client is dead."""
         raise NotImplementedError
 
+    def answers_are_final(self) -> bool:
+        """Whether an error of this device comes from something that is alive (see hawser.block.driver)."""
+        return False
+
     def bounce(self) -> None:
         """The path that leads here has failed: what waits for a tag goes back undispatched, whoever sent it may know another."""
 
@@ -138,6 +142,9 @@ class QueueDevice(BlockDevice):
 
     def cancel_dead(self) -> None:
         self._own_queue.cancel_dead()
+
+    def answers_are_final(self) -> bool:
+        return self._own_queue.driver.answers_are_final
 
     def bounce(self) -> None:
         self._own_queue.bounce()

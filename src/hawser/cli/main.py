@@ -6,6 +6,7 @@ from hawser import __version__
 from hawser.build_info import describe
 from hawser.cli.demo import demo
 from hawser.cli.dm import dm
+from hawser.cli.lab import lab
 from hawser.cli.serve import serve
 
 
@@ -18,3 +19,4 @@ def main() -> None:
 main.add_command(serve)
 main.add_command(dm)
 main.add_command(demo)
+main.add_command(lab)

@@ -314,6 +314,17 @@ class MappedDevice(BlockDevice):
                 return True
         return self._suspension.held_back() >= DEFERRED_MAX
 
+    def answers_are_final(self) -> bool:
+        """Of a device that only passes I/O on. What has paths of its own says EIO when none is left."""
+        targets = self.live_targets()
+        for target in targets:
+            if not target.passes_on:
+                return False
+        for device in self._below:
+            if not device.answers_are_final():
+                return False
+        return len(targets) > 0
+
     def bounce(self) -> None:
         if self.queue is not None:
             self.queue.bounce()

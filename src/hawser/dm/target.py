@@ -125,6 +125,8 @@ class Target:
         self.start = start
         self.length = length
         self.kind = BIO_BASED
+        # Whether an error of it is an error of a device below.
+        self.passes_on = False
         self.singleton = False
         self.immutable = False
         # Whether it may replace a target that nothing else may (`error`).

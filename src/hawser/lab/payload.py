@@ -4,6 +4,7 @@ A value is `(number of the write) << INDEX_BITS | (index of the sector within th
 tells a lost write from an old one, and a sector that went to the wrong place from one that is right. 0 is a zeroed sector.
 """
 
+from struct import Struct
 from typing import Final
 
 from hawser.block.ops import Buffer
@@ -12,6 +13,7 @@ from hawser.core.units import SECTOR_SIZE
 INDEX_BITS: Final = 16
 WORD: Final = 8
 TORN: Final = -1
+_SECTOR: Final = Struct("<Q496xQ")
 
 
 def value_of(write: int, index: int) -> int:
@@ -36,9 +38,4 @@ def fill(write: int, count: int) -> bytes:
 
 def decode(data: Buffer) -> list[int]:
     """The values of whole sectors; TORN for a sector whose first and last words differ."""
-    values: list[int] = []
-    for start in range(0, len(data), SECTOR_SIZE):
-        first = bytes(data[start : start + WORD])
-        last = bytes(data[start + SECTOR_SIZE - WORD : start + SECTOR_SIZE])
-        values.append(int.from_bytes(first, "little") if first == last else TORN)
-    return values
+    return [first if first == last else TORN for first, last in _SECTOR.iter_unpack(data)]

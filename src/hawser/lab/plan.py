@@ -8,7 +8,7 @@ Times are nanoseconds from the start of the run; sectors are those of the disk.
 from dataclasses import dataclass, field
 from typing import Final
 
-from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US
+from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, SECTOR_SIZE
 
 # Transports of a path, as hawser.paths has them: what can be proved differs.
 FILE: Final = "file"
@@ -28,6 +28,7 @@ SERVER_STEPS: Final = (
     "alua",  # port state `word` (standby, unavailable, transitioning) for `duration_ns`
     "slow",  # service time is `amount` times as long for `duration_ns`
 )
+RESTARTS: Final = ("kill", "other_disk", "smaller", "read_only")
 # The next command that arrives at the server after this moment (of `word`: any, read, write, flush) is treated like this.
 ANSWER_STEPS: Final = (
     "answer_late",  # executed, answered `duration_ns` later than it should be
@@ -53,10 +54,18 @@ MAP_STEPS: Final = (
     "suspend",  # `amount` 1: noflush; resumed after `duration_ns`
     "reload",  # suspend (`amount` 1: noflush), load table number `word`, resume
 )
-WORLD_STEPS: Final = ("power_loss",)  # everything stops, everything volatile is lost; it starts again after `duration_ns`
+WORLD_STEPS: Final = (
+    "power_loss",
+)  # everything stops, everything volatile is lost; it starts again after `duration_ns`
 
 # What a client may do. `barrier`: not before everything it has asked for is answered.
 OP_WORDS: Final = ("read", "write", "flush", "discard", "zero")
+
+# For bounds: a command's worst time is so many times its usual one (hawser.lab.devices.service_time), and so many of them meet.
+WORST_FACTOR: Final = 20
+WORST_COUNT: Final = 5
+# Commands on their way that are no client's.
+PROBES_MAX: Final = 32
 
 
 @dataclass
@@ -147,6 +156,7 @@ class Plan:
     size_sectors: int = 64
     cache: str = "lun"
     volatile: bool = True
+    caches_reads: bool = False
     unit_sectors: int = 1
     declared_unit_sectors: int = 1
     mode: str = "rq"
@@ -163,12 +173,71 @@ class Plan:
     unsafe_no_fence: bool = False
 
     def truthful(self) -> bool:
-        """Whether every declaration about the paths holds: only then is anything promised."""
+        """Whether every declaration about the paths holds, and the disk is of a kind about which something is promised.
+
+        Nothing is promised yet about servers that keep what they have read (`docs/guarantees.md`).
+
+        `eof_drains` holds of every server that has a connection to close: the link sees to it (hawser.lab.devices.connection).
+        """
+        if self.caches_reads:
+            return False
+        # The manager sees no path below a linear device.
+        if self._needs_manager() and (not self.manager or "linear-below" in self.stack):
+            return False
         for path in self.paths:
             if self.cache == "path" and path.cache != "path":
                 return False
             if self.cache == "lun" and path.cache == "none":
                 return False
-            if path.quiesce_ns is not None and path.quiesce_ns < self.servers[path.server].drains_ns:
+            if path.quiesce_ns is not None:
+                if self.cache == "path" or path.quiesce_ns < self.stall_ns(path.server):
+                    return False
+            if path.eof_drains and path.transport == FILE:
                 return False
-        return self.declared_unit_sectors % self.unit_sectors == 0
+        return self.declared_unit_sectors % self.unit_sectors == 0 and not self._outlives_its_process()
+
+    def _outlives_its_process(self) -> bool:
+        """Whether a server's own cache survives the end of its process, which is taken for the end of the cache (`unix`)."""
+        local = [f"s{path.server}" for path in self.paths if path.transport == UNIX]
+        return self.cache == "path" and any(
+            step.kind in RESTARTS and step.amount and step.target in local for step in self.steps
+        )
+
+    def _needs_manager(self) -> bool:
+        """Nobody else flushes a cache that was left, or looks whether it is the same disk."""
+        return any(path.cache == "path" for path in self.paths) or any(step.kind == "other_disk" for step in self.steps)
+
+    def stall_ns(self, server: int) -> int:
+        """How long after its session has ended a command may still take effect at `server`: what a true `quiesce` must exceed.
+
+        It may be held up on its way, wait until the server goes on, stand in the queue behind everything else that the paths hold
+        there, and be begun when the server is killed. Whatever the plan does to the server happens within that time, at worst.
+        """
+        facts = self.servers[server]
+        paths = [number for number, path in enumerate(self.paths) if path.server == server]
+        links = [f"p{number}" for number in paths]
+        held_ns = max([self.paths[number].latency_ns for number in paths], default=0)
+        slow_ns, slowness = 0, 1
+        for step in self.steps:
+            if step.target == f"s{server}":
+                if step.kind in ("stop", "execute_late"):
+                    held_ns += step.duration_ns
+                elif step.kind == "slow":
+                    slow_ns += step.duration_ns
+                    slowness = max(slowness, step.amount)
+            elif step.target in links:
+                if step.kind == "black_hole":
+                    held_ns += step.duration_ns
+                elif step.kind == "brown_out":
+                    held_ns += self.paths[int(step.target[1:])].latency_ns * step.amount
+        return held_ns + slow_ns + self._queueing_ns(paths, facts, slowness) + facts.drains_ns
+
+    def _queueing_ns(self, paths: list[int], facts: ServerPlan, slowness: int) -> int:
+        """Behind all others, twice over (a session that has ended may have left its own), each four times its usual time, and
+        a few of the worst of them while the server is slow."""
+        disk_bytes = self.size_sectors * SECTOR_SIZE
+        once_ns = facts.fixed_ns + disk_bytes * NS_PER_S // facts.bytes_per_s
+        wire_ns = max([disk_bytes * NS_PER_S // self.paths[number].bytes_per_s for number in paths], default=0)
+        ops = sum(len(client.ops) for client in self.clients)
+        ahead = 2 * min(sum(self.paths[number].depth for number in paths), 2 * ops + PROBES_MAX)
+        return ahead * (4 * once_ns + wire_ns) + WORST_COUNT * WORST_FACTOR * slowness * once_ns

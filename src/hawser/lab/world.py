@@ -243,6 +243,7 @@ class World:
         devt = f"254:{len(self.registry.all_mapped())}"
         device = MappedDevice(name, devt, self.turn, self.clock, self.timers, self.log)
         device.load(parse_lines(table), self.registry)
+        device.resume()
         self.registry.add(device)
         return device
 

@@ -132,9 +132,13 @@ class PathState:
             if device not in stays and isinstance(device, PathDevice) and device.has_own_cache:
                 device.leave()
                 if device.left_behind is not None:
-                    for listener in self.events:
-                        listener.path_left(path)
+                    self.tell_left(path)
         self._leave_strangers(stays)
+
+    def tell_left(self, path: Path) -> None:
+        """The cache of `path` has to be flushed by somebody."""
+        for listener in self.events:
+            listener.path_left(path)
 
     def _leave_strangers(self, stays: list[BlockDevice]) -> None:
         """Devices of the same disk that this table does not name are left, too: the one before may have written through them."""

@@ -255,11 +255,14 @@ class Multipath(Queueing):
                 device.written += 1
 
     def _failed_write(self, path: Path, sector: int, size: int, fate: int) -> None:
-        """An error says nothing about what became of the data: it may be on the disk, and in the path's own cache."""
+        """An error says nothing about what became of the data: it may be on the disk, and in the path's own cache. (Where there is
+        no answer, an orphan says the same.)"""
         self.disk.witness.retract(sector, size)
         device = path.device
         if fate == ANSWERED and isinstance(device, PathDevice):
             device.late_write()
+            if device.left_behind is not None:
+                self.state.tell_left(path)
 
     def _may_promise(self, bio: Bio) -> bool:
         """Whether a flush may succeed: nothing acknowledged was in doubt since its client opened the disk."""
@@ -276,8 +279,7 @@ class Multipath(Queueing):
         return status == IOERR and fate == ANSWERED and self._answers(path)
 
     def _answers(self, path: Path) -> bool:
-        queue = path.device.queue
-        return queue is not None and queue.driver.answers_are_final
+        return path.device.answers_are_final()
 
     def _elsewhere(self, path: Path, avoid: object, size: int) -> Path:
         """The path for the retry of an answered error: another device's, if one is usable still."""

@@ -217,6 +217,10 @@ class NbdDriver(Driver):
         if self.listener is not None:
             self.listener.session_ready(self)
 
+    def doubt(self) -> int:
+        """How often acknowledged writes of the disk came into doubt."""
+        return self.device.shared.doubt if self.device is not None else 0
+
     def flush_failed(self) -> None:
         """A flush that nobody waits for as such was answered with an error: a write that was acknowledged is lost."""
         if self.device is not None:

@@ -113,6 +113,8 @@ class NbdSession(Handler):
         self.in_flight: dict[int, Request] = {}
         self.late: dict[int, _Late] = {}
         self._fua_flushes: dict[int, bool] = {}
+        # By the cookie of a FUA write, then of its flush: how many doubts there were when the write was sent.
+        self._fua_doubts: dict[int, int] = {}
         self._handshake = ClientHandshake(driver.uri.export)
         self._parser = ReplyParser(_Replies(self))
         self._buffer = bytearray(RECEIVE_BYTES)
@@ -192,6 +194,8 @@ class NbdSession(Handler):
             if request.flags:
                 if request.flags & FUA and self.can_fua and op != READ:
                     flags = protocol.CMD_FLAG_FUA
+                elif request.flags & FUA and is_write_class(op):
+                    self._fua_doubts[cookie] = self.driver.doubt()
                 if request.flags & NOUNMAP and op == WRITE_ZEROES:
                     flags |= protocol.CMD_FLAG_NO_HOLE
             views: list[Buffer] = [
@@ -266,13 +270,21 @@ class NbdSession(Handler):
             if request.op == READ:
                 self._reading = request
                 return request.size
-            if request.flags & FUA and not self.can_fua and is_write_class(request.op) and not self._fua_done(cookie):
-                self._flush_for_fua(request)
-                return 0
+            if request.flags & FUA and not self.can_fua and is_write_class(request.op):
+                doubt = self._fua_doubts.pop(cookie)
+                if not self._fua_done(cookie):
+                    self._flush_for_fua(request, doubt)
+                    return 0
+                if doubt != self.driver.doubt():
+                    # A flush of somebody else's has failed meanwhile, and may have lost what this one should have made durable.
+                    request.finish(IOERR, 0, ANSWERED)
+                    self.driver.complete(request)
+                    return 0
             request.finish(OK, request.size)
             self.driver.complete(request)
             return 0
         status = status_of_error(error)
+        self._fua_doubts.pop(cookie, 0)
         if self._fua_flushes and self._fua_done(cookie) and status != RESOURCE:
             self.driver.flush_failed()
         if status == OFFLINE:
@@ -303,9 +315,10 @@ class NbdSession(Handler):
         self.driver.late_answer(self)
         return late.payload if error == 0 else 0
 
-    def _flush_for_fua(self, request: Request) -> None:
-        """The server has no FUA: the write is durable when a flush behind it has been answered."""
+    def _flush_for_fua(self, request: Request, doubt: int) -> None:
+        """The server has no FUA: the write is durable when a flush behind it has been answered, and none has failed."""
         self._cookie += 1
+        self._fua_doubts[self._cookie] = doubt
         self.in_flight[self._cookie] = request
         self._fua_flushes[self._cookie] = True
         header = request_header(protocol.CMD_FLUSH, 0, self._cookie, 0, 0)
@@ -327,6 +340,7 @@ class NbdSession(Handler):
         for cookie in overdue:
             request = self.in_flight.pop(cookie)
             is_fua_flush = self._fua_flushes.pop(cookie, False)
+            self._fua_doubts.pop(cookie, 0)
             if self._sender.take_back(cookie):
                 # Behind a flush for FUA is a write that has been answered: no ghost of it is about, but sent it was.
                 request.finish(TIMEOUT, 0, UNKNOWN if is_fua_flush else NOT_SENT)

@@ -9,6 +9,7 @@ from hawser.dm.target import REMAPPED, TableError, Target, TargetContext, regist
 class LinearTarget(Target):
     def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
         super().__init__("linear", start, length)
+        self.passes_on = True
         self.lookup_error = "Device lookup failed"
         if len(words) != 2:
             raise TableError("Invalid argument count")

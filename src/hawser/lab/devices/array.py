@@ -1,16 +1,18 @@
 """Array: the medium that keeps the data, the caches before it, and its controllers.
 
-Fault model. The medium is perfect: what reached it stays, sector by sector, and a sector is written whole or not at all; a write of
-several sectors is atomic towards other commands unless it is smaller than the read-modify-write unit (below). What may be lost are
-caches: a volatile one at a power loss, a controller's own at a restart without it, and what a failed flush drops. Caches write
-back whenever they like, in any order. The kinds:
+Fault model. The medium is perfect: what reached it stays, sector by sector, and a sector is written whole or not at all; a
+write of several sectors is atomic towards other commands unless it is smaller than the read-modify-write unit (below). What may
+be lost are caches: a volatile one at a power loss, a controller's own at a restart without it, and what a failed flush drops.
+Caches write back whenever they like, in any order. The kinds:
 
     lun    one cache behind all controllers: coherent, and it outlives every controller
-    path   a cache per controller, of reads and of writes; they know nothing of each other: stale reads, old over new
+    path   a cache per controller; they know nothing of each other: stale reads, old over new. With `caches_reads` it also keeps
+           what it has read, clean, and answers from that for ever (another host's page cache)
     none   written through
 
 A write that does not cover whole read-modify-write units is done in two steps: `begin` takes a picture of the units it touches,
-`write` puts the changed picture back; what others wrote into those units in between is undone (`rmw-neighbour.py` of the hazards).
+`write` puts the changed picture back; what others wrote into those units in between is undone (`rmw-neighbour.py` of the
+hazards).
 FUA writes reach the medium before they return.
 
 Every sector holds the value of the write that put it there (hawser.lab.payload).
@@ -59,6 +61,7 @@ class Array:
         cache: str = CACHE_LUN,
         volatile: bool = True,
         unit_sectors: int = 1,
+        caches_reads: bool = False,
         watcher: ArrayWatcher | None = None,
     ) -> None:
         self.medium = [0] * size_sectors
@@ -69,7 +72,7 @@ class Array:
         shared = Cache("array", keeps_reads=False)
         self.controllers: list[Controller] = []
         for number in range(controllers):
-            own = Cache(f"s{number}", keeps_reads=True) if cache == CACHE_PATH else shared
+            own = Cache(f"s{number}", caches_reads) if cache == CACHE_PATH else shared
             self.controllers.append(Controller(self, f"s{number}", own))
 
     def caches(self) -> list[Cache]:
@@ -81,10 +84,10 @@ class Array:
         return found
 
     def lose_power(self) -> None:
-        """Volatile caches are empty afterwards; others keep what they had."""
+        """Volatile caches are empty afterwards, and so is what a server keeps in its memory; others keep what they had."""
         for cache in self.caches():
             cache.clean = {}
-            if self.volatile:
+            if self.volatile or self.cache == CACHE_PATH:
                 self.drop(cache, "power loss")
 
     def drop(self, cache: Cache, cause: str) -> None:
@@ -93,7 +96,7 @@ class Array:
         cache.dirty = {}
         cache.clean = {}
         for sector, value in dirty.items():
-            if self.medium[sector] != value:
+            if self.medium[sector] != value and not any(other.dirty.get(sector) == value for other in self.caches()):
                 self.watcher.lost(cache.name, sector, value, cause)
 
 

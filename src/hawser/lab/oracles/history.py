@@ -42,7 +42,7 @@ class Write:
 
 
 class History:
-    """`written_through`: what is acknowledged is durable at once, as no cache is in the way. `lost_writes` counts legal losses."""
+    """`written_through`: no cache is in the way, so what is acknowledged is durable. `lost_writes` counts legal losses."""
 
     def __init__(self, sectors: int, written_through: bool = False) -> None:
         self.moment = 0
@@ -76,6 +76,9 @@ class History:
             if not ok:
                 continue
             own.is_acknowledged = True
+            if own.lost != NEVER:
+                # A part of it that was in a cache is gone already; what it had come after may be back.
+                continue
             own.is_durable = durable or self.written_through
             history = self._sectors[sector + index]
             for other in history:
@@ -109,9 +112,17 @@ class History:
         possible = [own for own in history if own.value == value and own.superseded >= started]
         if not possible:
             return self._explain(sector, value)
+        # Of several (zeroes) nobody knows which one it is: then the one that promises least.
+        seen = possible[-1]
+        for own in possible:
+            if not own.is_durable:
+                seen = own
+        if seen.lost != NEVER:
+            # It was read before it was lost: what is below it may be back by now.
+            return ""
         for other in history:
             if other.ended < started and other.value != value:
-                self._supersede(other, possible[0])
+                self._supersede(other, seen)
         return ""
 
     def _explain(self, sector: int, value: int) -> str:
@@ -122,7 +133,9 @@ class History:
         now = " or ".join(own.name() for own in newest)
         what = f"write {write_of(value)}" if value else "zeroes"
         if known and known[-1].after:
-            return f"sector {sector}: {what} is back, which {known[-1].after[0].name()} superseded; it should hold {now}"
+            return (
+                f"sector {sector}: {what} is back, which {known[-1].after[0].name()} superseded; it should hold {now}"
+            )
         if self._was_buried(sector, value):
             return f"sector {sector}: {what} is back, which was superseded by something durable; it should hold {now}"
         return f"sector {sector} holds {value:#x}, which nobody wrote there; it should hold {now}"
@@ -134,7 +147,7 @@ class History:
         return self.moment
 
     def end_flush(self, started: int, opened: int, ok: bool) -> str:
-        """A flush that began at `started`, of a client that opened the disk at `opened`, was answered. What is wrong, or nothing."""
+        """A flush of a client that opened the disk at `opened` was answered; it began at `started`. What is wrong, or nothing."""
         self.moment += 1
         if not ok:
             return ""
@@ -145,7 +158,9 @@ class History:
                 if own.lost == NEVER:
                     own.is_durable = True
                 elif own.lost > opened and not self._is_overwritten(history, own):
-                    fault = f"a flush succeeded although {own.name()} in sector {sector} had been acknowledged and was lost"
+                    fault = (
+                        f"a flush succeeded although {own.name()} in sector {sector} had been acknowledged and was lost"
+                    )
                     self.faults.append(fault)
                     return fault
             if len(history) > 1:
@@ -166,7 +181,7 @@ class History:
         self.moment += 1
         history = self._sectors[sector]
         for own in history:
-            if own.value == value and own.is_acknowledged and not own.is_durable and own.lost == NEVER:
+            if own.value == value and (value or own.is_acknowledged) and not own.is_durable and own.lost == NEVER:
                 own.lost = self.moment
                 self.lost_writes += 1
         for own in history:
@@ -175,7 +190,7 @@ class History:
                 own.after = []
 
     def lose_power(self, contents: list[int]) -> str:
-        """Everything stopped, and `contents` is what the disk holds afterwards: it must hold what was durable, or something newer.
+        """Everything stopped, and `contents` is what is left on the disk: it must hold what was durable, or something newer.
 
         The history starts anew from there: nothing of what was on its way is any more.
         """
@@ -183,12 +198,17 @@ class History:
         problem = ""
         for sector, value in enumerate(contents):
             history = self._sectors[sector]
-            possible = [own for own in history if own.value == value and not any(other.is_durable for other in own.after)]
+            possible = [
+                own for own in history if own.value == value and not any(other.is_durable for other in own.after)
+            ]
             if not possible:
                 problem = problem or self._explain(sector, value) + " (after a power loss)"
             if any(own.is_durable and own.value == value and value != 0 for own in possible):
                 self.survivors += 1
-            if any(own.is_acknowledged and not own.is_durable and own.superseded == NEVER and own.value != value for own in history):
+            if any(
+                own.is_acknowledged and not own.is_durable and own.superseded == NEVER and own.value != value
+                for own in history
+            ):
                 self.lost_writes += 1
             self._sectors[sector] = [_first(value)]
         if problem:

@@ -1,0 +1,143 @@
+"""`hawser lab`: the engine in virtual time, to be broken in every way that a seed can think of.
+
+What the commands need is imported when they run: `hawser serve` shares this program and has no use for it.
+"""
+
+import sys
+from typing import Final
+
+import click
+
+UNSAFE: Final = "--unsafe-no-fence"
+FALSE_LUN: Final = "--false-lun"
+SEEDS: Final = "0..200"
+
+
+class SeedRange(click.ParamType[tuple[int, int]]):
+    """`A..B`: the seeds from A up to B, without B; `N` is `N..N+1`."""
+
+    name = "A..B"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        first, dots, last = str(value).partition("..")
+        try:
+            found = int(first), int(last) if dots else int(first) + 1
+        except ValueError:
+            self.fail(f"{value!r}: want A..B, the seeds from A up to B without B, as in 0..1000", param, ctx)
+        if not 0 <= found[0] < found[1]:
+            self.fail(f"{value!r} holds no seed: want A..B with 0 <= A < B", param, ctx)
+        return found
+
+
+_unsafe = click.option(UNSAFE, "unsafe", is_flag=True, help="Turn the fences off: something must go wrong.")
+_false_lun = click.option(
+    FALSE_LUN, "false_lun", is_flag=True, help="Declare cache=lun of servers of which it is not true."
+)
+
+
+@click.group()
+def lab() -> None:
+    """Play the engine in virtual time: random faults, small worlds, and what they did."""
+
+
+@lab.command()
+@click.option(
+    "--seeds", type=SeedRange(), default=SEEDS, show_default=True, metavar="A..B", help="From A up to B, without B."
+)
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Go on from A until the time is up.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes. [default: as many as there are processors]")
+@click.option("--shrink", is_flag=True, help="Cut the first failure down, and tell it.")
+@_unsafe
+@_false_lun
+@click.option("--no-marks", is_flag=True, help="Do not mind which rare events were never seen.")
+@click.option("--show-marks", is_flag=True, help="Print how often each rare event was seen.")
+@click.option("--keep-going", is_flag=True, help="Play all seeds even if one fails.")
+def fuzz(
+    seeds: tuple[int, int],
+    minutes: float | None,
+    jobs: int | None,
+    shrink: bool,
+    unsafe: bool,
+    false_lun: bool,
+    no_marks: bool,
+    show_marks: bool,
+    keep_going: bool,
+) -> None:
+    """Play random worlds, one for each seed, and judge every event of them.
+
+    A failure prints the command that replays it. The status is 0 if nothing was wrong; with a configuration that is broken on
+    purpose, if that was found. Large batches must have seen every rare event that there is a mark for.
+    """
+    from hawser.cli.lab_fuzz import Wish, run_fuzz
+
+    wish = Wish(seeds, minutes, jobs, shrink, _kind(unsafe, false_lun), not no_marks, show_marks, keep_going)
+    sys.exit(run_fuzz(wish))
+
+
+@lab.command()
+@click.argument("what", metavar="SEED|FILE.json")
+@click.option("--figure", metavar="FILE", help="Draw it, as the ending says: .png, .svg or .pdf.")
+@click.option("--dark", is_flag=True, help="Draw it on a dark ground.")
+@_unsafe
+@_false_lun
+@click.option("--shrink", is_flag=True, help="Cut it down first, if it fails.")
+@click.option("--plan", "plan_file", metavar="FILE", help="Write the plan, shrunk or not, as JSON.")
+@click.option("--all", "everything", is_flag=True, help="Leave nothing out.")
+def show(
+    what: str,
+    figure: str | None,
+    dark: bool,
+    unsafe: bool,
+    false_lun: bool,
+    shrink: bool,
+    plan_file: str | None,
+    everything: bool,
+) -> None:
+    """Play one seed, or a plan from a file, and tell what happened. The status is 0 if nothing was wrong."""
+    from hawser.cli.lab_show import run_show
+
+    sys.exit(run_show(what, _kind(unsafe, false_lun), figure, dark, shrink, plan_file, everything))
+
+
+@lab.command()
+@click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
+@click.option("--mode", type=click.Choice(["rq", "bio"]), help="One queue mode only.")
+@click.option("--bound", type=click.Choice(["small", "full"]), default="small", show_default=True)
+@click.option("--jobs", type=click.IntRange(1), help="Processes. [default: as many as there are processors]")
+@click.option(UNSAFE, "unsafe", is_flag=True, help="Turn the fences off: what is known to go wrong must be found.")
+@click.option("--list", "lists", is_flag=True, help="Only name the scenarios.")
+def explore(
+    scenarios: tuple[str, ...], mode: str | None, bound: str, jobs: int | None, unsafe: bool, lists: bool
+) -> None:
+    """Go through all interleavings of small worlds, and count their states."""
+    from hawser.cli.lab_explore import list_scenarios, run_explore
+
+    if lists:
+        list_scenarios()
+        return
+    sys.exit(run_explore(scenarios, mode, bound, jobs, not unsafe))
+
+
+@lab.command()
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False),
+    default="docs",
+    show_default=True,
+    help="The directory of hazards.md; its figures go into figures/ below it.",
+)
+def hazards(into: str) -> None:
+    """Write the manual's chapter on hazards: six stories with the fences off, and their figures."""
+    from hawser.cli.lab_hazards import write_hazards
+
+    sys.exit(write_hazards(into))
+
+
+def _kind(unsafe: bool, false_lun: bool) -> str:
+    from hawser.cli.lab_plans import FALSE, SAFE, WITHOUT_FENCES
+
+    if unsafe and false_lun:
+        raise click.UsageError(f"{UNSAFE} and {FALSE_LUN} are two experiments: one at a time")
+    return WITHOUT_FENCES if unsafe else FALSE if false_lun else SAFE

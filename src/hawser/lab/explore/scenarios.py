@@ -1,0 +1,245 @@
+"""The small worlds that are explored, as a table.
+
+A client's operations are written `w0` (write sector 0), `w0+2` (two sectors), `r1`, `f` (flush); `|` waits until everything
+before it is answered, `&` submits the next one in the same plug. Otherwise clients do not wait. What may go wrong, and how
+often, is bounded by the shape; what follows from a failure (a connection given up after a timeout, late execution, late
+answers) is not.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from hawser.lab.devices.array import CACHE_LUN, CACHE_NONE, CACHE_PATH
+from hawser.lab.explore.judge import APPEARED, LOST, SUPERSEDED
+
+SMALL: Final = "small"
+FULL: Final = "full"
+BOUNDS: Final = (SMALL, FULL)
+MODES: Final = ("rq", "bio")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """`clients`: the operations of each. `failures`: how many there may be in all; then how many of each kind: commands
+    that time out, connections that end, server processes that die with their cache, black holes, commands that are refused
+    with an error of the medium, or done by half, clients that die. `gives_up`: the paths whose connection may be reset after a
+    timeout, as no late answer comes."""
+
+    clients: tuple[str, ...]
+    failures: int = 1
+    timeouts: int = 0
+    resets: int = 0
+    crashes: int = 0
+    holes: int = 0
+    errors: int = 0
+    shorts: int = 0
+    deaths: int = 0
+    gives_up: str = "AB"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`expects`: the kind of fault that it shows with the fences off; empty: none is known.
+
+    `groups`: one group of both paths (1), or each path in its own (2). `features`: of the multipath line. `reinstates`: an
+    operator reinstates failed paths at any moment. `manager`: hawser.manager does, and flushes caches. `durable`: every
+    state is asked what a power loss would leave there. `write_back`: caches write single sectors back whenever they like.
+    `caches_reads`: a path's own cache also keeps what it has read. `loses`: the path whose server never executes anything
+    late. `holed`: the path that is a black hole from the start.
+    """
+
+    name: str
+    about: str
+    small: Shape
+    full: Shape
+    expects: str = ""
+    cache: str = CACHE_LUN
+    sectors: int = 2
+    unit: int = 1
+    groups: int = 1
+    features: str = ""
+    reinstates: bool = False
+    manager: bool = False
+    durable: bool = False
+    write_back: bool = False
+    caches_reads: bool = False
+    loses: str = ""
+    holed: str = ""
+    modes: tuple[str, ...] = field(default=MODES)
+
+    def shape(self, bound: str) -> Shape:
+        assert bound in BOUNDS, bound
+        return self.small if bound == SMALL else self.full
+
+
+# Any one failure of the connection.
+_ANY: Final = Shape((), timeouts=1, resets=1, holes=1)
+_QUEUEING: Final = "queue_if_no_path"
+
+
+def _mixed(name: str, about: str, small: str, full: str, sectors: int, shorts: int = 0) -> Scenario:
+    shape = Shape((small,), timeouts=1, shorts=shorts)
+    return Scenario(f"mixed-{name}", about, shape, replace(shape, clients=(full,), resets=1), sectors=sectors)
+
+
+def _cache(cache: str, about: str) -> Scenario:
+    small = Shape(("w0 w0 | r0",), resets=1)
+    return Scenario(
+        f"cache-{cache}",
+        about,
+        small,
+        replace(_ANY, clients=("w0 w0 f | w0 r0",)),
+        cache=cache,
+        sectors=1,
+        durable=True,
+    )
+
+
+def _flush_crash(cache: str, about: str) -> Scenario:
+    small = Shape(("w0 f | w0 | r0",), resets=1)
+    full = replace(_ANY, clients=("w0 w1 f | w0 r0",))
+    what = f"what a flush acknowledged survives a power loss: {about}"
+    return Scenario(f"flush-crash-{cache}", what, small, full, cache=cache, durable=True, write_back=cache == CACHE_LUN)
+
+
+def _own_caches(name: str, about: str, small: Shape, full: Shape, expects: str) -> Scenario:
+    """Each path its own cache, in a group of its own; the manager flushes what was left behind."""
+    return Scenario(
+        name,
+        about,
+        small,
+        full,
+        expects,
+        cache=CACHE_PATH,
+        sectors=1,
+        groups=2,
+        features=_QUEUEING,
+        manager=True,
+        durable=True,
+        write_back=True,
+    )
+
+
+_LIST: Final = (
+    Scenario(
+        "ghost-after-retry",
+        "a write that timed out lands after its retry and a newer write were acknowledged",
+        Shape(("w0 | w0 | r0",), timeouts=1),
+        Shape(("w0 w0 | w0 r0 | r0",), timeouts=1),
+        SUPERSEDED,
+        sectors=1,
+        features=_QUEUEING,
+        reinstates=True,
+    ),
+    Scenario(
+        "ghost-of-the-retry",
+        "the retry itself times out too; every copy counts",
+        Shape(("w0 | w0 | r0",), failures=2, timeouts=2, gives_up="A"),
+        Shape(("w0 w0 | w0 | r0",), failures=2, timeouts=2),
+        SUPERSEDED,
+        sectors=1,
+        features=_QUEUEING,
+        reinstates=True,
+        loses="A",
+    ),
+    Scenario(
+        "in-flight-overlap",
+        "an overlapping write was in flight beside the orphan; both are acknowledged, then the ghost lands",
+        Shape(("w0 w0 | r0 | r0",), timeouts=1),
+        Shape(("w0 w0 r0 | r0 | r0",), failures=2, timeouts=1, resets=1),
+        SUPERSEDED,
+        sectors=1,
+    ),
+    Scenario(
+        "unacknowledged-read",
+        "a write fails, the old value is read, and then the write appears after all",
+        Shape(("w0 | r0 | r0",), failures=2, timeouts=1, errors=1),
+        Shape(("w0 r0 | w0 r0 | r0 | r0",), failures=2, timeouts=1, resets=1, errors=1),
+        APPEARED,
+        sectors=1,
+    ),
+    Scenario(
+        "black-hole-send-queue",
+        "a write sits in our own send queue and goes out when the black hole heals",
+        Shape(("w0 | w0 | r0",), failures=0),
+        Shape(("w0 w0 | w0 r0 | r0",), holes=1),
+        SUPERSEDED,
+        sectors=1,
+        holed="A",
+    ),
+    Scenario(
+        "rmw-neighbour",
+        "a server writes back the block of which a late write changed a part, and wipes the neighbouring sector",
+        Shape(("w0 | w1 | r1",), timeouts=1),
+        Shape(("w0 | w1 | r0+2 | w0 | r0+2",), failures=2, timeouts=1, resets=1),
+        SUPERSEDED,
+        sectors=2,
+        unit=2,
+    ),
+    _cache(CACHE_LUN, "one cache behind both paths, which outlives their connections"),
+    _cache(CACHE_NONE, "no cache: written through"),
+    _own_caches(
+        "cache-path",
+        "a path with a cache of its own is left with unflushed writes, old ones",
+        Shape(("w0 | w0 | r0",), resets=1),
+        replace(_ANY, clients=("w0 w0 f | w0 r0",), crashes=1),
+        SUPERSEDED,
+    ),
+    _flush_crash(CACHE_LUN, "a volatile cache behind both paths"),
+    _flush_crash(CACHE_NONE, "no cache"),
+    _own_caches(
+        "flush-crash-path",
+        "what a flush acknowledged survives a power loss and the death of a server: a cache for each path",
+        Shape(("w0 f",), timeouts=1),
+        Shape(("w0 f | w0 f | r0",), timeouts=1, resets=1, crashes=1),
+        LOST,
+    ),
+    Scenario(
+        "dead-client",
+        "a client dies with writes on their way, another one writes and reads the same sector",
+        Shape(("w0", "r0 w0 | r0"), deaths=1),
+        Shape(("w0 w0", "w0 | r0"), failures=2, timeouts=1, deaths=1),
+        sectors=1,
+    ),
+    _mixed("same", "writes to the same sector, a read, a flush, a failure", "w0 w0 r0 | r0", "w0 w0 w0 f r0 | r0", 1),
+    _mixed("overlap", "writes of two sectors that overlap", "w0+2 w1+2 | r0+2", "w0+2 w1+2 w0 f | r0+2", 3),
+    _mixed(
+        "adjacent",
+        "adjacent writes that merge into one command, which may be done by half",
+        "w0 & w1 | r0+2",
+        "w0 & w1 w0+2 f r0 | r0+2",
+        2,
+        shorts=1,
+    ),
+)
+
+SCENARIOS: Final[dict[str, Scenario]] = {scenario.name: scenario for scenario in _LIST}
+
+
+class ClientOp:
+    """One operation of a client."""
+
+    def __init__(self, op: str, sector: int, count: int, barrier: bool, joined: bool) -> None:
+        self.op = op
+        self.sector = sector
+        self.count = count
+        self.barrier = barrier
+        self.joined = joined
+
+
+def parse_ops(text: str) -> list[ClientOp]:
+    """`w0+2 & w2 | r0`: see the head of this file. `joined`: submitted with the one before it."""
+    found: list[ClientOp] = []
+    barrier = False
+    joined = False
+    for word in text.split():
+        if word == "|":
+            barrier = True
+        elif word == "&":
+            joined = True
+        else:
+            place, _, count = word[1:].partition("+")
+            found.append(ClientOp(word[0], int(place or "0"), int(count or "1"), barrier, joined))
+            barrier = False
+            joined = False
+    return found

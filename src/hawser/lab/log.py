@@ -1,0 +1,28 @@
+"""The engine's log in the laboratory: every line is an event of the trace, and some are marks."""
+
+from typing import Final
+
+from hawser.core.log import LogSink
+from hawser.lab.devices.hardware import Hardware
+
+# What the engine says -> the mark that it is.
+MARK_OF_TEXT: Final = (
+    ("flushes fail until the disk is opened again", "doubt"),
+    ("queued I/O fails", "queue timeout"),
+    ("I/O queues again", "queueing again"),
+    ("it is not used", "mismatch"),
+    (": server flushed", "cache flushed"),
+)
+
+
+class TracingLog(LogSink):
+    def __init__(self, hardware: Hardware) -> None:
+        super().__init__()
+        self.hardware = hardware
+
+    def emit(self, level: int, text: str) -> None:
+        super().emit(level, text)
+        self.hardware.trace.note("map", "says", text)
+        for part, mark in MARK_OF_TEXT:
+            if part in text:
+                self.hardware.marks.hit(mark)

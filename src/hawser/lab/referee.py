@@ -1,0 +1,160 @@
+"""Referee: hears of every I/O as its client sees it, and tells the oracles; keeps what was wrong.
+
+It judges I1 (every bio completes exactly once), I2 and durability (hawser.lab.oracles.history) and, with the sentinel's
+stopwatch,
+I4 (nothing waits for a dead path longer than the timeouts while a usable one exists).
+"""
+
+from typing import Final
+
+from hawser.block.bio import Bio
+from hawser.block.ops import DISCARD, FLUSH, FUA, READ, WRITE
+from hawser.block.request import ANSWERED
+from hawser.core.status import IOERR, MEDIUM, OK
+from hawser.core.units import SECTOR_SHIFT, SECTOR_SIZE
+from hawser.lab.clients import SimClient
+from hawser.lab.devices.hardware import Hardware
+from hawser.lab.judge import Judge
+from hawser.lab.oracles.history import History, Write
+from hawser.lab.oracles.stopwatch import Stopwatch
+from hawser.lab.payload import decode, value_of
+
+FAULTS_MAX: Final = 20
+
+
+class _Open:
+    """A bio that has no answer yet, and what the oracles need when it has."""
+
+    def __init__(self, bio: Bio, client: SimClient) -> None:
+        self.bio = bio
+        self.client = client
+        self.written: list[Write] = []
+        self.started = 0
+        self.stopwatch_ns = 0
+        self.is_over = False
+
+
+class Referee(Judge):
+    """`faults` are what was wrong, in words; at most FAULTS_MAX are kept."""
+
+    def __init__(self, hardware: Hardware, history: History, stopwatch: Stopwatch) -> None:
+        self.hardware = hardware
+        self.history = history
+        self.stopwatch = stopwatch
+        self.faults: list[str] = []
+        self.bios = 0
+        self._open: dict[int, _Open] = {}
+        self._opened: dict[str, int] = {}
+        self._writes = 0
+
+    def fault(self, text: str) -> None:
+        """Something was wrong."""
+        if text and len(self.faults) < FAULTS_MAX:
+            self.faults.append(text)
+            self.hardware.trace.note("judge", "fault", text)
+
+    def next_write(self) -> int:
+        self._writes += 1
+        return self._writes
+
+    def opened(self, client: SimClient) -> None:
+        self.history.moment += 1
+        self._opened[client.name] = self.history.moment
+
+    def died(self, client: SimClient) -> None:
+        """Nobody will hear of its open I/O: for everybody else its writes have failed now, and must not appear later on."""
+        for state in self._open.values():
+            if state.client is client and not state.is_over:
+                state.is_over = True
+                self._end_write(state, ok=False)
+
+    def began(self, client: SimClient, bio: Bio, write: int) -> None:
+        self.bios += 1
+        state = _Open(bio, client)
+        state.stopwatch_ns = self.stopwatch.begin()
+        if bio.op == READ:
+            state.started = self.history.begin_read()
+        elif bio.op == FLUSH:
+            state.started = self.history.begin_flush()
+        else:
+            self._begin_write(state, write)
+        if bio.size > client.device.limits.max_sectors << SECTOR_SHIFT:
+            self.hardware.marks.hit("split")
+        self._open[id(bio)] = state
+
+    def _begin_write(self, state: _Open, write: int) -> None:
+        bio = state.bio
+        for other in self._open.values():
+            if other.written and other.bio.sector < bio.end_sector() and bio.sector < other.bio.end_sector():
+                if other.client is not state.client:
+                    self.hardware.marks.hit("clients raced")
+        count = bio.size // SECTOR_SIZE
+        values = [value_of(write, index) for index in range(count)] if bio.op == WRITE else [0] * count
+        state.written = self.history.begin_write(bio.sector, values)
+
+    def ended(self, client: SimClient, bio: Bio) -> None:
+        state = self._open.pop(id(bio), None)
+        if state is None:
+            self.fault(f"completed twice: {bio.describe()}")
+            return
+        waited_ns = self.stopwatch.end(state.stopwatch_ns)
+        if waited_ns > self.stopwatch.bound_ns and not client.dead:
+            self.fault(
+                f"{bio.describe()} waited {waited_ns / 1e9:.3f} s although a path could be used and no fence held it; "
+                f"the timeouts allow {self.stopwatch.bound_ns / 1e9:.3f} s"
+            )
+        if bio.status != OK:
+            self._look(client, bio)
+        if bio.op == READ:
+            self._end_read(state)
+        elif bio.op == FLUSH:
+            self._end_flush(state)
+        elif not state.is_over:
+            self._end_write(state, bio.status == OK)
+
+    def _look(self, client: SimClient, bio: Bio) -> None:
+        """Marks of how I/O ends."""
+        marks = self.hardware.marks
+        if bio.status == MEDIUM:
+            marks.hit("medium error told")
+        elif bio.status == IOERR and bio.fate == ANSWERED and bio.op != FLUSH and not client.dead:
+            marks.hit("answered error told")
+        if bio.op == FLUSH and bio.status != OK and client.doubt_seen != client.disk.doubt:
+            marks.hit("flush refused in doubt")
+
+    def _end_read(self, state: _Open) -> None:
+        bio = state.bio
+        values: list[int] | None = None
+        if bio.status == OK and not state.is_over:
+            if bio.data is None or len(bio.data) != bio.size:
+                self.fault(f"{bio.describe()} succeeded without its data")
+            else:
+                values = decode(bio.data)
+        fault = self.history.end_read(bio.sector, state.started, values)
+        if fault:
+            self.fault(f"{state.client.name}: {bio.describe()} returned what it must not: {fault}")
+
+    def _end_flush(self, state: _Open) -> None:
+        bio = state.bio
+        ok = bio.status == OK and not state.is_over
+        fault = self.history.end_flush(state.started, self._opened[state.client.name], ok)
+        if fault:
+            self.fault(f"{state.client.name}: {fault}")
+
+    def _end_write(self, state: _Open, ok: bool) -> None:
+        bio = state.bio
+        if state.written:
+            self.history.end_write(bio.sector, state.written, ok, ok and bool(bio.flags & FUA) and bio.op < DISCARD)
+
+    def power_lost(self) -> None:
+        """Everything that was open is gone with its client."""
+        for state in self._open.values():
+            if state.bio.op == READ:
+                self.history.end_read(state.bio.sector, state.started, None)
+            elif state.written and not state.is_over:
+                self._end_write(state, ok=False)
+        self._open = {}
+
+    def left_open(self) -> list[str]:
+        """The I/O that has no answer."""
+        return [f"{state.client.name}: {state.bio.describe()}" for state in self._open.values()]

@@ -1,0 +1,328 @@
+"""The mutants' own machinery: what is mutated, that patches apply, who kills, and what it comes to."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from tools.mutants import patches, sampling
+from tools.mutants.mutant import PATCH, SAMPLED, Mutant
+from tools.mutants.operators import find_edits
+from tools.mutants.patches import PatchError
+from tools.mutants.report import write
+from tools.mutants.results import Result, ResultFile, content_hash
+from tools.mutants.runner import Baseline, RunError, Runner
+from tools.mutants.stages import SEEDS, UNIT, guarded, judge
+from tools.mutants.verdicts import Judgements, read_judgements, tally
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SOURCE = '''\
+"""A docstring with 1 == 2 in it."""
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from a import b
+
+READ: Final = 0
+LIMIT_MAX: Final = 7
+Words = list[int] | None
+
+
+class Thing(Base):
+    """1 + 1"""
+
+    def __init__(self, size: int | None = None) -> None:
+        super().__init__()
+        self.size: int | None = size
+        self.left = 3
+
+    def take(self, count: int) -> bool:
+        """Whether count == 0."""
+        assert count >= 0, "a count"
+        self.log.warning(f"{count + 1}")
+        if count < self.left and not self.closed:
+            self.left -= count
+            raise ValueError(f"{count == 1}")
+        return count == 0
+
+    def abstract(self) -> None:
+        raise NotImplementedError
+'''
+
+
+def whats(source: str) -> list[str]:
+    return [edit.what for edit in find_edits(source)]
+
+
+def test_the_operators_find_these_and_nothing_else():
+    assert whats(SOURCE) == [
+        "`7` -> `6`",
+        "`7` -> `8`",
+        "`3` -> `2`",
+        "`3` -> `4`",
+        "negate `count < self.left and not self.closed`",
+        "`count < self.left` -> `<=`",
+        "`count < self.left and not self.closed` -> `or`",
+        "`not self.closed` -> `self.closed`",
+        "`self.left -= count` -> `self.left += count`",
+        "delete `self.left -= count`",
+        'delete `raise ValueError(f"{count == 1}")`',
+        "return not `count == 0`",
+        "`count == 0` -> `!=`",
+        "`0` -> `1`",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "mutated"),
+    [
+        ("return a is None or b", "return a is None and b"),
+        ("return a is None", "return a is not None"),
+        ("return (a\n        ) not in b", "return (a\n        ) in b"),
+        ("return 1 <= a < 9", "return 1 < a < 9"),
+        ("return -a // b", "return -a * b"),
+        ("return min(a, b)", "return max(a, b)"),
+        ("for a in b:\n        continue", "for a in b:\n        break"),
+        ("go(a, loud=True)", "go(a, loud=False)"),
+        ("go(\n        a,\n    )", "pass"),
+        ("return [x for x in a if x]", "return [x for x in a if not (x)]"),
+        ("é = 'ü' if a else 5", "é = 'ü' if a else 6"),
+    ],
+)
+def test_an_operator_changes_its_own_place_alone(body: str, mutated: str):
+    source = f"def run(a, b):\n    {body}\n    return None\n"
+    found = [edit.apply(source.encode()).decode() for edit in find_edits(source)]
+    assert f"def run(a, b):\n    {mutated}\n    return None\n" in found
+
+
+@pytest.mark.parametrize(
+    "body", ["x: list[int] | None", "assert a == 1", "'''a == 1'''", "import a", "return f'{a + 1}'"]
+)
+def test_no_operator_touches(body: str):
+    assert whats(f"def run(a: int | None, b: Callable[[int], bool]) -> str:\n    {body}\n") == []
+
+
+@pytest.fixture(scope="module")
+def sampled() -> list[Mutant]:
+    return sampling.sample(ROOT)
+
+
+def test_the_sample_is_large_spread_over_all_files_and_the_same_again(sampled: list[Mutant]):
+    assert len(sampled) >= 120
+    assert len({mutant.key for mutant in sampled}) == len(sampled)
+    sources = {path: (ROOT / path).read_text() for path in sampling.source_files(ROOT)}
+    assert {path for mutant in sampled for path in mutant.files} == {
+        path for path in sources if find_edits(sources[path])
+    }
+    assert [mutant.name for mutant in sampling.sample(ROOT)] == [mutant.name for mutant in sampled]
+
+
+def test_a_mutant_compiles_differs_and_changes_one_place(sampled: list[Mutant]):
+    for mutant in sampled:
+        ((path, text),) = mutant.files.items()
+        assert text != (ROOT / path).read_text(), mutant.name
+        ast.parse(text)
+        assert mutant.diff(lambda name: (ROOT / name).read_text()).count("\n@@ ") == 1, mutant.name
+
+
+def test_a_mutant_stays_the_same_when_another_function_changes():
+    first = "def one(a):\n    return a + 1\n\n\ndef two(a):\n    return a - 2\n"
+    second = "def one(a):\n    x = a\n    return a * 10 + 1\n\n\ndef two(a):\n    return a - 2\n"
+    before, after = (
+        {mutant.key for _, mutant in sampling.candidates("src/hawser/x.py", text)} for text in (first, second)
+    )
+    two = {key for key in before if key.startswith("x.py two:")}
+    assert two
+    assert two <= after
+
+
+def test_every_patch_applies_and_still_is_python():
+    mutants = patches.load(ROOT)
+    assert len(mutants) >= 16
+    for mutant in mutants:
+        for path, text in mutant.files.items():
+            assert path.startswith(tuple(f"src/hawser/{room}/" for room in sampling.ROOMS)), mutant.name
+            assert text != (ROOT / path).read_text(), mutant.name
+            ast.parse(text)
+
+
+HEADER = "Title: t\nSource: s,\n goes on\nBreaks: b\nKilled-by: unit\n\ndiff --git a/f b/f\n--- a/f\n+++ b/f\n"
+DIFF = HEADER + "@@ -2,2 +2,3 @@\n two\n-three\n+3\n+3\n"
+
+
+@pytest.mark.parametrize("above", ["", "new\n", "new\n" * 9])
+def test_a_patch_finds_its_lines_where_they_moved_to(above: str):
+    read = patches.read_patch("x.patch", DIFF, lambda path: above + "one\ntwo\nthree\nfour\n")
+    assert read.files == {"f": above + "one\ntwo\n3\n3\nfour\n"}
+    assert (read.key, read.source, read.expected) == ("x", "s, goes on", "unit")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (DIFF, "x.patch: f: does not apply any more: its lines from 2 on are not there"),
+        (DIFF.replace("Breaks: b\n", ""), "no Breaks in its header"),
+        (DIFF.replace("unit", "luck"), "Killed-by 'luck': want one of unit, seeds, explore"),
+        ("Title: t\nSource: s\nBreaks: b\nKilled-by: unit\n", "changes no file"),
+    ],
+)
+def test_a_patch_that_cannot_be_used_says_why(text: str, complaint: str):
+    with pytest.raises(PatchError, match=complaint):
+        patches.read_patch("x.patch", text, lambda path: "one\nthree\n")
+
+
+@pytest.mark.parametrize(
+    ("stage", "status", "said", "killer", "hung", "trouble"),
+    [
+        (
+            UNIT,
+            1,
+            "..F\nFAILED tests/dm/test_a.py::test_b[1 - x] - assert\n",
+            "tests/dm/test_a.py::test_b[1",
+            False,
+            "",
+        ),
+        (UNIT, 1, "FAILED tests/a.py::test_b - Failed: Timeout (>20.0s) from x\n", "tests/a.py::test_b", True, ""),
+        (UNIT, 4, "ERROR: not found\n", "", False, "ERROR: not found"),
+        (UNIT, None, "", "does not end", True, ""),
+        (UNIT, -9, "", "exit status -9", False, ""),
+        (UNIT, 97, "wrong\n", "", False, "wrong"),
+        (SEEDS, 1, "a value is back\nagain: hawser lab fuzz --seed 17\n", "seed 17", False, ""),
+        (SEEDS, 2, "Usage: hawser lab\nError: No such command 'fuzz'.\n", "", False, "Error: No such command 'fuzz'."),
+    ],
+)
+def test_what_a_stage_said_is_understood(stage, status, said, killer, hung, trouble):
+    outcome = judge(stage, status, said)
+    assert (outcome.killer, outcome.hung, outcome.trouble, outcome.passed) == (killer, hung, trouble, False)
+
+
+def result(key: str, stage: str = "", hung: bool = False) -> Result:
+    return Result(key, f"content of {key}", stage, "who" if stage else "", hung, {"unit": 1.0})
+
+
+def mutant(key: str, kind: str = SAMPLED) -> Mutant:
+    files = {f"src/hawser/dm/{key}.py": key}
+    if kind == SAMPLED:
+        return Mutant(key, f"{key}:1", kind, files)
+    return Mutant(key, f"{key}.patch", kind, files, "a | title", "a source", "breaks", "unit")
+
+
+JUDGED = Judgements({"e": "cannot differ"}, {"s": "nobody looks"})
+FOUND = [
+    (mutant("a"), result("a", "unit")),
+    (mutant("b"), result("b", "seeds", hung=True)),
+    (mutant("c", PATCH), result("c", "unit")),
+    (mutant("e"), result("e")),
+    (mutant("s", PATCH), result("s")),
+]
+
+
+def test_equivalent_mutants_do_not_count_and_survivors_do():
+    counted = tally(FOUND, JUDGED)
+    assert (counted.total(), counted.killed, counted.survived, counted.equivalent, counted.hung) == (5, 3, 1, 1, 1)
+    assert counted.stages == {"unit": 2, "seeds": 1}
+    assert counted.percent() == 75.0
+    assert tally([], JUDGED).percent() == 100.0
+
+
+def test_the_report_has_the_numbers_the_reasons_and_every_mutant():
+    lines = write(FOUND, JUDGED).splitlines()
+    assert "| patches | 2 | 1 | 1 | 0 | 0 | 1 | 0 | 50.0 % |" in lines
+    assert "| sampled | 3 | 2 | 1 | 1 | 0 | 0 | 1 | 100.0 % |" in lines
+    assert "| together | 5 | 3 | 2 | 1 | 0 | 1 | 1 | 75.0 % |" in lines
+    assert r"| a \| title | nobody looks |" in lines
+    assert "| e:1 | cannot differ |" in lines
+    assert r"| c | a \| title | a source | breaks | unit: who |" in lines
+    assert "| b:1 | seeds: who (time ran out) |" in lines
+
+
+def test_judgements_have_reasons_and_are_of_one_kind(tmp_path: Path):
+    read_judgements()
+    place = tmp_path / "judged.toml"
+    place.write_text('[equivalent]\n"a" = " "\n')
+    with pytest.raises(ValueError, match="'a': no reason"):
+        read_judgements(place)
+    place.write_text('[equivalent]\n"a" = "x"\n[survivors]\n"a" = "y"\n')
+    with pytest.raises(ValueError, match="in both tables: a"):
+        read_judgements(place)
+
+
+def test_results_are_kept_for_the_same_tree_and_stages_only(tmp_path: Path):
+    file = ResultFile(tmp_path / "build" / "r.jsonl", "tree", ("unit",))
+    file.start([])
+    file.add(result("a", "unit"))
+    file.add(result("e"))
+    with file.path.open("a") as half:
+        half.write('{"key": "broken o')
+    assert file.load() == {"content of a": result("a", "unit"), "content of e": result("e")}
+    assert ResultFile(file.path, "other tree", ("unit",)).load() == {}
+    assert ResultFile(file.path, "tree", ("unit", "seeds")).load() == {}
+
+
+# A tree of one module, and a stage of one line.
+
+TEXT = "ANSWER = 42\n"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    for directory in ("src/hawser/dm", "tests"):
+        (root / directory).mkdir(parents=True)
+    (root / "pyproject.toml").write_text("")
+    for module, text in (("__init__", ""), ("dm/__init__", ""), ("dm/x", TEXT)):
+        (root / f"src/hawser/{module}.py").write_text(text)
+    return root
+
+
+def tiny(_stage: str, _room: str, _modules: list[str]) -> list[str]:
+    """Imports the copy's module: it must say 42, and a question takes its time."""
+    text = (
+        "import hawser.dm.x as x, time; print('seed 5'); time.sleep(x.ANSWER == 'slow' and 60); assert x.ANSWER == 42"
+    )
+    return [sys.executable, "-c", text]
+
+
+def run_one(tree: Path, place: Path, text: str, timeout_s: float = 0.0) -> Result:
+    runner = Runner(tree, place, (SEEDS,), tiny)
+    made = Mutant("x", "x:1", SAMPLED, {"src/hawser/dm/x.py": text})
+    baseline = runner.baseline()
+    if timeout_s:
+        baseline = Fast(baseline.seconds)
+    ((_, found),) = runner.run([made], baseline, 1)
+    assert sorted(path.name for path in place.iterdir()) == ["tree"]
+    assert (tree / "src/hawser/dm/x.py").read_text() == TEXT
+    assert found.content == content_hash(made)
+    return found
+
+
+class Fast(Baseline):
+    def timeout_s(self, stage: str) -> float:
+        return 1.0
+
+
+def test_a_bad_mutant_is_killed_and_a_harmless_one_survives(tree: Path, tmp_path: Path):
+    killed = run_one(tree, tmp_path / "1", "ANSWER = 43\n")
+    assert (killed.stage, killed.killer, killed.hung) == (SEEDS, "seed 5", False)
+    assert run_one(tree, tmp_path / "2", "ANSWER = 40 + 2\n").survived()
+
+
+def test_a_mutant_that_does_not_end_is_killed_by_the_time(tree: Path, tmp_path: Path):
+    killed = run_one(tree, tmp_path / "1", "ANSWER = 'slow'\n", timeout_s=1.0)
+    assert (killed.stage, killed.hung) == (SEEDS, True)
+
+
+def test_without_a_sound_tree_there_is_no_run(tree: Path, tmp_path: Path):
+    (tree / "src/hawser/dm/x.py").write_text("ANSWER = 41\n")
+    with pytest.raises(RunError, match="the unmutated tree does not pass the stage seeds: seed 5"):
+        Runner(tree, tmp_path / "1", (SEEDS,), tiny).baseline()
+
+
+def test_the_guard_runs_only_what_lies_in_the_copy(tmp_path: Path):
+    """Here there is no source, so that the installed package would be imported."""
+    runner = Runner(ROOT, tmp_path / "1", (UNIT,), guarded)
+    (runner.tree / "src/hawser/dm/registry.py").unlink()
+    status, said = runner.programs.run(guarded(UNIT, "dm", ["hawser.dm.registry"]), runner.tree, 30.0)
+    assert (status, said) == (97, "hawser.dm.registry comes from None, not from this copy's source\n")

@@ -1,0 +1,71 @@
+"""Which of the thousands of mechanical mutants are tried: the same ones for the same source, and mostly the same after a change.
+
+Every file gives mutants by its size. Within a file the operators take turns, and each operator's mutants come in the order of a
+hash of their key and the seed: a change of one function neither moves nor replaces the mutants of another.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from tools.mutants.mutant import PACKAGE, SAMPLED, Mutant
+from tools.mutants.operators import Edit, find_edits
+
+ROOMS: Final = ("block", "dm", "multipath")
+SEED: Final = "hawser"
+SAMPLE: Final = 240
+LINES_MIN: Final = 8
+
+
+def source_files(root: Path) -> list[str]:
+    """The files that are mutated, relative to `root`; a file of registrations only is none."""
+    found = [path for room in ROOMS for path in sorted((root / PACKAGE / room).rglob("*.py"))]
+    return [path.relative_to(root).as_posix() for path in found if len(path.read_text().splitlines()) >= LINES_MIN]
+
+
+def candidates(path: str, source: str) -> list[tuple[str, Mutant]]:
+    """Every mechanical mutant of one file, with its operator's name."""
+    short = path.removeprefix(PACKAGE + "/")
+    times: dict[str, int] = {}
+    found: list[tuple[str, Mutant]] = []
+    data = source.encode()
+    for edit in find_edits(source):
+        said = f"{edit.function or 'module'}: {edit.what}"
+        times[said] = times.get(said, 0) + 1
+        again = f" ({times[said]})" if times[said] > 1 else ""
+        key, name = f"{short} {said}{again}", f"{short}:{edit.line} {said}{again}"
+        found.append((edit.operator, Mutant(key, name, SAMPLED, {path: edit.apply(data).decode()})))
+    return found
+
+
+def sample(root: Path, count: int = SAMPLE) -> list[Mutant]:
+    """About `count` mutants of the tree at `root`, in the order of the files."""
+    texts = {path: (root / path).read_text() for path in source_files(root)}
+    lines = sum(len(text.splitlines()) for text in texts.values())
+    chosen: list[Mutant] = []
+    for path, text in texts.items():
+        quota = max(1, round(count * len(text.splitlines()) / lines))
+        chosen += _choose(candidates(path, text), quota)
+    return chosen
+
+
+def _choose(found: list[tuple[str, Mutant]], quota: int) -> list[Mutant]:
+    """The operators in turn, each one's mutants in the order of their hash."""
+    queues: dict[str, list[Mutant]] = {}
+    for operator, mutant in sorted(found, key=lambda each: _rank(each[1].key)):
+        queues.setdefault(operator, []).append(mutant)
+    chosen: set[str] = set()
+    while queues and len(chosen) < quota:
+        for operator in sorted(queues, key=_rank):
+            if len(chosen) < quota:
+                chosen.add(queues[operator].pop(0).key)
+            if not queues[operator]:
+                del queues[operator]
+    return [mutant for _, mutant in found if mutant.key in chosen]
+
+
+def _rank(text: str) -> bytes:
+    return hashlib.sha256(f"{SEED} {text}".encode()).digest()
+
+
+__all__ = ["ROOMS", "SAMPLE", "Edit", "candidates", "sample", "source_files"]

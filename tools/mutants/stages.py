@@ -1,0 +1,80 @@
+"""The stages that a mutant goes through until one fails, and who killed it.
+
+Each is a program run from a private copy of the tree by `guard.py`, which makes sure that the copy's engine, interpreted, is what
+it imports. The programs are the project's own: pytest over the engine's tests, `hawser lab fuzz`, `hawser lab explore`.
+"""
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+UNIT: Final = "unit"
+SEEDS: Final = "seeds"
+EXPLORE: Final = "explore"
+NAMES: Final = (UNIT, SEEDS, EXPLORE)
+
+UNIT_ROOMS: Final = ("block", "dm", "multipath", "manager", "core")
+# A test that does not end is a mutant that hangs.
+UNIT_TEST_TIMEOUT_S: Final = 20
+UNIT_COMMAND: Final = (
+    *("pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"),
+    *("--tb", "line", "--timeout", str(UNIT_TEST_TIMEOUT_S)),
+)
+SEEDS_COMMAND: Final = ("hawser", "lab", "fuzz", "--seeds", "0..200", "--jobs", "1", "--no-marks")
+EXPLORE_COMMAND: Final = ("hawser", "lab", "explore", "--bound", "small")
+
+# What is copied for a mutant; the guard comes along.
+TREE: Final = ("src/hawser", "tests", "pyproject.toml")
+GUARD: Final = Path(__file__).with_name("guard.py")
+# The guard's own exit status: the run itself is at fault.
+WRONG_SOURCE: Final = 97
+# pytest's for wrong usage and for no tests.
+PYTEST_TROUBLE: Final = (4, 5)
+
+_FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)
+_SEED: Final = re.compile(r"\bseed[ =:]+(\d+)", re.IGNORECASE)
+_SEED_OPTION: Final = re.compile(r"--seeds? (\d+)")
+_TIMED_OUT: Final = re.compile(r"Timeout \(?>?\s*\d")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage's program ended. `killer` names the test or seed. `hung`: time ran out. `trouble`: the run is at fault."""
+
+    passed: bool
+    killer: str = ""
+    hung: bool = False
+    trouble: str = ""
+
+
+def command(stage: str, room: str) -> list[str]:
+    """What the guard runs for a mutant of `room`: its own tests come first."""
+    if stage == UNIT:
+        return [*UNIT_COMMAND, *(f"tests/{name}" for name in sorted(UNIT_ROOMS, key=lambda name: name != room))]
+    return list(SEEDS_COMMAND if stage == SEEDS else EXPLORE_COMMAND)
+
+
+def guarded(stage: str, room: str, modules: list[str]) -> list[str]:
+    """The whole command line, to be run in the copy's root."""
+    return [sys.executable, str(GUARD), ",".join(modules), *command(stage, room)]
+
+
+def judge(stage: str, status: int | None, output: str) -> Outcome:
+    """What the exit status (None: time ran out, negative: a signal) and the output of a stage's program mean."""
+    if status is None:
+        return Outcome(False, "does not end", hung=True)
+    if status == 0:
+        return Outcome(True)
+    last = output.strip().splitlines()[-1] if output.strip() else f"exit status {status}"
+    misused = status in PYTEST_TROUBLE if stage == UNIT else "Usage: " in output
+    if status == WRONG_SOURCE or misused:
+        return Outcome(False, trouble=last)
+    if stage == UNIT:
+        found = _FAILED.search(output)
+        return Outcome(False, found[1] if found is not None else last, hung=_TIMED_OUT.search(output) is not None)
+    seed = _SEED_OPTION.search(output) or _SEED.search(output)
+    if stage == SEEDS and seed is not None:
+        return Outcome(False, f"seed {seed[1]}")
+    return Outcome(False, last[:160])
