@@ -223,7 +223,11 @@ class FaultDraw:
 def tamed(plan: Plan, steps: list[Step], span_ns: int) -> list[Step]:
     """In order of time, with few power losses; wrong disks come late, when something was written, and only where the witness can
     know them."""
-    forgets = plan.paths[0].cache == CACHE_PATH or "linear-below" in plan.stack or any(step.kind in FORGETTING for step in steps)
+    forgets = (
+        plan.paths[0].cache == CACHE_PATH
+        or "linear-below" in plan.stack
+        or any(step.kind in FORGETTING for step in steps)
+    )
     kept: list[Step] = []
     power_losses = 0
     for step in steps:

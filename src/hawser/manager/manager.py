@@ -27,8 +27,6 @@ from hawser.multipath.target import Multipath
 
 # A path that leads to another disk is looked at again this much less often.
 MISMATCH_FACTOR: Final = 10
-# So often a path is asked again whose disk could not be told from another one. Then it is used: somebody waits for it.
-UNTOLD_MAX: Final = 5
 
 
 class _Check(Timer):
@@ -118,7 +116,6 @@ class Manager:
         self.log = log
         self.verdicts: dict[str, str] = {}
         self._probing: list[PathDevice] = []
-        self._untold: dict[str, int] = {}
         self._checks: dict[str, _Check] = {}
         self._timeout = _QueueTimeout(self)
         # Whether queueing was turned off here, and is to be turned on again: what a user decided is left alone.
@@ -264,14 +261,14 @@ class Manager:
         if device.devt not in self._checks:
             # No table uses it any more.
             return
-        if verdict != self.verdicts.get(device.devt) and verdict == MISMATCH:
-            self.log.error(f"{device.name}: {reason}; it is not used")
+        if verdict != self.verdicts.get(device.devt):
+            if verdict == MISMATCH:
+                self.log.error(f"{device.name}: {reason}; it is not used")
+            elif verdict == UNTOLD:
+                self.log.warning(f"{device.name}: {reason}; it is not used before its disk can be told")
         self.verdicts[device.devt] = verdict
-        if verdict == UNTOLD and self._may_be_told_later(device, reason):
-            return
-        if verdict != UP and verdict != UNTOLD:
-            delay_ns = self.policy.polling_ns * (MISMATCH_FACTOR if verdict == MISMATCH else 1)
-            self._check_in(device, delay_ns)
+        if verdict != UP:
+            self._check_in(device, self._delay_ns(verdict))
             return
         if device.devt in self._unwatched:
             self._unwatched.remove(device.devt)
@@ -282,16 +279,11 @@ class Manager:
             # Writes were on their way when it was flushed.
             self._check_in(device, FIRST_CHECK_NS)
 
-    def _may_be_told_later(self, device: PathDevice, reason: str) -> bool:
-        """Look again soon, a few times."""
-        tries = self._untold.get(device.devt, 0) + 1
-        if tries < UNTOLD_MAX:
-            self._untold[device.devt] = tries
-            self._check_in(device, FIRST_CHECK_NS)
-            return True
-        self._untold.pop(device.devt, None)
-        self.log.warning(f"{device.name}: {reason}: it is used though nothing has told its disk from another one")
-        return False
+    def _delay_ns(self, verdict: str) -> int:
+        """After which a path is looked at again that is not up."""
+        if verdict == UNTOLD:
+            return FIRST_CHECK_NS
+        return self.policy.polling_ns * (MISMATCH_FACTOR if verdict == MISMATCH else 1)
 
     def _is_wanted(self, device: PathDevice) -> bool:
         if device.left_behind is not None:

@@ -67,6 +67,7 @@ class SharedDisk(Disk):
         """
         self.doubt += 1
         self.witness.forget()
+        self.fences.doubt()
         self.log.error(f"{self.name}: {reason}; flushes fail until the disk is opened again")
 
 

@@ -4,7 +4,7 @@ The conservative form of DESIGN's Hard problems 1. Linux has no counterpart. The
 
 - writes, discards and write zeroes that overlap an orphan wait, except the orphan's own retry;
 - reads that overlap it wait until its write has succeeded by another copy: an old value that was read must not be followed by
-  the orphan's;
+  the orphan's. When acknowledged writes come into doubt, that copy may be lost, and reads wait again;
 - if an overlapping write was in flight beside the orphan, even the success of the orphan's own retry is told only when the
   orphan is resolved: the ghost could land on the other write after both were acknowledged;
 - ranges are rounded out to the largest block that a server may read, modify and write back;
@@ -102,6 +102,14 @@ class FenceSet(OrphanWatcher):
 
     def orphan_acknowledged(self, orphan: Orphan) -> None:
         self._tell()
+
+    def doubt(self) -> None:
+        """What was acknowledged may be lost: so may the copy on whose account reads pass. From now on they wait for the proof.
+
+        The count stands for that copy, whose bio has ended and will not lower it again.
+        """
+        for orphan in self.orphans:
+            orphan.unacked += 1
 
     def _tell(self) -> None:
         for listener in list(self.listeners):

@@ -39,13 +39,18 @@ class ArrayWatcher:
 
 
 class Cache:
-    """`dirty` has not reached the medium; `clean` has been read from it."""
+    """`dirty` has not reached the medium; `clean` has been read from it.
+
+    `errors` counts the flushes that have failed, `errors_told` how many of these somebody was told of.
+    """
 
     def __init__(self, name: str, keeps_reads: bool) -> None:
         self.name = name
         self.keeps_reads = keeps_reads
         self.dirty: dict[int, int] = {}
         self.clean: dict[int, int] = {}
+        self.errors = 0
+        self.errors_told = 0
 
     def is_dirty(self) -> bool:
         return len(self.dirty) > 0
@@ -157,7 +162,12 @@ class Controller:
         self.write_back(len(self.cache.dirty))
 
     def fail_flush(self) -> None:
-        """A flush that cannot be done: what should have been written is lost, and the cache is clean. It is said once."""
+        """A flush that cannot be done: what should have been written is lost, and the cache is clean.
+
+        Every connection that is open then is told once, at its next flush; and so is the next one, if none of them could be: nobody
+        can make good a loss of which nobody is told (Linux: errseq_t; `flush-error-once.sh` of the hazards).
+        """
+        self.cache.errors += 1
         self.array.drop(self.cache, "failed flush")
 
     def write_back(self, most: int) -> int:

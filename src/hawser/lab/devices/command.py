@@ -75,6 +75,8 @@ class Command(Timer):
         self.picture: list[int] | None = None
         # The answer.
         self.status = OK
+        # The failed flush that it tells of.
+        self.error = 0
         self.good = 0
         self.data: list[int] | None = None
         # What our side thinks of it.

@@ -70,6 +70,8 @@ class Connection:
         self.life = 0
         self.chance = 0
         self.buffered = 0
+        # Failed flushes of the server's cache that this connection knows of, or need not know of.
+        self.errors_seen = self.server.controller.cache.errors_told
         self.user_waits = False
         self.is_closing = False
         self.wants_close = False
@@ -184,6 +186,9 @@ class Connection:
             command.good = 0
             command.data = None
         if self.is_open_here:
+            if command.error:
+                cache = self.server.controller.cache
+                cache.errors_told = max(cache.errors_told, command.error)
             self.user.answered(command)
 
     def refuse(self, command: Command) -> None:

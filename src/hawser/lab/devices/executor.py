@@ -81,16 +81,26 @@ class Executor:
     def _flush(self, command: Command, process: Process) -> None:
         if process.other is not None:
             pass
-        elif self.flush_errors:
+        elif self.flush_errors and command.treatment is None:
+            # Where the answer is tampered with nobody could be told.
             self.flush_errors -= 1
             self.controller.fail_flush()
-            command.status = IOERR
-            self.hardware.marks.hit("flush error answered")
+            self._tell_error(command)
             self._say(command, "failed", "what it should have written is lost")
+            return
+        elif command.connection.errors_seen < self.controller.cache.errors:
+            self._tell_error(command)
+            self._say(command, "failed", "an earlier one has lost what it should have written")
             return
         else:
             self.controller.flush()
         self.hardware.trace.note(self.lane, "executed", command.text)
+
+    def _tell_error(self, command: Command) -> None:
+        command.status = IOERR
+        command.error = self.controller.cache.errors
+        command.connection.errors_seen = command.error
+        self.hardware.marks.hit("flush error answered")
 
     def _say(self, command: Command, what: str, more: str) -> None:
         self.hardware.trace.note(self.lane, what, f"{command.text}: {more}")

@@ -226,9 +226,6 @@ class SimPath(Driver):
         aftermath.begin(by_peer, orderly)
         if self._forbids:
             aftermath.forbid(FORBIDDEN)
-        if self.listener is not None and not self.problem:
-            # As after a late answer: there may be a cache to flush.
-            self.listener.session_ready(self)
         if present:
             if session.problem:
                 # It would answer the same again at once.

@@ -283,7 +283,7 @@ def _perform_on_path(world: SmallWorld, number: int, kind: int) -> None:
         budget.crashes -= 1
         budget.spend()
         path.end_session(server_died=True)
-        path.server.restart(keeps_cache=False)
+        _lose_cache(world, path)
         line = "the server dies, and what it had in its cache is gone"
     elif kind == CONNECT:
         path.connect()
@@ -304,6 +304,16 @@ def _perform_on_path(world: SmallWorld, number: int, kind: int) -> None:
         line = "the black hole heals: what was stuck in our send queue goes out"
     if world.story.told:
         world.story.tell(f"path {path.name}: {line}")
+
+
+def _lose_cache(world: SmallWorld, path: ManualPath) -> None:
+    """What a server had not written back is gone; another one's cache may hold the same all the same."""
+    dirty = sorted(path.server.cache.dirty.items())
+    path.server.restart(keeps_cache=False)
+    for sector, value in dirty:
+        left = world.array.medium[sector]
+        if left != value:
+            world.judge.lose(sector, left)
 
 
 def _perform_on_ghost(world: SmallWorld, path: ManualPath, item: int, kind: int) -> None:

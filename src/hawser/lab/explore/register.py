@@ -54,7 +54,7 @@ class Node:
 
 
 class Automaton:
-    """The states that were met. `durable`: whether it is of interest what a power loss leaves."""
+    """The states that were met. `durable`: whether it is of interest what a loss of power, or of a cache, leaves."""
 
     def __init__(self, durable: bool) -> None:
         self.durable = durable

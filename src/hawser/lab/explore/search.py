@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from hawser.lab.devices.array import CACHE_PATH
 from hawser.lab.explore.digest import Walker
 from hawser.lab.explore.moves import enabled, move_of_name, name_of_move, perform
 from hawser.lab.explore.register import Automaton
@@ -53,7 +54,7 @@ class Exploration:
         self.deepest = 0
         self.complete = False
         self.counter_example: CounterExample | None = None
-        self._automaton = Automaton(scenario.durable)
+        self._automaton = Automaton(scenario.durable or scenario.cache == CACHE_PATH)
 
     def make_world(self, told: bool = False) -> SmallWorld:
         """The world in its first state."""

@@ -14,7 +14,7 @@ from hawser.dm import targets
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.registry import DeviceRegistry
 from hawser.dm.table import parse_lines
-from hawser.lab.devices.array import CACHE_PATH, Array, ArrayWatcher
+from hawser.lab.devices.array import CACHE_PATH, Array
 from hawser.lab.explore.client import ScriptClient
 from hawser.lab.explore.judge import Judge
 from hawser.lab.explore.manual_path import ManualPath
@@ -43,19 +43,6 @@ class QuietLog(LogSink):
 
     def emit(self, level: int, text: str) -> None:
         pass
-
-
-class _Losses(ArrayWatcher):
-    """Tells the judge what a cache has taken with it."""
-
-    def __init__(self, judge: Judge, story: Story) -> None:
-        self.judge = judge
-        self.story = story
-        self.array: Array | None = None
-
-    def lost(self, controller: str, sector: int, value: int, cause: str) -> None:
-        assert self.array is not None
-        self.judge.lose(sector, self.array.medium[sector])
 
 
 class Budget:
@@ -99,16 +86,13 @@ class SmallWorld:
         self.turn = Turn()
         self.log: LogSink = QuietLog()
         self.judge = Judge(scenario.sectors, automaton)
-        watcher = _Losses(self.judge, story)
         self.array = Array(
             scenario.sectors,
             len(PATH_NAMES),
             scenario.cache,
             unit_sectors=scenario.unit,
             caches_reads=scenario.caches_reads,
-            watcher=watcher,
         )
-        watcher.array = self.array
         self.disk = SharedDisk("lab", self.log)
         self.disk.fences.enabled = fences
         self.disk.fences.unit_sectors = scenario.unit
@@ -164,7 +148,8 @@ class SmallWorld:
             if drains == DRAINS_MAX:
                 self.judge.say(RESTLESS, "the engine does not come to rest")
                 return
-        self.judge.check_power_loss(self.array.medium)
+        if self.scenario.durable:
+            self.judge.check_power_loss(self.array.medium)
         if self.story.told:
             self._tell_what_followed()
         for path in self.paths:

@@ -157,7 +157,7 @@ class History:
                     continue
                 if own.lost == NEVER:
                     own.is_durable = True
-                elif own.lost > opened and not self._is_overwritten(history, own):
+                elif own.ended < own.lost and own.lost > opened and not self._is_overwritten(history, own):
                     fault = (
                         f"a flush succeeded although {own.name()} in sector {sector} had been acknowledged and was lost"
                     )
@@ -177,11 +177,14 @@ class History:
     # Losses.
 
     def lose(self, sector: int, value: int, left: int) -> None:
-        """A cache has legally lost `value`, which it had not written back; what is below it there is `left`."""
+        """A cache has legally lost `value`, which it had not written back; what is below it there is `left`.
+
+        Whatever else was written there and not flushed lay below that, and is gone with it, or may be: it is still on its way.
+        """
         self.moment += 1
         history = self._sectors[sector]
         for own in history:
-            if own.value == value and (value or own.is_acknowledged) and not own.is_durable and own.lost == NEVER:
+            if not own.is_durable and own.lost == NEVER and own.value != left:
                 own.lost = self.moment
                 self.lost_writes += 1
         for own in history:
