@@ -7,8 +7,9 @@ from hawser.block.limits import QueueLimits
 from hawser.block.merge import try_join, try_merge
 from hawser.block.ops import DISCARD, FLUSH, FUA, NOMERGE, PREFLUSH, READ, WRITE, WRITE_ZEROES
 from hawser.block.request import Request
-from hawser.core.units import KIB, SECTOR_SIZE
-from hawser.lab.world import Client, Store, World, make_multipath
+from hawser.core.status import OK
+from hawser.core.units import KIB, MIB, SECTOR_SIZE
+from hawser.lab.world import Answer, Client, Store, World, make_multipath
 
 LIMITS = QueueLimits(max_discard_sectors=64, max_write_zeroes_sectors=64)
 QUEUE = World().ram_path("p", Store(SECTOR_SIZE), limits=LIMITS).device.requests
@@ -120,3 +121,21 @@ def test_the_mode_decides_what_merges(mode: str, requests: int):
     rig.client.submit([Bio(READ, number * 8, 4 * KIB, rig.client) for number in range(2)])
     world.run()
     assert sum(len(path.driver.sent) for path in rig.paths) == requests
+
+
+def test_two_discards_that_join_keep_to_the_limit_of_discards():
+    """Together they were larger than a path takes, and failed every path that they were sent to, again and again."""
+    limits = QueueLimits(max_discard_sectors=8)
+    world = World()
+    path = world.ram_path("p", Store(MIB), depth=1, limits=limits)
+    path.driver.default = Answer(delay_ns=1000)
+    device = path.device
+    client = Client(device)
+    for sector in (100, 0, 8):
+        client.discard(sector, 8 * SECTOR_SIZE)
+    assert sorted((request.sector, request.size) for request in device.requests.waiting_requests()) == [
+        (0, 4096),
+        (8, 4096),
+    ]
+    world.run()
+    assert [bio.status for bio in client.done] == [OK] * 3

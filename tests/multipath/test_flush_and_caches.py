@@ -2,11 +2,12 @@
 
 import pytest
 
+from hawser.block.ops import FLUSH
 from hawser.block.orphan import PROOF_FLUSHED, PROOF_PEER_GONE
 from hawser.core.status import IOERR, OK, TRANSPORT
-from hawser.core.units import NS_PER_MS, NS_PER_S
+from hawser.core.units import MIB, NS_PER_MS, NS_PER_S, SECTOR_SHIFT
 from hawser.dm.target import TableError
-from hawser.lab.world import Answer, Client, Rig, World, make_multipath
+from hawser.lab.world import Answer, Client, Rig, Store, World, make_multipath
 
 DATA = b"d" * 4096
 
@@ -207,3 +208,23 @@ def test_a_shared_or_absent_cache_is_nobodys_to_leave(mode: str, cache: str):
     rig.message("fail_path 259:0")
     assert flush_status(rig, rig.client) == OK
     assert not rig.paths[0].device.is_dirty()
+
+
+def test_a_flush_error_below_a_linear_device_is_final_too():
+    """Through a linear device it was taken for a dead path: the flush was tried elsewhere, and succeeded."""
+    world = World()
+    store = Store(MIB)
+    sectors = MIB >> SECTOR_SHIFT
+    paths = [world.ram_path(f"p{number}", store) for number in range(2)]
+    below = [world.mapped(f"l{number}", f"0 {sectors} linear 259:{number} 0") for number in range(2)]
+    for path in paths:
+        path.driver.answers_are_final = True
+    names = " ".join(device.devt for device in below)
+    device = world.mapped("mpatha", f"0 {sectors} multipath 2 queue_mode bio 0 1 1 round-robin 0 2 0 {names}")
+    client = Client(device, world.disk)
+    paths[0].driver.script.append(Answer(IOERR))
+    bio = client.flush()
+    world.run()
+    assert bio.status == IOERR
+    assert [path.driver.sent for path in paths] == [[(FLUSH, 0, 0)], []]
+    assert world.disk.doubt == 1

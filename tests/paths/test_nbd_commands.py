@@ -318,3 +318,18 @@ def test_what_waited_for_room_in_the_socket_until_its_timeout_was_not_sent(make:
     server.answer(command)
     assert proof_of(big[0]) == "answered"
     assert server.nothing_more()
+
+
+def test_a_fua_write_fails_with_a_flush_that_failed_beside_it(make: Make):
+    """The flush that failed may have been what lost it, and its own flush then has nothing to complain of."""
+    bench = make(flags=FLAGS & ~protocol.FLAG_SEND_FUA)
+    server = bench.connect()
+    first, second = bench.write(0, DATA, FUA), bench.write(16, DATA, FUA)
+    for write in server.take(2):
+        server.answer(write)
+    one, other = server.take(2)
+    server.answer(one, protocol.EIO)
+    server.answer(other)
+    assert (first.status, second.status) == (IOERR, IOERR)
+    assert bench.disk.doubt == 1
+    assert bench.at_rest()

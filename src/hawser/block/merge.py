@@ -44,7 +44,10 @@ def try_join(first: Request, second: Request, limits: QueueLimits) -> bool:
         return False
     if first.orphans is not None or second.orphans is not None:
         return False
-    if first.size + second.size > limits.max_bytes_of(first.op) or len(first.bios) + len(second.bios) > limits.max_segments:
+    if (
+        first.size + second.size > limits.max_bytes_of(first.op)
+        or len(first.bios) + len(second.bios) > limits.max_segments
+    ):
         return False
     first.bios.extend(second.bios)
     first.size += second.size

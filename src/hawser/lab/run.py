@@ -194,7 +194,7 @@ class Run:
         if not self.is_powered:
             return
         if kind == "other_disk" and len(self.era.disk.witness.testimonies()) < TESTIMONIES_MIN:
-            # Too little was written that could tell it from the right one, and may be in doubt by then: nothing is promised there.
+            # Too little was written that could tell it from the right one, and may be in doubt by then.
             self.trace.note("world", "passes over", words)
         elif kind in SERVER_STEPS or kind in ANSWER_STEPS:
             self.servers[int(step.target[1:])].apply(step)

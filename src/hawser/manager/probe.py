@@ -119,7 +119,7 @@ class Probe(BioOwner):
     def _is_moving(self, testimony: Testimony) -> bool:
         """Whether these sectors may change just now: a write is on its way, or a fence says that one may be."""
         start, end = testimony.sector, testimony.end_sector()
-        if self.device.shared.fences.blocks(WRITE, start, end, None):
+        if self.device.shared.fences.blocks(WRITE, start, end, testimony.own):
             return True
         for request in self.device.shared.outstanding():
             if is_write_class(request.op) and request.sector < end and start < request.end_sector():

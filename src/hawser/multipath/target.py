@@ -301,7 +301,7 @@ class Multipath(Queueing):
         if self.fences.active and self.fences.blocks(WRITE, sector, sector + ((size + 511) >> 9), own):
             self.disk.witness.retract(sector, size)
         else:
-            self.disk.witness.note(sector, size, bios, started)
+            self.disk.witness.note(sector, size, bios, started, own)
 
     # Control.
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from hawser.block.bio import Bio
 from hawser.block.ops import Buffer
+from hawser.block.orphan import Orphan
 from hawser.core.units import KIB, SECTOR_SHIFT
 
 ENTRIES_MAX: Final = 64
@@ -19,11 +20,12 @@ BYTES_MAX: Final = 64 * KIB
 
 
 class Testimony:
-    """What sectors from `sector` on must read as."""
+    """What sectors from `sector` on must read as. `own` are orphans of the write itself: they make no difference to that."""
 
-    def __init__(self, sector: int, data: Buffer) -> None:
+    def __init__(self, sector: int, data: Buffer, own: list[Orphan] | None) -> None:
         self.sector = sector
         self.data = data
+        self.own = own
 
     def end_sector(self) -> int:
         return self.sector + (len(self.data) >> SECTOR_SHIFT)
@@ -32,12 +34,15 @@ class Testimony:
 class _Entry:
     """`started` and `number`: how many writes had been acknowledged when it was mapped, and before it was acknowledged itself."""
 
-    def __init__(self, sector: int, end: int, bios: list[Bio] | None, started: int, number: int) -> None:
+    def __init__(
+        self, sector: int, end: int, bios: list[Bio] | None, started: int, number: int, own: list[Orphan] | None
+    ) -> None:
         self.sector = sector
         self.end = end
         self.bios = bios
         self.started = started
         self.number = number
+        self.own = own
 
 
 class Witness:
@@ -48,12 +53,12 @@ class Witness:
         self._next = 0
         self.count = 0
 
-    def note(self, sector: int, size: int, bios: list[Bio], started: int) -> None:
-        """A write, discard or write zeroes of `size` bytes has succeeded as a whole; `bios` hold its data; `started` is what
-        `count` was when it was mapped."""
+    def note(self, sector: int, size: int, bios: list[Bio], started: int, own: list[Orphan] | None) -> None:
+        """A write, discard or write zeroes of `size` bytes has succeeded as a whole; `bios` hold its data, `own` are
+        its orphans; `started` is what `count` was when it was mapped."""
         has_data = size <= BYTES_MAX and len(bios) > 0 and bios[0].data is not None
         end = sector + ((size + 511) >> SECTOR_SHIFT)
-        self._ring[self._next] = _Entry(sector, end, bios if has_data else None, started, self.count)
+        self._ring[self._next] = _Entry(sector, end, bios if has_data else None, started, self.count, own)
         self.count += 1
         self._next = (self._next + 1) % ENTRIES_MAX
 
@@ -75,7 +80,7 @@ class Witness:
             # Of what has left the ring nobody knows whether it was on its way beside this one.
             if entry.bios is not None and entry.started >= self.count - ENTRIES_MAX:
                 for start, end in self._certain(entry, later):
-                    found.append(Testimony(start, _content(entry, start, end)))
+                    found.append(Testimony(start, _content(entry, start, end), entry.own))
             later.append(entry)
         return found
 

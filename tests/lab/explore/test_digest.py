@@ -3,7 +3,8 @@
 import pytest
 
 from hawser.lab.explore.digest import Walker
-from hawser.lab.explore.moves import TICK, enabled, make_move, move_of_name, name_of_move, perform
+from hawser.lab.explore.moves import TICK, enabled, make_move, move_of_name, name_of_move
+from hawser.lab.explore.perform import perform
 from hawser.lab.explore.scenarios import MODES, SCENARIOS, SMALL
 from hawser.lab.explore.search import Exploration
 from hawser.lab.explore.small_world import SmallWorld

@@ -164,8 +164,8 @@ class Controller:
     def fail_flush(self) -> None:
         """A flush that cannot be done: what should have been written is lost, and the cache is clean.
 
-        Every connection that is open then is told once, at its next flush; and so is the next one, if none of them could be: nobody
-        can make good a loss of which nobody is told (Linux: errseq_t; `flush-error-once.sh` of the hazards).
+        Every connection that is open then is told once, at its next flush; and so is the next one, if none of them could be:
+        nobody can make good a loss of which nobody is told (Linux: errseq_t; `flush-error-once.sh` of the hazards).
         """
         self.cache.errors += 1
         self.array.drop(self.cache, "failed flush")

@@ -81,8 +81,8 @@ class Executor:
     def _flush(self, command: Command, process: Process) -> None:
         if process.other is not None:
             pass
-        elif self.flush_errors and command.treatment is None:
-            # Where the answer is tampered with nobody could be told.
+        elif self.flush_errors and (command.treatment is None or command.treatment.kind == "answer_late"):
+            # Where the answer does not come at all nobody could be told.
             self.flush_errors -= 1
             self.controller.fail_flush()
             self._tell_error(command)

@@ -45,6 +45,7 @@ class Sector:
         self.node = node
         self.failed: list[int] = []
         self.acked = 0
+        self.has_lost = False
 
 
 class Judge:
@@ -90,6 +91,7 @@ class Judge:
 
     def lose(self, sector: int, left: int) -> None:
         """A cache is gone with what it had not written back there; `left` is what is below it."""
+        self.sectors[sector].has_lost = True
         self._step(sector, LOSE, 0, True, left)
 
     def check_power_loss(self, medium: list[int]) -> None:
@@ -126,6 +128,8 @@ class Judge:
         what = f"the read returns {name_of(value)} from sector {place}"
         if value in sector.failed:
             self.say(APPEARED, f"{what}, which had failed and was not there when it was read before")
+        elif sector.has_lost and value == sector.acked:
+            self.say(APPEARED, f"{what}, which had been lost with a cache and was not there when it was read before")
         elif value == 0 or 0 < write_of(value) <= WRITES_MAX:
             self.say(SUPERSEDED, f"{what}, which was superseded: {name_of(sector.acked)} was acknowledged last")
         else:

@@ -6,7 +6,7 @@ often, is bounded by the shape; what follows from a failure (a connection given 
 answers) is not.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hawser.lab.devices.array import CACHE_LUN, CACHE_NONE, CACHE_PATH
@@ -45,7 +45,7 @@ class Scenario:
     operator reinstates failed paths at any moment. `manager`: hawser.manager does, and flushes caches. `durable`: every
     state is asked what a power loss would leave there. `write_back`: caches write single sectors back whenever they like.
     `caches_reads`: a path's own cache also keeps what it has read. `loses`: the path whose server never executes anything
-    late. `holed`: the path that is a black hole from the start.
+    late. `may_wait`: whether clients may wait for ever. `holed`: the path that is a black hole from the start.
     """
 
     name: str
@@ -65,7 +65,8 @@ class Scenario:
     caches_reads: bool = False
     loses: str = ""
     holed: str = ""
-    modes: tuple[str, ...] = field(default=MODES)
+    may_wait: bool = False
+    modes: tuple[str, ...] = MODES
 
     def shape(self, bound: str) -> Shape:
         assert bound in BOUNDS, bound
@@ -79,7 +80,8 @@ _QUEUEING: Final = "queue_if_no_path"
 
 def _mixed(name: str, about: str, small: str, full: str, sectors: int, shorts: int = 0) -> Scenario:
     shape = Shape((small,), timeouts=1, shorts=shorts)
-    return Scenario(f"mixed-{name}", about, shape, replace(shape, clients=(full,), resets=1), sectors=sectors)
+    expects = "" if shorts else SUPERSEDED
+    return Scenario(f"mixed-{name}", about, shape, replace(shape, clients=(full,), resets=1), expects, sectors=sectors)
 
 
 def _cache(cache: str, about: str) -> Scenario:
@@ -89,6 +91,7 @@ def _cache(cache: str, about: str) -> Scenario:
         about,
         small,
         replace(_ANY, clients=("w0 w0 f | w0 r0",)),
+        SUPERSEDED,
         cache=cache,
         sectors=1,
         durable=True,
@@ -99,7 +102,9 @@ def _flush_crash(cache: str, about: str) -> Scenario:
     small = Shape(("w0 f | w0 | r0",), resets=1)
     full = replace(_ANY, clients=("w0 w1 f | w0 r0",))
     what = f"what a flush acknowledged survives a power loss: {about}"
-    return Scenario(f"flush-crash-{cache}", what, small, full, cache=cache, durable=True, write_back=cache == CACHE_LUN)
+    return Scenario(
+        f"flush-crash-{cache}", what, small, full, SUPERSEDED, cache=cache, durable=True, write_back=cache == CACHE_LUN
+    )
 
 
 def _own_caches(name: str, about: str, small: Shape, full: Shape, expects: str) -> Scenario:
@@ -195,10 +200,25 @@ _LIST: Final = (
         LOST,
     ),
     Scenario(
+        "lost-copy",
+        "the acknowledged copy of a write is lost with its server's cache; the old value is read, then its ghost lands",
+        Shape(("w0 | r0 | r0",), failures=2, timeouts=1, crashes=1, gives_up=""),
+        Shape(("w0 | r0 | r0",), failures=2, timeouts=1, crashes=1),
+        SUPERSEDED,
+        cache=CACHE_PATH,
+        sectors=1,
+        groups=2,
+        features=_QUEUEING,
+        reinstates=True,
+        # Nobody is there who flushes the caches that are left behind.
+        may_wait=True,
+    ),
+    Scenario(
         "dead-client",
         "a client dies with writes on their way, another one writes and reads the same sector",
         Shape(("w0", "r0 w0 | r0"), deaths=1),
         Shape(("w0 w0", "w0 | r0"), failures=2, timeouts=1, deaths=1),
+        APPEARED,
         sectors=1,
     ),
     _mixed("same", "writes to the same sector, a read, a flush, a failure", "w0 w0 r0 | r0", "w0 w0 w0 f r0 | r0", 1),

@@ -15,7 +15,8 @@ from typing import Final
 
 from hawser.lab.devices.array import CACHE_PATH
 from hawser.lab.explore.digest import Walker
-from hawser.lab.explore.moves import enabled, move_of_name, name_of_move, perform
+from hawser.lab.explore.moves import enabled, move_of_name, name_of_move
+from hawser.lab.explore.perform import perform
 from hawser.lab.explore.register import Automaton
 from hawser.lab.explore.scenarios import Scenario
 from hawser.lab.explore.small_world import BROKEN, SmallWorld
@@ -129,7 +130,7 @@ class Search:
                 return
             self._arrive(world, state, move)
         exploration.complete = not self._waiting
-        if exploration.complete and self.hashing:
+        if exploration.complete and self.hashing and not exploration.scenario.may_wait:
             self._find_stuck()
 
     def _go_to(self, state: _State) -> SmallWorld:
