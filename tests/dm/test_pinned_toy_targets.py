@@ -5,8 +5,8 @@ import pytest
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
 from hawser.block.ops import READ, WRITE
-from hawser.block.request import Request
-from hawser.core.status import DM_REQUEUE, IOERR, MEDIUM, OK, RESOURCE
+from hawser.block.request import UNKNOWN, Request
+from hawser.core.status import DM_REQUEUE, IOERR, MEDIUM, OK, RESOURCE, TIMEOUT
 from hawser.core.units import MIB, NS_PER_MS
 from hawser.dm.clone import CloneBio
 from hawser.dm.mapped_device import MappedDevice
@@ -299,3 +299,33 @@ def test_a_clone_is_restored_to_what_it_was_made_of():
     write = CloneBio(Bio(WRITE, 0, 512, client, b"w" * 512), client, target)
     write.restore()
     assert write.data == b"w" * 512
+
+
+def test_during_a_flush_suspend_nothing_that_a_target_hands_back_is_kept():
+    """The suspend waits for it: it fails, as without one."""
+    world, path, client, target = make_bios()
+    path.driver.default = Answer(delay_ns=NS_PER_MS)
+    target.ends = [END_REQUEUE]
+    bio = client.write(0, bytes(512))
+    device = client.device
+    assert isinstance(device, MappedDevice)
+    device.suspend(False)
+    world.run()
+    assert (bio.status, device.is_suspended()) == (IOERR, True)
+
+
+def test_a_target_that_knows_of_no_ghosts_withholds_nothing():
+    world, path, client, target = make_requests()
+    path.driver.script.append(Answer(TIMEOUT, fate=UNKNOWN))
+    bio = client.write(0, bytes(512))
+    world.run()
+    assert bio.status == TIMEOUT
+    assert target.seen == [f"map {REMAPPED}", f"end {END_DONE}"]
+
+
+def test_errors_of_a_target_are_its_own_unless_it_says_otherwise():
+    """A toy target over a path whose errors are answers: nobody can tell what the toy's mean."""
+    _, path, client, _ = make_bios()
+    path.driver.answers_are_final = True
+    assert path.device.answers_are_final()
+    assert not client.device.answers_are_final()

@@ -63,8 +63,10 @@ def test_with_a_false_cache_lun_declared_acknowledged_data_is_lost():
 
 
 def test_a_server_that_remembers_reads_is_not_covered():
-    """`docs/guarantees.md`, Not promised: with caches of their own that also keep what was read, a switch back shows old data. When
-    that is mended this test has to go."""
+    """`docs/guarantees.md`, Not promised: with caches of their own that also keep what was read, a switch back shows old data.
+
+    When that is mended this test has to go.
+    """
     faults: list[str] = []
     for seed in range(SEEDS):
         plan = draw_plan(seed)

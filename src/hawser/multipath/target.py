@@ -255,8 +255,10 @@ class Multipath(Queueing):
                 device.written += 1
 
     def _failed_write(self, path: Path, sector: int, size: int, fate: int) -> None:
-        """An error says nothing about what became of the data: it may be on the disk, and in the path's own cache. (Where there is
-        no answer, an orphan says the same.)"""
+        """An error says nothing about what became of the data: it may be on the disk, and in the path's own cache.
+
+        Where there is no answer, an orphan says the same.
+        """
         self.disk.witness.retract(sector, size)
         device = path.device
         if fate == ANSWERED and isinstance(device, PathDevice):

@@ -96,7 +96,7 @@ class SmallWorld:
         self.disk = SharedDisk("lab", self.log)
         self.disk.fences.enabled = fences
         self.disk.fences.unit_sectors = scenario.unit
-        self.registry = DeviceRegistry()
+        self.registry: DeviceRegistry = DeviceRegistry()
         self.paths = [self._make_path(number) for number in range(len(PATH_NAMES))]
         self.device = self._make_map(mode)
         self.target = _multipath_of(self.device)
