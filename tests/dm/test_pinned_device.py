@@ -39,10 +39,24 @@ def test_a_bio_over_three_targets_is_cut_at_both_boundaries():
     path = world.ram_path("p", store)
     device = world.mapped("three", "0 8 linear 259:0 16\n8 4 linear 259:0 0\n12 8 linear 259:0 8")
     client = Client(device)
-    bio = client.read(6, 12 * SECTOR_SIZE)
+    bio = client.read(5, 13 * SECTOR_SIZE)
     world.run()
     assert bio.data is not None
-    assert [bio.data[place] for place in range(0, bio.size, SECTOR_SIZE)] == [22, 23, 0, 1, 2, 3, 8, 9, 10, 11, 12, 13]
+    assert [bio.data[place] for place in range(0, bio.size, SECTOR_SIZE)] == [
+        21,
+        22,
+        23,
+        0,
+        1,
+        2,
+        3,
+        8,
+        9,
+        10,
+        11,
+        12,
+        13,
+    ]
     assert path.device.idle() and device.idle()
 
 

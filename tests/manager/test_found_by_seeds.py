@@ -140,3 +140,17 @@ def test_a_write_testifies_although_its_own_ghost_lives(mode: str):
     assert care.letters() == "FA" and care.world.disk.fences.active
     care.world.pass_time(FIRST_CHECK_NS)
     assert (care.letters(), care.verdict(0)) == ("AA", UP)
+
+
+def test_what_another_paths_cache_may_hold_tells_nothing_before_it_is_flushed(mode: str):
+    """A path that came back was taken for another disk, because what was written last was in the other server's cache still."""
+    care = look_after(mode=mode, cache="path", paths=1, groups=2)
+    fail_by_io(care)
+    care.settled(care.client.write(800, FIRST))
+    care.swap_store(0)
+    care.world.pass_time(3 * POLLING_NS)
+    assert (care.letters(), care.verdict(0)) == ("FA", UNTOLD)
+    care.settled(care.client.flush())
+    care.paths[0].driver.store = care.store
+    care.world.pass_time(POLLING_NS)
+    assert (care.letters(), care.verdict(0)) == ("AA", UP)

@@ -228,3 +228,21 @@ def test_a_flush_error_below_a_linear_device_is_final_too():
     assert bio.status == IOERR
     assert [path.driver.sent for path in paths] == [[(FLUSH, 0, 0)], []]
     assert world.disk.doubt == 1
+
+
+def test_who_opened_the_disk_while_a_loss_was_in_doubt_is_not_promised_it_either(mode: str):
+    """The server was there still when the client came, and its cache was lost afterwards: its flush succeeded."""
+    rig = make(mode, cache="path", paths=1, groups=2, features="queue_if_no_path")
+    first = rig.paths[0]
+    assert rig.client.write(0, DATA) is not None
+    rig.world.settle()
+    first.device.session_ended()
+    rig.message("fail_path 259:0")
+    late = Client(rig.device, rig.world.disk)
+    bio = late.flush()
+    rig.world.settle()
+    assert not bio.finished, "everything waits for the cache that was left"
+    first.device.cache_flushed(first.device.written)
+    rig.world.run()
+    assert bio.status == IOERR
+    assert flush_status(rig, Client(rig.device, rig.world.disk)) == OK

@@ -22,7 +22,7 @@ class Volume:
     def doubt(self) -> int:
         """The disk's doubt generation, which a client that opens it now has no part in."""
         disk = self.device.disk
-        return disk.doubt if isinstance(disk, SharedDisk) else 0
+        return disk.open() if isinstance(disk, SharedDisk) else 0
 
     def export(self) -> Export:
         limits = self.device.limits

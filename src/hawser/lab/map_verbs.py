@@ -141,6 +141,10 @@ class MapVerbs:
         era.settle()
         for path in era.paths:
             path.forbid_ghosts()
+        if not era.target().state.paths:
+            era.reload(0)
+            era.map.resume(self._resumed)
+            era.settle()
         target = era.target()
         for number in range(1, len(target.state.groups) + 1):
             era.map.message(0, ["enable_group", str(number)])

@@ -178,7 +178,7 @@ class Client(BioOwner):
         self.device = device
         self.done: list[Bio] = []
         if disk is not None:
-            self.doubt_seen = disk.doubt
+            self.doubt_seen = disk.open()
 
     def bio_done(self, bio: Bio) -> None:
         self.done.append(bio)

@@ -22,7 +22,7 @@ from hawser.multipath.witness import Testimony
 UP: Final = "up"
 DOWN: Final = "down"
 MISMATCH: Final = "mismatch"
-# It answers, but everything that could tell its disk was being written meanwhile.
+# It answers, but everything that could tell its disk was being written meanwhile, or is in another path's cache.
 UNTOLD: Final = "untold"
 
 READ_SIZE: Final = 4096
@@ -90,12 +90,12 @@ class Probe(BioOwner):
                 )
                 return
         else:
-            self.testimonies = [testimony for testimony in self._witness() if not self._is_moving(testimony)]
+            self.testimonies = [testimony for testimony in self._witness() if self._can_tell(testimony)]
         if self.testimonies:
             last = self.testimonies[len(self.testimonies) - 1]
             self._submit(READ, last.sector, len(last.data))
         elif self.agreed == 0 and self._witness():
-            self.listener.probed(self.device, UNTOLD, "what was last written there is being written again")
+            self.listener.probed(self.device, UNTOLD, "what was last written is being written again, or not flushed")
         else:
             self.listener.probed(self.device, UP, "")
 
@@ -115,6 +115,9 @@ class Probe(BioOwner):
             if len(found) < TESTIMONIES_MAX and not (testimony.sector << SECTOR_SHIFT | len(testimony.data)) & mask:
                 found.append(testimony)
         return found
+
+    def _can_tell(self, testimony: Testimony) -> bool:
+        return testimony.is_visible(self.device) and not self._is_moving(testimony)
 
     def _is_moving(self, testimony: Testimony) -> bool:
         """Whether these sectors may change just now: a write is on its way, or a fence says that one may be."""

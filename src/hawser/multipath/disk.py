@@ -48,6 +48,8 @@ class SharedDisk(Disk):
         super().__init__(name)
         self.log = log
         self.doubt = 0
+        # Whether somebody has opened the disk since the last doubt.
+        self._was_opened = False
         self.paths: list[PathDevice] = []
         self.fences = FenceSet(self, log)
         self.witness = Witness()
@@ -60,12 +62,23 @@ class SharedDisk(Disk):
             found += path.requests.waiting_requests()
         return found
 
+    def open(self) -> int:
+        """A client opens the disk: which doubts it need not share. Its flushes fail when there are more."""
+        self._was_opened = True
+        return self.doubt
+
+    def settle_doubt(self, reason: str) -> None:
+        """What was in doubt is settled now, one way or the other. Who opened the disk meanwhile may have lost by it, too."""
+        if self._was_opened:
+            self.cast_doubt(reason)
+
     def cast_doubt(self, reason: str) -> None:
         """Acknowledged writes may be lost: flushes of those who had the disk open fail from now on.
 
         What may be lost cannot testify either: a path that comes back without it is still the same disk.
         """
         self.doubt += 1
+        self._was_opened = False
         self.witness.forget()
         self.fences.doubt()
         self.log.error(f"{self.name}: {reason}; flushes fail until the disk is opened again")
@@ -155,7 +168,9 @@ class PathDevice(QueueDevice):
         self._clean(proof)
 
     def _clean(self, proof: str) -> None:
-        self.doubted = False
+        if self.doubted:
+            self.doubted = False
+            self.shared.settle_doubt(f"{self.name}: whether writes of the session that ended were lost cannot be told")
         orphan = self.left_behind
         if orphan is not None:
             self.left_behind = None

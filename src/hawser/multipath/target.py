@@ -114,7 +114,7 @@ class Multipath(Queueing):
                 if not self._may_promise(original):
                     clone.status = IOERR
             elif clone.op != READ:
-                self._testify(clone.sector, clone.size, [clone], original.orphans, clone.written_before)
+                self._testify(path, clone.sector, clone.size, [clone], original.orphans, clone.written_before)
                 if must_withhold(original.orphans):
                     self._withheld_bios.append(clone)
                     return END_INCOMPLETE
@@ -225,7 +225,9 @@ class Multipath(Queueing):
                 if not self._may_promise(original.bios[0]):
                     clone.status = IOERR
             elif clone.op != READ:
-                self._testify(clone.sector, clone.mapped_bytes, clone.bios, original.orphans, clone.written_before)
+                self._testify(
+                    path, clone.sector, clone.mapped_bytes, clone.bios, original.orphans, clone.written_before
+                )
             return END_DONE
         if clone.fate != NOT_SENT and is_write_class(clone.op):
             self._failed_write(path, clone.sector, clone.mapped_bytes, clone.fate)
@@ -298,12 +300,16 @@ class Multipath(Queueing):
         self.state.entered = False
         return self.fences.active and self.fences.blocks(op, start, end, own)
 
-    def _testify(self, sector: int, size: int, bios: list[Bio], own: list[Orphan] | None, started: int) -> None:
+    def _testify(
+        self, path: Path, sector: int, size: int, bios: list[Bio], own: list[Orphan] | None, started: int
+    ) -> None:
         """A write has succeeded; what its sectors hold is certain unless another one's ghost is about."""
         if self.fences.active and self.fences.blocks(WRITE, sector, sector + ((size + 511) >> 9), own):
             self.disk.witness.retract(sector, size)
         else:
-            self.disk.witness.note(sector, size, bios, started, own)
+            device = path.device
+            holder = device if isinstance(device, PathDevice) and device.has_own_cache else None
+            self.disk.witness.note(sector, size, bios, started, own, holder)
 
     # Control.
 

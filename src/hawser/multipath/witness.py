@@ -7,12 +7,15 @@ their way
 at once testify nothing: they may have been executed in the other order than they were acknowledged in.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hawser.block.bio import Bio
 from hawser.block.ops import Buffer
 from hawser.block.orphan import Orphan
 from hawser.core.units import KIB, SECTOR_SHIFT
+
+if TYPE_CHECKING:
+    from hawser.multipath.disk import PathDevice
 
 ENTRIES_MAX: Final = 64
 # Larger writes are remembered by their range alone: they hide older entries and testify nothing.
@@ -20,12 +23,24 @@ BYTES_MAX: Final = 64 * KIB
 
 
 class Testimony:
-    """What sectors from `sector` on must read as. `own` are orphans of the write itself: they make no difference to that."""
+    """What sectors from `sector` on must read as. `own` are orphans of the write itself: they make no difference to that.
 
-    def __init__(self, sector: int, data: Buffer, own: list[Orphan] | None) -> None:
+    `holder` is the path whose own cache may hold it, until `place` of that path's writes are flushed; None where all see it.
+    """
+
+    def __init__(
+        self, sector: int, data: Buffer, own: list[Orphan] | None, holder: "PathDevice | None", place: int
+    ) -> None:
         self.sector = sector
         self.data = data
         self.own = own
+        self.holder = holder
+        self.place = place
+
+    def is_visible(self, device: "PathDevice") -> bool:
+        """Whether a read through `device` must find it: it may be in the cache of another path's server."""
+        holder = self.holder
+        return holder is None or holder is device or self.place <= holder.flushed
 
     def end_sector(self) -> int:
         return self.sector + (len(self.data) >> SECTOR_SHIFT)
@@ -35,7 +50,14 @@ class _Entry:
     """`started` and `number`: how many writes had been acknowledged when it was mapped, and before it was acknowledged itself."""
 
     def __init__(
-        self, sector: int, end: int, bios: list[Bio] | None, started: int, number: int, own: list[Orphan] | None
+        self,
+        sector: int,
+        end: int,
+        bios: list[Bio] | None,
+        started: int,
+        number: int,
+        own: list[Orphan] | None,
+        holder: "PathDevice | None",
     ) -> None:
         self.sector = sector
         self.end = end
@@ -43,6 +65,8 @@ class _Entry:
         self.started = started
         self.number = number
         self.own = own
+        self.holder = holder
+        self.place = holder.written if holder is not None else 0
 
 
 class Witness:
@@ -53,12 +77,20 @@ class Witness:
         self._next = 0
         self.count = 0
 
-    def note(self, sector: int, size: int, bios: list[Bio], started: int, own: list[Orphan] | None) -> None:
+    def note(
+        self,
+        sector: int,
+        size: int,
+        bios: list[Bio],
+        started: int,
+        own: list[Orphan] | None,
+        holder: "PathDevice | None",
+    ) -> None:
         """A write, discard or write zeroes of `size` bytes has succeeded as a whole; `bios` hold its data, `own` are
-        its orphans; `started` is what `count` was when it was mapped."""
+        its orphans; `started` is what `count` was when it was mapped, `holder` the path that did it if that has its own cache."""
         has_data = size <= BYTES_MAX and len(bios) > 0 and bios[0].data is not None
         end = sector + ((size + 511) >> SECTOR_SHIFT)
-        self._ring[self._next] = _Entry(sector, end, bios if has_data else None, started, self.count, own)
+        self._ring[self._next] = _Entry(sector, end, bios if has_data else None, started, self.count, own, holder)
         self.count += 1
         self._next = (self._next + 1) % ENTRIES_MAX
 
@@ -80,7 +112,7 @@ class Witness:
             # Of what has left the ring nobody knows whether it was on its way beside this one.
             if entry.bios is not None and entry.started >= self.count - ENTRIES_MAX:
                 for start, end in self._certain(entry, later):
-                    found.append(Testimony(start, _content(entry, start, end), entry.own))
+                    found.append(Testimony(start, _content(entry, start, end), entry.own, entry.holder, entry.place))
             later.append(entry)
         return found
 

@@ -81,7 +81,7 @@ class Executor:
     def _flush(self, command: Command, process: Process) -> None:
         if process.other is not None:
             pass
-        elif self.flush_errors and (command.treatment is None or command.treatment.kind == "answer_late"):
+        elif self.flush_errors and _can_be_told(command):
             # Where the answer does not come at all nobody could be told.
             self.flush_errors -= 1
             self.controller.fail_flush()
@@ -104,3 +104,9 @@ class Executor:
 
     def _say(self, command: Command, what: str, more: str) -> None:
         self.hardware.trace.note(self.lane, what, f"{command.text}: {more}")
+
+
+def _can_be_told(command: Command) -> bool:
+    """Whether somebody waits for the answer, or listens for it at least."""
+    treatment = command.treatment
+    return command.connection.is_open_here and (treatment is None or treatment.kind == "answer_late")
