@@ -20,7 +20,7 @@ SRC = Path(__file__).parents[2] / "src"
 SEEDS = 200 if build_kind() == "compiled" else 20
 CHUNK = 20
 TWICE = 20
-SOAK_SEEDS = 2000
+SOAK_SEEDS = 10_000
 
 INTERPRETED = """
 import json, sys

@@ -5,10 +5,11 @@ from tests.manager.looked_after import FIRST_CHECK_NS, POLLING_NS, Care, look_af
 
 from hawser.block.bio import Bio
 from hawser.block.limits import QueueLimits
-from hawser.block.ops import READ, WRITE
+from hawser.block.ops import FLUSH, READ, WRITE
 from hawser.block.request import UNKNOWN
 from hawser.core.status import OK, TIMEOUT, TRANSPORT
 from hawser.core.units import NS_PER_MS
+from hawser.dm.table import parse_lines
 from hawser.lab.world import Answer
 from hawser.manager.probe import MISMATCH, UNTOLD, UP
 
@@ -154,3 +155,18 @@ def test_what_another_paths_cache_may_hold_tells_nothing_before_it_is_flushed(mo
     care.paths[0].driver.store = care.store
     care.world.pass_time(POLLING_NS)
     assert (care.letters(), care.verdict(0)) == ("AA", UP)
+
+
+def test_a_table_that_leaves_out_the_path_whose_cache_is_dirty_has_it_flushed(mode: str):
+    """The path that was left in the table could not be told before, and nobody flushed the other one: no path for ever."""
+    care = look_after(mode=mode, cache="path", paths=1, groups=2)
+    device = care.rig.device
+    care.manager.follow(device)
+    fail_by_io(care)
+    care.settled(care.client.write(800, FIRST))
+    device.load(parse_lines(f"0 2048 multipath 2 queue_mode {mode} 0 1 1 round-robin 0 1 0 259:0"), care.world.registry)
+    device.resume()
+    care.world.pass_time(3 * POLLING_NS)
+    assert (FLUSH, 0, 0) in care.paths[1].driver.sent
+    assert care.verdict(0) == UP
+    assert care.settled(care.client.read(800, 4096)).status == OK

@@ -267,6 +267,8 @@ class Manager:
             elif verdict == UNTOLD:
                 self.log.warning(f"{device.name}: {reason}; it is not used before its disk can be told")
         self.verdicts[device.devt] = verdict
+        if verdict == UNTOLD and self.target.state.valid_paths == 0:
+            self._leave_others(device)
         if verdict != UP:
             self._check_in(device, self._delay_ns(verdict))
             return
@@ -278,6 +280,14 @@ class Manager:
         if device.left_behind is not None:
             # Writes were on their way when it was flushed.
             self._check_in(device, FIRST_CHECK_NS)
+
+    def _leave_others(self, device: PathDevice) -> None:
+        """What would tell `device` may be in the cache of one that nothing goes through any more: it has to be flushed."""
+        for other in device.shared.paths:
+            if other is not device and other.has_own_cache:
+                other.leave()
+                if other.left_behind is not None:
+                    self.device_left(other)
 
     def _delay_ns(self, verdict: str) -> int:
         """After which a path is looked at again that is not up."""
