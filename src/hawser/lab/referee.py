@@ -1,8 +1,7 @@
 """Referee: hears of every I/O as its client sees it, and tells the oracles; keeps what was wrong.
 
 It judges I1 (every bio completes exactly once), I2 and durability (hawser.lab.oracles.history) and, with the sentinel's
-stopwatch,
-I4 (nothing waits for a dead path longer than the timeouts while a usable one exists).
+stopwatch, I4 (nothing waits for a dead path longer than the timeouts while a usable one exists).
 """
 
 from typing import Final

@@ -1,10 +1,9 @@
 """Run: one plan, played from its start to its end, and judged at every event.
 
 The run has four acts. The clients work while the plan's steps happen to them. Then everything heals: servers and links work,
-paths
-are reinstated, what is suspended resumes, queueing is on, and what became of every orphan is told; now every I/O must come to an
-end (liveness). Then the whole disk is read, and everything that counts must be back at zero. At last the power goes, and what the
-medium holds must be what flushes have promised.
+paths are reinstated, what is suspended resumes, queueing is on, and what became of every orphan is told; now every I/O must
+come to an end (liveness). Then the whole disk is read, and everything that counts must be back at zero. At last the power
+goes, and what the medium holds must be what flushes have promised.
 """
 
 from typing import Final

@@ -12,9 +12,8 @@ The conservative form of DESIGN's Hard problems 1. Linux has no counterpart. The
 
 An orphan is resolved by a proof. Nothing is looked up per I/O while there is none: `active` is False.
 
-`enabled` is the shipped switch that turns them off, to show what they prevent: orphans are recorded all the same, but
-nothing waits
-for them.
+`enabled` is the shipped switch that turns them off, to show what they prevent: orphans are recorded all the same, but nothing
+waits for them.
 """
 
 from typing import TYPE_CHECKING, Final

@@ -1,10 +1,9 @@
 """Witness: the last acknowledged writes, kept to be read back through a path before it is trusted.
 
-A path that comes back may lead to another disk, or to an old copy of this one (DESIGN, Hard problems 6; Kubernetes issue 59946 is
-one of many). Size and name do not tell; what was written last does. Every acknowledged write enters a ring, so a later write of
-the same sectors is known too and the older entry is then cut down to nothing. Two writes of the same sectors that were on
-their way
-at once testify nothing: they may have been executed in the other order than they were acknowledged in.
+A path that comes back may lead to another disk, or to an old copy of this one (DESIGN, Hard problems 6; Kubernetes issue
+59946 is one of many). Size and name do not tell; what was written last does. Every acknowledged write enters a ring, so a
+later write of the same sectors is known too and the older entry is then cut down to nothing. Two writes of the same sectors
+that were on their way at once testify nothing: they may have been executed in the other order than they were acknowledged in.
 """
 
 from typing import TYPE_CHECKING, Final

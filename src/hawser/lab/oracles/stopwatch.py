@@ -1,8 +1,7 @@
 """Stopwatch: time that counts against the engine (invariant I4).
 
-It runs only while nothing excuses a wait: some path can be used, no fence stands, the device is not suspended, no server
-hangs or is
-slow on purpose. A bio may then take `bound_ns`: what the path timeouts allow, once per path, plus what is served before it.
+It runs only while nothing excuses a wait: some path can be used, no fence stands, the device is not suspended, no operator
+is at work. A bio may then take `bound_ns`: what the path timeouts allow, once per path, plus what is served before it.
 """
 
 from hawser.core.clock import Clock
