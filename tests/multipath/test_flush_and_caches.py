@@ -246,3 +246,18 @@ def test_who_opened_the_disk_while_a_loss_was_in_doubt_is_not_promised_it_either
     rig.world.run()
     assert bio.status == IOERR
     assert flush_status(rig, Client(rig.device, rig.world.disk)) == OK
+
+
+def test_a_doubt_that_nobody_opened_the_disk_in_is_not_told_again():
+    """The write is a probe's or a checker's, as no client has opened the disk."""
+    world = World()
+    device = world.ram_path("p", Store(MIB), cache="path").device
+    device.written = 1
+    device.session_ended()
+    device.cache_flushed(1)
+    assert world.disk.doubt == 1
+    world.disk.open()
+    device.written = 2
+    device.session_ended()
+    device.cache_flushed(2)
+    assert world.disk.doubt == 2, "opened before the doubt, not in it"

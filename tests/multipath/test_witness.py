@@ -107,3 +107,10 @@ def test_what_was_on_its_way_for_very_long_does_not_testify(rig: Rig):
     rig.world.run()
     assert 0 not in told(rig)
     assert len(told(rig)) == ENTRIES_MAX - 1
+
+
+def test_each_write_testifies_once_although_the_ring_is_full(rig: Rig):
+    for number in range(ENTRIES_MAX + 5):
+        write(rig, number * 8)
+    sectors = [testimony.sector for testimony in rig.world.disk.witness.testimonies()]
+    assert sectors == [number * 8 for number in range(ENTRIES_MAX + 4, 4, -1)]

@@ -167,3 +167,16 @@ def test_two_discards_are_told_apart_by_nothing_but_time():
     write(history, 0)
     assert read(history, 0) == ""
     assert "is back" in read(history, NEW)
+
+
+def test_where_two_durable_writes_supersede_each_other_any_value_is_wrong():
+    """Two servers' caches that know nothing of each other show first the one, then the other."""
+    history = History(1)
+    one, other = history.begin_write(0, [OLD]), history.begin_write(0, [NEW])
+    history.end_write(0, one, True, True)
+    history.end_write(0, other, True, True)
+    first, second = history.begin_read(), history.begin_read()
+    assert history.end_read(0, first, [OLD]) == ""
+    assert history.end_read(0, second, [NEW]) == ""
+    flush(history)
+    assert "superseded by something durable" in read(history, OLD)

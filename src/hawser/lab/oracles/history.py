@@ -235,7 +235,8 @@ class History:
         self._sectors[sector] = kept
 
     def _was_buried(self, sector: int, value: int) -> bool:
-        return value == 0 or write_of(value) < max(write_of(own.value) for own in self._sectors[sector])
+        newest = max((write_of(own.value) for own in self._sectors[sector]), default=NEVER)
+        return value == 0 or write_of(value) < newest
 
 
 def _first(value: int) -> Write:
