@@ -7,7 +7,7 @@ driver. Device-mapper's devices are in hawser.dm.
 from hawser.block.bio import Bio
 from hawser.block.disk import Disk
 from hawser.block.limits import QueueLimits
-from hawser.block.ops import DISCARD, FLUSH, WRITE_ZEROES
+from hawser.block.ops import DISCARD, FLUSH
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
 from hawser.block.request import Request
@@ -107,18 +107,14 @@ class BlockDevice:
 
     def _start_large(self, bio: Bio, plug: Plug) -> None:
         limits = self.limits
-        most = limits.max_sectors
-        if bio.op == DISCARD:
-            most = limits.max_discard_sectors
-        elif bio.op == WRITE_ZEROES:
-            most = limits.max_write_zeroes_sectors
+        most = limits.max_bytes_of(bio.op)
         if most == 0:
             self.refuse(bio, NOTSUPP)
-        elif bio.size <= most << SECTOR_SHIFT:
+        elif bio.size <= most:
             self.start(bio, plug)
         else:
             block = limits.logical_block_size
-            most_bytes = (most << SECTOR_SHIFT) // block * block
+            most_bytes = most // block * block
             for piece in SplitBio(bio, most_bytes).pieces():
                 self.start(piece, plug)
 

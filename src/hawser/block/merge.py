@@ -55,8 +55,7 @@ def try_join(first: Request, second: Request, limits: QueueLimits) -> bool:
 
 
 def _fits(request: Request, size: int, segments: int, limits: QueueLimits) -> bool:
-    most = limits.max_discard_sectors if request.op == DISCARD else limits.max_sectors
-    if request.size + size > most << SECTOR_SHIFT or len(request.bios) + segments > limits.max_segments:
+    if request.size + size > limits.max_bytes_of(request.op) or len(request.bios) + segments > limits.max_segments:
         request.cannot_merge = True
         return False
     return True

@@ -12,7 +12,7 @@ from hawser.core.clock import Timers
 from hawser.core.turn import Turn
 from hawser.core.units import SECTOR_SIZE
 from hawser.dm import targets
-from hawser.dm.mapped_device import MappedDevice
+from hawser.dm.mapped_device import MappedDevice, TableListener
 from hawser.dm.registry import DeviceRegistry
 from hawser.dm.table import parse_lines
 from hawser.dm.target import TableError
@@ -55,6 +55,14 @@ class _Ear(PathEvents):
         """The log tells of it."""
 
 
+class _Swapped(TableListener):
+    def __init__(self, era: "Era") -> None:
+        self.era = era
+
+    def table_swapped(self) -> None:
+        self.era.adopt_table()
+
+
 class Era:
     """`device` is what clients have open, `map` the multipath device in the middle of it."""
 
@@ -76,9 +84,12 @@ class Era:
         self.map = self._map(MAP_NAME, self.table(0))
         self.device = self._upper()
         self.adopt_table()
+        # Before the manager: what it fails in a new table is counted.
+        self.map.table_listeners.append(_Swapped(self))
         if plan.manager:
             policy = Policy(plan.queue_timeout_ns, plan.polling_ns)
             self.manager = Manager(self.target(), policy, self.timers, self.log)
+            self.manager.follow(self.map)
         for path in self.paths:
             path.connect()
 
@@ -152,7 +163,7 @@ class Era:
         return target
 
     def adopt_table(self) -> None:
-        """The live table is another one: the watch and the manager go by it."""
+        """The live table is another one: the watch goes by it, as the manager does by itself."""
         target = self.target()
         self.ear = _Ear(self.hardware)
         target.state.events.append(self.ear)
@@ -163,8 +174,6 @@ class Era:
                 if candidate.device is path.device or candidate.device.devt == self._words[f"{{{path.name}}}"]
             ]
             path.stands_for = found
-        if self.manager is not None:
-            self.manager.adopt(target)
 
     def reload(self, number: int) -> str:
         """Load table `number` as the inactive one; why it was refused, or nothing."""

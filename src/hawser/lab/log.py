@@ -10,7 +10,7 @@ MARK_OF_TEXT: Final = (
     ("flushes fail until the disk is opened again", "doubt"),
     ("queued I/O fails", "queue timeout"),
     ("I/O queues again", "queueing again"),
-    ("it is not used", "mismatch"),
+    ("do not hold what was last written there; it is not used", "mismatch"),
     (": server flushed", "cache flushed"),
 )
 

@@ -1,7 +1,6 @@
 """What an operator does to the map in a run: messages, suspend and resume, reload; and what puts it right in the end."""
 
 from hawser.core.clock import Timer
-from hawser.dm.mapped_device import TableListener
 from hawser.dm.suspension import ACTIVE, ControlError, ControlListener
 from hawser.dm.target import MessageError, TableError
 from hawser.lab.era import Era
@@ -16,14 +15,6 @@ class _Resume(Timer):
 
     def expire(self) -> None:
         self.verbs.resume()
-
-
-class _Swapped(TableListener):
-    def __init__(self, era: Era) -> None:
-        self.era = era
-
-    def table_swapped(self) -> None:
-        self.era.adopt_table()
 
 
 class _Resumed(ControlListener):
@@ -45,7 +36,6 @@ class MapVerbs:
         self.hardware = era.hardware
         self._resume = _Resume(self)
         self._resumed = _Resumed(self)
-        era.map.table_listeners.append(_Swapped(era))
 
     def is_suspended(self) -> bool:
         """Whether I/O is held back: the suspend may be on its way still."""

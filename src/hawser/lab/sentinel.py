@@ -27,13 +27,10 @@ class Sentinel:
         self.hardware = hardware
         self.referee = referee
         self.stopwatch = stopwatch
-        self.waiting_peak = 0
         self._group: PriorityGroup | None = None
-        self._proved: dict[str, int] = {}
 
     def attach(self, era: Era) -> None:
         self._group = None
-        self._proved = {}
 
     def look(self, era: Era, is_suspended: bool) -> None:
         target = era.target()
@@ -85,7 +82,6 @@ class Sentinel:
         if withheld:
             marks.hit("withheld")
         waiting = parked + fenced_bios + fenced_requests + withheld
-        self.waiting_peak = max(self.waiting_peak, waiting)
         if waiting > FENCED_MAX + PLUG_MAX:
             self.referee.fault(f"{waiting} I/Os wait in the target; the limit is {FENCED_MAX} and one plug")
         if era.disk.fences.active:

@@ -14,7 +14,7 @@ from hawser.multipath.path import Path
 
 
 class WatchedPath(SimPath):
-    """`stands_for` are the paths of the live table that lead here; `commands` counts what clients sent."""
+    """`stands_for` are the paths of the live table that lead here."""
 
     def __init__(
         self,
@@ -28,12 +28,10 @@ class WatchedPath(SimPath):
     ) -> None:
         super().__init__(name, hardware, turn, timers, log, link, plan)
         self.stands_for: list[Path] = []
-        self.commands = 0
         self.breaches: list[str] = []
 
     def queue_rq(self, request: Request) -> int:
         if request.bios and isinstance(request.bios[0].client(), SimClient):
-            self.commands += 1
             if _is_second_try(request):
                 self.hardware.marks.hit("answered error retried")
             if self.stands_for and not any(path.is_active for path in self.stands_for):
