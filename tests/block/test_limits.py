@@ -3,7 +3,7 @@
 import pytest
 
 from hawser.block.bio import Bio
-from hawser.block.limits import STACKING_START, QueueLimits, stack_limits
+from hawser.block.limits import STACKING_START, UNLIMITED, QueueLimits, stack_limits
 from hawser.block.ops import DISCARD, NOMERGE, READ, WRITE, WRITE_ZEROES
 from hawser.block.split import SplitBio
 from hawser.core.status import INVAL, IOERR, MEDIUM, NOTSUPP, OK
@@ -20,10 +20,31 @@ def make(limits: QueueLimits) -> tuple[World, RamPath, Client]:
 
 
 def test_stacking_takes_the_stricter_of_each():
-    first = QueueLimits(512, 4096, 512, 4 * KIB, 256, 128, 0, 64, write_cache=True)
+    first = QueueLimits(512, 4096, 4096, 4 * KIB, 256, 128, 0, 64, write_cache=True)
     second = QueueLimits(4096, 4096, 4096, 6 * KIB, 2560, 64, 128, 32, fua=True)
     whole = stack_limits(stack_limits(STACKING_START, first), second)
-    assert whole == QueueLimits(4096, 4096, 4096, 12 * KIB, 256, 64, 0, 32, write_cache=True, fua=True)
+    hardware = UNLIMITED // 8 * 8
+    assert whole == QueueLimits(
+        4096, 4096, 4096, 12 * KIB, 256, 64, 0, 32, write_cache=True, fua=True, max_hw_sectors=hardware
+    )
+
+
+def test_blocks_that_do_not_line_up_are_said_to_be_misaligned():
+    inside_a_block = stack_limits(STACKING_START, QueueLimits(512, 4096, 4096), 1)
+    assert (inside_a_block.misaligned, inside_a_block.alignment_offset) == (False, 4096 - 512)
+    assert stack_limits(inside_a_block, QueueLimits(512, 4096, 4096), 0).misaligned
+
+
+def test_settled_limits_are_those_that_the_kernel_works_out():
+    """Transcript 70: a ram disk, and a SCSI disk whose best size is 512 KiB."""
+    ram = QueueLimits(512, 4096, max_sectors=UNLIMITED, max_hw_sectors=255, max_discard_sectors=64).settled()
+    assert (ram.io_min, ram.max_sectors, ram.discard_granularity) == (4096, 255, 4096)
+    scsi = QueueLimits(io_opt=512 * KIB, max_sectors=UNLIMITED).settled()
+    assert (scsi.max_sectors, scsi.max_hw_sectors, scsi.discard_granularity) == (2560, UNLIMITED, 0)
+    large = QueueLimits(io_opt=4 * MIB, max_sectors=UNLIMITED).settled()
+    assert large.max_sectors == 8192
+    assert QueueLimits(io_opt=4 * MIB, max_sectors=UNLIMITED, max_user_sectors=32).settled().max_sectors == 32
+    assert not QueueLimits(fua=True).settled().fua
 
 
 @pytest.mark.parametrize("size", [4 * KIB, 6 * KIB, 16 * KIB])
