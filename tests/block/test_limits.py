@@ -61,7 +61,7 @@ def test_a_large_bio_is_cut_and_joined(size: int):
 
 def test_all_pieces_but_the_last_are_not_mergeable():
     _, _, client = make(QueueLimits())
-    pieces = SplitBio(Bio(WRITE, 0, 10 * KIB, client, PATTERN[: 10 * KIB]), 4 * KIB).pieces()
+    pieces = SplitBio(Bio(WRITE, 0, 10 * KIB, client, PATTERN[: 10 * KIB])).pieces(4 * KIB)
     assert [(piece.sector, piece.size, piece.flags) for piece in pieces] == [
         (0, 4096, NOMERGE),
         (8, 4096, NOMERGE),

@@ -37,6 +37,9 @@ class BioOwner:
 class Bio:
     """`sector` in 512-byte sectors, `size` in bytes; `data` is what to write, or None until a read has its answer.
 
+    `segments` is how many vectors the data lies in (all of one size but the last): 1 where it is one view. `ioprio` is Linux's
+    (class << 13 | level); 0 is no class, which counts as best effort.
+
     `done` counts the leading bytes that are complete already (a good prefix of a request that failed further on); `parts` are
     the views that they were read into, joined when the bio completes. `orphans` are unresolved copies of it.
     """
@@ -50,15 +53,18 @@ class Bio:
         self.owner = owner
         self.data = data
         self.flags = flags
+        self.segments = 1
+        self.ioprio = 0
         self.status = OK
         self.done = 0
         self.finished = False
         self.parts: list[Buffer] | None = None
         self.orphans: list[Orphan] | None = None
         self.cookie: bytes | None = None
-        # Why it failed, when it did: see hawser.block.request.
+        # Why it failed, when it did: see hawser.block.request. Of one that was cut on its way, several commands may be orphans.
         self.fate = 0
         self.orphan: Orphan | None = None
+        self.more_orphans: list[Orphan] | None = None
 
     def client(self) -> BioOwner:
         """Who asked for it in the first place, above all stacking."""

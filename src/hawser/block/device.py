@@ -7,12 +7,12 @@ driver. Device-mapper's devices are in hawser.dm.
 from hawser.block.bio import Bio
 from hawser.block.disk import Disk
 from hawser.block.limits import QueueLimits
-from hawser.block.ops import DISCARD, FLUSH
+from hawser.block.ops import DISCARD, FLUSH, NOWAIT
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
 from hawser.block.request import Request
-from hawser.block.split import SplitBio
-from hawser.core.status import INVAL, IOERR, NOTSUPP, OK
+from hawser.block.split import SplitBio, front_bytes, vector_of
+from hawser.core.status import AGAIN, INVAL, IOERR, NOTSUPP, OK
 from hawser.core.turn import Turn, Work
 from hawser.core.units import SECTOR_SHIFT
 
@@ -46,8 +46,13 @@ class BlockDevice:
 
     def set_limits(self, limits: QueueLimits) -> None:
         self.limits = limits
-        self._max_bytes = limits.max_bytes()
         self._block_mask = limits.logical_block_size - 1
+        # Reads and writes of one segment up to this size fit, wherever they begin; of others it has to be worked out.
+        slack = (limits.physical_block_size >> SECTOR_SHIFT) - 1
+        self._fits_bytes = max(0, limits.max_sectors - slack) << SECTOR_SHIFT
+        if limits.chunk_sectors:
+            self._fits_bytes = 0
+        self._fits_bytes = min(self._fits_bytes, limits.max_segments * limits.max_segment_size)
 
     def submit(self, bio: Bio, plug: Plug) -> None:
         """Check a bio, cut it to the limits, and pass it on. Errors come as a completion, in this turn, like everything else.
@@ -57,7 +62,7 @@ class BlockDevice:
         status = self.check(bio)
         if status != OK:
             self.turn.defer(_Refusal(bio, status))
-        elif bio.size <= self._max_bytes and bio.op < DISCARD:
+        elif bio.size <= self._fits_bytes and bio.segments == 1 and bio.op < DISCARD:
             self.start(bio, plug)
         else:
             self._start_large(bio, plug)
@@ -106,17 +111,23 @@ class BlockDevice:
         return OK
 
     def _start_large(self, bio: Bio, plug: Plug) -> None:
+        """Start a bio that may have to be cut. The pieces go down one after the other, first piece first."""
         limits = self.limits
-        most = limits.max_bytes_of(bio.op)
-        if most == 0:
-            self.refuse(bio, NOTSUPP)
-        elif bio.size <= most:
+        size = bio.size
+        front = front_bytes(limits, bio.op, bio.sector, size, vector_of(bio))
+        if front == size:
             self.start(bio, plug)
+        elif front == 0:
+            self.refuse(bio, NOTSUPP)
+        elif bio.flags & NOWAIT:
+            self.refuse(bio, AGAIN)
         else:
-            block = limits.logical_block_size
-            most_bytes = most // block * block
-            for piece in SplitBio(bio, most_bytes).pieces():
-                self.start(piece, plug)
+            split = SplitBio(bio)
+            while front < size:
+                self.start(split.cut(front), plug)
+                size -= front
+                front = front_bytes(limits, bio.op, split.sector(), size, split.vector)
+            self.start(split.rest(), plug)
 
 
 class QueueDevice(BlockDevice):

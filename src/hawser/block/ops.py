@@ -17,6 +17,14 @@ FUA: Final = 1
 PREFLUSH: Final = 2
 NOMERGE: Final = 4
 NOUNMAP: Final = 8
+# Unlike the others these three may differ between bios that merge (Linux: REQ_FAILFAST_MASK, REQ_RAHEAD).
+FAILFAST_DEV: Final = 16
+FAILFAST_TRANSPORT: Final = 32
+FAILFAST_DRIVER: Final = 64
+RAHEAD: Final = 128
+NOWAIT: Final = 256
+
+FAILFAST_MASK: Final = FAILFAST_DEV | FAILFAST_TRANSPORT | FAILFAST_DRIVER
 
 Buffer = bytes | bytearray | memoryview
 

@@ -1,8 +1,8 @@
 """DiskStats: what a device has done, in the fields of /proc/diskstats.
 
 Linux: struct disk_stats (include/linux/part_stat.h), blk_account_io_start(), blk_account_io_done(), bdev_start_io_acct();
-Documentation/admin-guide/iostats.rst. A request counts when it ends, and once, however many bios were merged into it; each bio that
-was merged counts as a merge. A bio-based device has no requests: there each piece that is mapped counts.
+Documentation/admin-guide/iostats.rst. A request counts when it ends, and once, however many bios were merged into it; each bio
+that was merged counts as a merge. A bio-based device has no requests: there each piece that is mapped counts.
 
 Operations fall into three groups, as the kernel's op_stat_group() has it: discards, writes (write zeroes among them) and the
 rest. So an empty flush counts as a write where a client asked for it, and as a read where it is a command of its own: on the

@@ -101,29 +101,32 @@ class BioStack(Stack):
 
     def start(self, bio: Bio, plug: Plug) -> None:
         target = self._table.find(bio.sector)
-        room = (target.start + target.length - bio.sector) << 9
         if bio.op == FLUSH and len(self._table.targets) > 1:
             for piece in FlushAll(bio).pieces(self._table.targets):
                 self._start_piece(piece, plug)
-            return
-        if bio.size > room:
-            for piece in self._cut(bio, room):
-                self._start_piece(piece, plug)
-            return
-        self.pending += 1
-        self._map(CloneBio(bio, self._owner, target), plug)
+        elif bio.size <= target.room(bio.sector, bio.op):
+            self.pending += 1
+            self._map(CloneBio(bio, self._owner, target), plug)
+        else:
+            self._cut(bio, plug)
 
     def _start_piece(self, piece: Bio, plug: Plug) -> None:
         self.pending += 1
         self._map(CloneBio(piece, self._owner, self._table.find(piece.sector)), plug)
 
-    def _cut(self, bio: Bio, room: int) -> list[Bio]:
-        """Cut at target boundaries. Pieces of one size are enough, as every boundary must fall between two of them."""
-        size = room
-        starts = [target.start for target in self._table.targets if bio.sector < target.start < bio.end_sector()]
-        for start in starts:
-            size = _common(size, (start - bio.sector) << 9)
-        return SplitBio(bio, size).pieces()
+    def _cut(self, bio: Bio, plug: Plug) -> None:
+        """Cut where a target ends, or takes no longer I/O. Linux: dm_split_and_process_bio()."""
+        split = SplitBio(bio)
+        left = bio.size
+        room = self._room(bio.sector, bio.op)
+        while room < left:
+            self._start_piece(split.cut(room), plug)
+            left -= room
+            room = self._room(split.sector(), bio.op)
+        self._start_piece(split.rest(), plug)
+
+    def _room(self, sector: int, op: int) -> int:
+        return self._table.find(sector).room(sector, op)
 
     def _map(self, clone: CloneBio, plug: Plug) -> None:
         result = clone.target.map_bio(clone)
@@ -160,6 +163,7 @@ class BioStack(Stack):
         else:
             original.fate = clone.fate
             original.orphan = clone.orphan
+            original.more_orphans = clone.more_orphans
         # A requeue that no suspend waits for is an error (Linux: dm_handle_requeue); it must not escape under its own name.
         original.complete(IOERR if clone.status == DM_REQUEUE else clone.status)
 
@@ -185,9 +189,3 @@ class BioStack(Stack):
             target.cancel_dead()
         for device in self._table.devices():
             device.cancel_dead()
-
-
-def _common(first: int, second: int) -> int:
-    while second:
-        first, second = second, first % second
-    return first

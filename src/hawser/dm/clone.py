@@ -37,3 +37,4 @@ class CloneBio(Bio):
         self.finished = False
         self.fate = 0
         self.orphan = None
+        self.more_orphans = None

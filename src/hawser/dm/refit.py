@@ -43,7 +43,7 @@ def _cut(request: Request, device: BlockDevice) -> list[Request]:
             device.refuse(bio, status)
             is_open = False
         elif bio.size - bio.done > most:
-            pieces += [request.piece(part) for part in SplitBio(bio, most).pieces()]
+            pieces += [request.piece(part) for part in SplitBio(bio).pieces(most)]
             is_open = False
         else:
             last = pieces[-1] if is_open else None

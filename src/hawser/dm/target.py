@@ -18,6 +18,7 @@ from hawser.block.request import Request, RequestOwner
 from hawser.core.clock import Clock, Timers
 from hawser.core.log import LogSink
 from hawser.core.turn import Turn
+from hawser.core.units import SECTOR_SHIFT
 
 if TYPE_CHECKING:
     from hawser.dm.clone import CloneBio
@@ -127,6 +128,8 @@ class Target:
         self.kind = BIO_BASED
         # Whether an error of it is an error of a device below.
         self.passes_on = False
+        # A longer I/O is cut at multiples of this from the target's start; 0: never (Linux: ti->max_io_len).
+        self.max_io_sectors = 0
         self.singleton = False
         self.immutable = False
         # Whether it may replace a target that nothing else may (`error`).
@@ -149,6 +152,14 @@ class Target:
     def limits(self, below: QueueLimits) -> QueueLimits:
         """The limits of this stretch, given those stacked from the devices below."""
         return below
+
+    def room(self, sector: int, op: int) -> int:
+        """How many bytes one I/O from `sector` of the device on may have here. Linux: max_io_len()."""
+        offset = sector - self.start
+        left = self.length - offset
+        if self.max_io_sectors:
+            left = min(left, self.max_io_sectors - offset % self.max_io_sectors)
+        return left << SECTOR_SHIFT
 
     def map_bio(self, clone: "CloneBio") -> int:
         """Set `clone.device` and sector and say REMAPPED; or keep it: SUBMITTED; or REQUEUE, KILL."""

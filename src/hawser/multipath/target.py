@@ -103,9 +103,10 @@ class Multipath(Queueing):
         assert isinstance(path, Path)
         path.group.selector.end_io(path, clone.size)
         original = clone.original
-        orphan = clone.orphan
-        if orphan is not None:
-            self._add_orphan(original, orphan)
+        if clone.orphan is not None:
+            self._add_orphan(original, clone.orphan)
+            for orphan in clone.more_orphans or []:
+                self._add_orphan(original, orphan)
         if original.orphans is not None:
             end_client_ghosts(original.orphans)
         if clone.status == OK:
