@@ -26,7 +26,8 @@ from hawser.block.ops import DISCARD
 from hawser.block.request import IDLE, IN_FLIGHT, Request, RequestOwner
 from hawser.block.stats import DiskStats
 from hawser.core.clock import Clock, Timer, Timers
-from hawser.core.status import DEV_RESOURCE, IOERR, NOTSUPP, OK, RESOURCE
+from hawser.core.status import DEV_RESOURCE, IOERR, NOTSUPP, OK, RESOURCE, status_name
+from hawser.core.trace import WAITS
 from hawser.core.turn import Turn, Work
 from hawser.core.units import NS_PER_MS
 
@@ -89,6 +90,7 @@ class DispatchQueue(RequestOwner):
         self.stats = DiskStats()
         self.elevator: Elevator = NoneElevator(self)
         self.sorts = False
+        self.scheduler = "none"
         # Whether something waits that a new bio may be merged into.
         self.merges_waiting = False
         self.dispatch_busy = 0
@@ -145,6 +147,8 @@ class DispatchQueue(RequestOwner):
 
     def _enter(self, request: Request, at_head: bool) -> None:
         """Let the elevator have it."""
+        if self.turn.tracer is not None:
+            self.trace(request, WAITS, f"{self.name}: {self.scheduler}")
         self.elevator.insert(request, at_head)
         self.merges_waiting = True
 
@@ -168,11 +172,16 @@ class DispatchQueue(RequestOwner):
             self.stats.busy_since_ns = self.clock.now_ns
         self.in_flight += 1
         request.state = IN_FLIGHT
+        tracer = self.turn.tracer
+        if tracer is not None:
+            tracer.sent(request, self.name, self.in_flight)
         status = self.driver.queue_rq(request)
         if status != OK:
             self.in_flight -= 1
             request.state = IDLE
             request.cannot_merge = True
+            if tracer is not None:
+                tracer.returned(request, self.name, self.in_flight, f"refused: {status_name(status)}")
         return status
 
     def refused(self, request: Request, status: int) -> None:
@@ -322,6 +331,12 @@ class DispatchQueue(RequestOwner):
         self._last_end = request.end_sector()
         self._last_op = request.op
         return False
+
+    def trace(self, request: Request, step: str, detail: str) -> None:
+        """Tell the I/Os of a request what has become of it. Asked only while somebody watches."""
+        for bio in request.bios:
+            if bio.life is not None:
+                bio.life.note(step, detail)
 
     # Merging with what waits.
 

@@ -131,6 +131,8 @@ class Target(FlushGate):
         self.passes_on = False
         # A longer I/O is cut at multiples of this from the target's start; 0: never (Linux: ti->max_io_len).
         self.max_io_sectors = 0
+        # Whether it tells who watches itself where it maps I/O to, as it has reasons to give.
+        self.explains = False
         self.singleton = False
         self.immutable = False
         # Whether it may replace a target that nothing else may (`error`).
