@@ -17,6 +17,7 @@ from hawser.core.status import OK, status_name
 from hawser.core.trace import ANSWERED, COMPLETED, ISSUED, QUEUED, Life, Tracer
 
 ROWS_MAX: Final = 1_000_000
+STILL_OPEN: Final = "was still open when the trace ended"
 
 # What a row is.
 IO_BEGINS: Final = 0
@@ -48,6 +49,7 @@ class _Followed(Life):
     def __init__(self, recorder: "Recorder", number: int, bio: Bio) -> None:
         self.recorder = recorder
         self.number = number
+        # None once it has ended.
         self.bio: Bio | None = bio
 
     def note(self, step: str, detail: str) -> None:
@@ -61,17 +63,17 @@ class _Followed(Life):
 
 
 class Recorder(Tracer):
-    """`open_ios`: followed I/Os that have not ended. `passed_over`: those that were not followed for want of room."""
+    """`passed_over`: I/Os that were not followed for want of room."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.rows: list[Row] = []
-        self.open_ios = 0
         self.passed_over = 0
         self.is_open = True
         self._ios = 0
         self._commands = 0
         self._numbers: dict[Request, int] = {}
+        self._open: dict[int, _Followed] = {}
 
     def born(self, bio: object, device: str) -> Life | None:
         assert isinstance(bio, Bio)
@@ -81,10 +83,11 @@ class Recorder(Tracer):
             self.passed_over += 1
             return None
         self._ios += 1
-        self.open_ios += 1
+        life = _Followed(self, self._ios, bio)
+        self._open[self._ios] = life
         self.add(IO_BEGINS, self._ios, describe(bio.op, bio.sector, bio.size, bio.flags))
         self.add(IO_STEP, self._ios, QUEUED, device)
-        return _Followed(self, self._ios, bio)
+        return life
 
     def sent(self, request: object, queue: str, in_flight: int) -> None:
         assert isinstance(request, Request)
@@ -115,8 +118,23 @@ class Recorder(Tracer):
                 life.note(step, detail)
         return members
 
+    def open_ios(self) -> int:
+        """Followed I/Os that have not ended."""
+        return len(self._open)
+
+    def close(self) -> None:
+        """Nobody watches any more: what has not ended gets an end that says so."""
+        self.is_open = False
+        for number, life in list(self._open.items()):
+            life.bio = None
+            self.add(IO_ENDS, number, "", STILL_OPEN)
+        self._open = {}
+        for number in self._numbers.values():
+            self.add(COMMAND_ENDS, number, "", STILL_OPEN)
+        self._numbers = {}
+
     def end_io(self, number: int, status: int) -> None:
-        self.open_ios -= 1
+        del self._open[number]
         self.add(IO_STEP, number, COMPLETED, status_name(status))
         self.add(IO_ENDS, number, "", "" if status == OK else status_name(status))
 
