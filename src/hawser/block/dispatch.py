@@ -209,8 +209,18 @@ class DispatchQueue(RequestOwner):
                 self._dispatch.append(clone)
                 self.restart = True
                 return OK
+            if self.sorts:
+                # With an elevator there was a tag of the scheduler's for the clone, and the driver's was asked for in vain.
+                self.note_refusal(clone)
             return RESOURCE
-        return self._send(clone)
+        status = self._send(clone)
+        if status != OK:
+            self.note_refusal(clone)
+        return status
+
+    def note_refusal(self, clone: Request) -> None:
+        """A clone was counted when it came, and ends here. Linux: blk_account_io_done() in blk_insert_cloned_request()."""
+        raise NotImplementedError
 
     def busy(self) -> bool:
         """Whether a request sent now would wait. Linux: blk_lld_busy()."""
