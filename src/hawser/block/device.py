@@ -173,7 +173,10 @@ class QueueDevice(BlockDevice):
         self._own_queue = queue
 
     def start(self, bio: Bio, plug: Plug) -> None:
-        plug.add(self._own_queue, bio)
+        if self._own_queue.dying:
+            self.refuse(bio, IOERR)
+        else:
+            plug.add(self._own_queue, bio)
 
     def idle(self) -> bool:
         return self._own_queue.idle()

@@ -26,7 +26,7 @@ from hawser.block.ops import DISCARD
 from hawser.block.request import IDLE, IN_FLIGHT, Request, RequestOwner
 from hawser.block.stats import DiskStats
 from hawser.core.clock import Clock, Timer, Timers
-from hawser.core.status import DEV_RESOURCE, IOERR, NOTSUPP, OK, RESOURCE, status_name
+from hawser.core.status import DEV_RESOURCE, IOERR, NOTSUPP, OFFLINE, OK, RESOURCE, status_name
 from hawser.core.trace import WAITS
 from hawser.core.turn import Turn, Work
 from hawser.core.units import NS_PER_MS
@@ -85,6 +85,8 @@ class DispatchQueue(RequestOwner):
         self.nr_requests = depth
         self.in_flight = 0
         self.quiesced = False
+        # What is behind it is gone: whoever asks shall come and be failed rather than wait (Linux: QUEUE_FLAG_DYING).
+        self.dying = False
         self.nomerges = 0
         self.feedback = True
         self.stats = DiskStats()
@@ -197,6 +199,8 @@ class DispatchQueue(RequestOwner):
         were when the original was merged: NOTSUPP where the operation is not offered any more, IOERR else. The caller commits.
         """
         limits = self.limits
+        if self.dying:
+            return OFFLINE
         most = limits.max_bytes_of(clone.op)
         if clone.size > most:
             return NOTSUPP if most == 0 else IOERR
@@ -224,7 +228,9 @@ class DispatchQueue(RequestOwner):
 
     def busy(self) -> bool:
         """Whether a request sent now would wait. Linux: blk_lld_busy()."""
-        return self.feedback and (self.in_flight >= self.depth or self.quiesced or self.driver.busy())
+        if not self.feedback or self.dying:
+            return False
+        return self.in_flight >= self.depth or self.quiesced or self.driver.busy()
 
     # Running the queue.
 
@@ -276,6 +282,7 @@ class DispatchQueue(RequestOwner):
             request = elevator.next()
             if request is None:
                 break
+            request.cannot_merge = True
             batch.append(request)
             if len(batch) > free or (len(batch) == free and not self.sorts):
                 break
@@ -300,9 +307,11 @@ class DispatchQueue(RequestOwner):
             if self.dispatch_busy:
                 self._note_busy(False)
             return True
-        self._dispatch.extend(requests)
-        for request in requests:
-            request.cannot_merge = True
+        # The list itself, where it can be: it may be long.
+        if self._dispatch:
+            self._dispatch.extend(requests)
+        else:
+            self._dispatch = requests
         if not self.restart:
             self.schedule()
         elif status == RESOURCE and not self._delayed.is_armed():

@@ -20,7 +20,7 @@ from hawser.block.plug import Plug
 from hawser.block.request import IDLE, IN_FLIGHT, NOT_SENT, Request
 from hawser.block.stats import Counters
 from hawser.core.clock import Timer, Timers
-from hawser.core.status import IOERR, OK, TRANSPORT, status_name
+from hawser.core.status import IOERR, OFFLINE, OK, TRANSPORT, status_name
 from hawser.core.trace import MERGED, REQUEUED
 from hawser.core.turn import Turn, Work
 from hawser.core.units import NS_PER_MS, SECTOR_SHIFT
@@ -289,6 +289,11 @@ class RequestQueue(DispatchQueue):
     def unquiesce(self) -> None:
         self.quiesced = False
         self.schedule()
+
+    def die(self) -> None:
+        """What is behind the queue is gone for good: what waits, and whatever comes, fails. Linux: blk_mark_disk_dead()."""
+        self.dying = True
+        self.bounce(OFFLINE)
 
     def set_limits(self, limits: QueueLimits) -> None:
         self.limits = limits

@@ -67,13 +67,15 @@ class RequestMapper(Driver):
         # Clones that may exist at once. Linux: the contexts come with the tags (dm_mq_init_request), so that memory cannot
         # run out.
         self.contexts_free = DEPTH
+        # Whether it asks if the paths are busy. Off: it learns it from the refusal of a clone (the laboratory compares).
+        self.asks = True
         self._touched: list[Driver] = []
 
     def queue_rq(self, request: Request) -> int:
         target = self.target
         if target is None:
             return IOERR
-        if target.busy() or self.contexts_free == 0:
+        if self.contexts_free == 0 or (self.asks and target.busy()):
             return RESOURCE
         result = target.clone_and_map(request)
         if result == REMAPPED:

@@ -127,7 +127,7 @@ class ControlServer:
                 line = await asyncio.wait_for(reader.readline(), READ_SECONDS)
                 if not line:
                     break
-                async for reply in self._replies(line):
+                async for reply in self.replies(line):
                     writer.write(msgspec.json.encode(reply) + b"\n")
                     await writer.drain()
         except (OSError, ValueError, TimeoutError, asyncio.CancelledError):
@@ -137,7 +137,7 @@ class ControlServer:
             self._clients.discard(writer)
             writer.close()
 
-    async def _replies(self, line: bytes) -> AsyncIterator[Reply]:
+    async def replies(self, line: bytes) -> AsyncIterator[Reply]:
         """The reply to one line, or its pieces."""
         try:
             request = msgspec.json.decode(line, type=Request)
