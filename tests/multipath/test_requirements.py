@@ -16,7 +16,7 @@ from hawser.core.units import KIB, MIB, NS_PER_MS
 from hawser.dm import verbs
 from hawser.dm.request_based import RequestMapper, RequestStack
 from hawser.lab.model_driver import ModelDriver
-from hawser.lab.world import Answer, Client, RamDriver, Rig, World, make_multipath
+from hawser.lab.world import MACHINE_TODAY, Answer, Client, RamDriver, Rig, World, make_multipath
 from hawser.multipath.disk import CACHE_LUN, PathDevice
 from hawser.multipath.path import Path
 from hawser.multipath.selectors.base import PathSelector
@@ -94,8 +94,9 @@ class ModelRig:
         k: float,
         speeds: list[float] | None = None,
         selector: str = "round-robin 0",
+        machine: str = MACHINE_TODAY,
     ) -> None:
-        self.world = World()
+        self.world = World(machine)
         self.drivers: list[ModelDriver] = []
         for number in range(paths):
             driver = ModelDriver(self.world.turn, self.world.timers, k, speeds[number] if speeds else 1.0)

@@ -6,6 +6,7 @@ inserts the clone into the path's queue. Completion has two hooks: the bio hook 
 hook lets the target decide about the rest.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from hawser.block.bio import Bio
@@ -41,6 +42,10 @@ REQUEUE_DELAY_NS: Final = 100 * NS_PER_MS
 DEPTH: Final = 2048
 # Linux: that of queues with one hardware queue (elevator_init_mq).
 SCHEDULER_DEFAULT: Final = mq_deadline.NAME
+
+
+# What makes a device's own queue: the laboratory has another one, of 2008.
+QueueMaker = Callable[[str, Driver, QueueLimits, Turn, Timers, int], RequestQueue]
 
 
 class _DelayedRequeue(Work):
@@ -162,10 +167,12 @@ class _CloneOwner(RequestOwner):
 
 
 class RequestStack(Stack):
-    def __init__(self, name: str, limits: QueueLimits, turn: Turn, timers: Timers) -> None:
+    def __init__(
+        self, name: str, limits: QueueLimits, turn: Turn, timers: Timers, make_queue: QueueMaker = RequestQueue
+    ) -> None:
         self.device = None
         self.mapper = RequestMapper(self, turn)
-        self.own = RequestQueue(name, self.mapper, limits, turn, timers, DEPTH)
+        self.own = make_queue(name, self.mapper, limits, turn, timers, DEPTH)
         self.own.set_scheduler(SCHEDULER_DEFAULT)
         self.queue = self.own
         self.takes_while_blocked = True
