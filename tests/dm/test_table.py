@@ -70,7 +70,7 @@ def test_not_aligned_to_the_blocks_below():
 
 
 def test_a_device_that_is_not_there():
-    with pytest.raises(TableError, match=r"254:0: linear: Device lookup failed \(-ENODEV\)"):
+    with pytest.raises(TableError, match=r"254:0: linear: Device lookup failed \(-ENXIO\)"):
         World().mapped("bad", "0 8 linear 254:9 0")
 
 

@@ -20,6 +20,7 @@ from hawser.core.status import IOERR
 from hawser.core.turn import Turn, Work
 from hawser.dm.bio_based import BioStack
 from hawser.dm.clone import CloneBio
+from hawser.dm.refusal import Refusal, refused_change, refused_first_limits, refused_targets
 from hawser.dm.request_based import RequestStack
 from hawser.dm.stack import Stack
 from hawser.dm.suspension import DEFERRED_MAX, SUSPENDED, SUSPENDING, ControlError, ControlListener, Suspension
@@ -71,11 +72,19 @@ class MappedDevice(BlockDevice):
         self.timers = timers
         self.log = log
         self.event_nr = 0
+        # By how many clients it is open; those of mapped devices above are the registry's to count.
         self.open_count = 0
+        # Whether it goes when the last client does (`dmsetup remove --deferred`); whether something else depends on it.
+        self.deferred_remove = False
+        self.in_service = False
+        self.removed = False
         self.event_hooks: list[Callable[[], None]] = []
         self.table_listeners: list[TableListener] = []
         self.table: Table | None = None
         self.inactive: Table | None = None
+        # Whether the tables were loaded read-only.
+        self.table_read_only = False
+        self.inactive_read_only = False
         self.kind = ""
         self._stack: Stack | None = None
         # The stack that takes bios; None when they have to be kept or fail.
@@ -91,14 +100,20 @@ class MappedDevice(BlockDevice):
 
     # Tables.
 
-    def load(self, lines: list[TableLine], devices: DeviceFinder) -> None:
+    def load(self, lines: list[TableLine], devices: DeviceFinder, read_only: bool = False) -> None:
         """Make `lines` the inactive table. TableError says why not; then nothing has changed. Linux: table_load()."""
         if not lines:
-            raise TableError(f"{self.devt}: a table needs at least one line")
+            none = TableError(f"{self.devt}: a table needs at least one line")
+            raise Refusal(none, ["ioctl: populate_table: no targets specified"])
         context = TargetContext(devices, self._host, self.turn, self.clock, self.timers, self.log, self.disk)
-        table = load_table(lines, context, self.kind, self.table.kind if self.table is not None else "")
+        try:
+            table = load_table(lines, context, self.kind, self.table.kind if self.table is not None else "")
+        except TableError as error:
+            raise refused_targets(error, self.devt) from None
         try:
             self._check_table(table)
+            if self._stack is None:
+                self._set_first_limits(table)
         except TableError:
             table.destroy()
             raise
@@ -106,6 +121,14 @@ class MappedDevice(BlockDevice):
             self._set_kind(table.kind)
         self.clear()
         self.inactive = table
+        self.inactive_read_only = read_only
+
+    def _set_first_limits(self, table: Table) -> None:
+        """Linux: dm_setup_md_queue(). A later table is looked at when it is swapped in, and only then."""
+        try:
+            self.set_limits(table.calculate_limits(self.devt))
+        except TableError as error:
+            raise refused_first_limits(error) from None
 
     def clear(self) -> None:
         """Drop the inactive table, if there is one."""
@@ -118,13 +141,15 @@ class MappedDevice(BlockDevice):
         for target in table.targets:
             for device in target.devices():
                 if device is self or (isinstance(device, MappedDevice) and device.stands_on(self)):
-                    raise TableError(f"{self.devt}: {target.type_name}: {target.lookup_error} (-EINVAL)")
+                    loop = f"{self.devt}: {target.type_name}: {target.lookup_error} (-EINVAL)"
+                    raise refused_targets(TableError(loop), self.devt)
         immutable = self.table.immutable_type() if self.table is not None else ""
         if immutable and immutable != table.immutable_type() and not table.has_wildcard():
-            raise TableError(f"can't replace immutable target type {immutable}")
+            raise refused_change(TableError(f"can't replace immutable target type {immutable}"))
         if self.kind and self.kind != table.kind:
             old, new = KIND_NUMBERS[self.kind], KIND_NUMBERS[table.kind]
-            raise TableError(f"can't change device type (old={old} vs new={new}) after initial table load.")
+            change = f"can't change device type (old={old} vs new={new}) after initial table load."
+            raise refused_change(TableError(change))
 
     def _set_kind(self, kind: str) -> None:
         """The first table that is loaded decides, for ever."""
@@ -137,6 +162,25 @@ class MappedDevice(BlockDevice):
         if self.is_suspended():
             self.close(False)
             self.drained()
+
+    def minor(self) -> int:
+        """The second half of its number."""
+        return int(self.devt.partition(":")[2])
+
+    def kernel_name(self) -> str:
+        """`dm-N`, as the kernel calls it."""
+        return f"dm-{self.minor()}"
+
+    def tables(self) -> list[Table]:
+        """The live and the inactive table, those that there are."""
+        return [table for table in (self.table, self.inactive) if table is not None]
+
+    def uses(self, below: BlockDevice) -> bool:
+        """Whether a table of it names `below`, and so holds it open."""
+        for table in self.tables():
+            if below in table.devices():
+                return True
+        return False
 
     def stands_on(self, below: BlockDevice) -> bool:
         """Whether I/O of this device may come to `below`."""
@@ -157,8 +201,10 @@ class MappedDevice(BlockDevice):
         self._below = devices if table.kind == BIO_BASED else []
         self.size_sectors = table.size_sectors
         self.set_limits(limits)
-        if devices:
-            self.read_only = any(device.read_only for device in devices)
+        was_read_only = self.table_read_only
+        self.table_read_only = self.inactive_read_only
+        if devices or was_read_only or self.table_read_only:
+            self.read_only = self.table_read_only or any(device.read_only for device in devices)
         for device in devices:
             if device.disk is not None:
                 self.disk = device.disk
@@ -243,6 +289,21 @@ class MappedDevice(BlockDevice):
             if self._stack is not None:
                 self._stack.fail_waiting()
         self._suspension.abandon()
+
+    def remove(self) -> None:
+        """It goes away, and nobody uses it any more. Linux: __dm_destroy()."""
+        self.clear()
+        if self.table is not None:
+            if not self.is_suspended():
+                for target in self.table.targets:
+                    target.presuspend(False)
+                    target.postsuspend()
+            self.abandon()
+            for table in self._tables():
+                table.destroy()
+        self._retired = []
+        self.table = None
+        self._open = None
 
     # What Suspension asks of the device.
 

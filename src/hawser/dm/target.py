@@ -18,7 +18,7 @@ from hawser.block.request import Request, RequestOwner
 from hawser.core.clock import Clock, Timers
 from hawser.core.log import LogSink
 from hawser.core.turn import Turn
-from hawser.core.units import SECTOR_SHIFT
+from hawser.core.units import SECTOR_SHIFT, is_number
 
 if TYPE_CHECKING:
     from hawser.dm.clone import CloneBio
@@ -51,11 +51,15 @@ class TableError(ValueError):
 
 
 class MessageError(ValueError):
-    """A message that was refused."""
+    """A message that was refused. `is_logged`: whether the kernel's log says so, too; `of_core`: it was not the target's to take."""
 
-    def __init__(self, message: str, errno_name: str = "EINVAL") -> None:
+    def __init__(
+        self, message: str, errno_name: str = "EINVAL", is_logged: bool = True, of_core: bool = False
+    ) -> None:
         super().__init__(message)
         self.errno_name = errno_name
+        self.is_logged = is_logged
+        self.of_core = of_core
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -64,6 +68,10 @@ class DeviceFinder:
 
     def find(self, name: str) -> BlockDevice | None:
         raise NotImplementedError
+
+    def why(self, name: str) -> str:
+        """The errno of a name that `find` does not know. Linux: dm_devt_from_path(), bdev_file_open_by_dev()."""
+        return "ENXIO" if is_device_number(name) else "ENOENT"
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -228,7 +236,7 @@ class Target:
 
     def message(self, words: list[str]) -> str:
         """A `dmsetup message`. Returns the reply's text, mostly empty. MessageError when it is refused."""
-        raise MessageError("Target type does not support messages")
+        raise MessageError("Target type does not support messages", of_core=True)
 
     def status_info(self) -> str:
         """The words behind the type in `dmsetup status`."""
@@ -240,6 +248,12 @@ class Target:
 
     def destroy(self) -> None:
         """The table goes away; nothing of it is in flight or withheld."""
+
+
+def is_device_number(name: str) -> bool:
+    """Whether `name` is a `major:minor`."""
+    major, _, minor = name.partition(":")
+    return is_number(major) and is_number(minor)
 
 
 TargetMaker = Callable[[TargetContext, int, int, list[str]], Target]

@@ -145,16 +145,10 @@ def _path(text: Words, group: PriorityGroup, words: int, devices: DeviceFinder) 
     name = text.shift()
     device = devices.find(name)
     if device is None:
-        raise TableError("error getting device", "ENXIO" if is_device_number(name) else "ENOENT")
+        raise TableError("error getting device", devices.why(name))
     path = Path(device, group)
     group.selector.add_path(path, text.take(words))
     return path
-
-
-def is_device_number(name: str) -> bool:
-    """Whether `name` is a `major:minor`."""
-    major, _, minor = name.partition(":")
-    return is_number(major) and is_number(minor)
 
 
 def print_table(geometry: Geometry, queue_if_no_path: bool, group_number: int) -> str:

@@ -28,11 +28,12 @@ from hawser.dm.target import (
     TableError,
     Target,
     TargetContext,
+    is_device_number,
     register_target,
 )
 from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.multipath.fence import must_withhold
-from hawser.multipath.grammar import Geometry, is_device_number, parse_geometry, print_table
+from hawser.multipath.grammar import Geometry, parse_geometry, print_table
 from hawser.multipath.path import Path
 from hawser.multipath.queueing import Queueing
 from hawser.multipath.selectors import queue_length, round_robin, service_time
@@ -336,7 +337,7 @@ class Multipath(Queueing):
     def message(self, words: list[str]) -> str:
         """The messages of dm-mpath. MessageError as the kernel refuses them (transcript 21)."""
         if self.is_suspended:
-            raise MessageError("The device is suspended.", "EBUSY")
+            raise MessageError("The device is suspended.", "EBUSY", is_logged=False)
         count = len(words)
         verb = words[0].lower() if words else ""
         if count == 1 and verb in ("queue_if_no_path", "fail_if_no_path"):
@@ -358,7 +359,7 @@ class Multipath(Queueing):
             raise MessageError(f"message: error getting device {name}", "ENOENT")
         paths = self.find_paths(name)
         if not paths:
-            raise MessageError(f"message: {name} is not a path of this device")
+            raise MessageError(f"message: {name} is not a path of this device", is_logged=False)
         for path in paths:
             if verb == "fail_path":
                 path.failed_by_user = True

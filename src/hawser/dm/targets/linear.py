@@ -17,7 +17,7 @@ class LinearTarget(Target):
             raise TableError("Invalid device sector")
         device = context.devices.find(words[0])
         if device is None:
-            raise TableError(self.lookup_error, "ENODEV")
+            raise TableError(self.lookup_error, context.devices.why(words[0]))
         self.device: BlockDevice = device
         self.offset = int(words[1])
 
