@@ -9,7 +9,7 @@ from hawser.block.limits import QueueLimits
 from hawser.block.ops import READ, WRITE
 from hawser.core.status import MEDIUM, OK, TRANSPORT
 from hawser.core.units import KIB, MIB
-from hawser.dm import verbs
+from hawser.dm.dmsetup import brief as verbs
 from hawser.lab.world import Answer, Client, RamDriver, World, make_multipath
 from hawser.multipath.path import Path
 from hawser.multipath.selectors.base import PathSelector

@@ -3,8 +3,8 @@
 Linux: drivers/md/dm-ioctl.c (dev_create(), dev_remove(), dm_hash_rename(), table_load(), table_clear(), target_message()) and
 dm_lock_for_deletion() in dm.c. What may have to wait (suspend, resume, waiting for an event) is in hawser.dm.control_waits.
 
-A refusal is a ControlError with the errno of the ioctl; what the kernel would say about it has been logged by then, and is in
-`said`, which whoever asks may clear.
+A refusal is a ControlError with the errno of the ioctl. What the kernel says about it has been logged by then; the error's own
+text is for people, who may have no log to look at.
 """
 
 from collections.abc import Callable
@@ -74,18 +74,22 @@ class Control:
         self.log = log if log is not None else LogSink()
         self.make = make
         self.versions = versions if versions is not None else known_versions()
-        self.said: list[str] = []
+        # Why the last thing that was refused was refused, in words for people; empty when errno says it all.
+        self.reason = ""
 
-    def say(self, line: str) -> None:
-        """A line of the kernel's log about something that was refused."""
-        self.said.append(line)
-        self.log.error(line)
+    def refuse(self, errno_name: str, reason: str = "", is_logged: bool = True) -> ControlError:
+        """The error to raise. `reason` goes into the kernel's log first, unless that says nothing."""
+        if reason and is_logged:
+            self.log.error(f"ioctl: {reason}")
+        self.reason = reason
+        return ControlError(reason or errno_name, errno_name)
 
-    def refuse(self, errno_name: str, line: str = "") -> ControlError:
-        """The error to raise, when `line` has been said."""
-        if line:
-            self.say(line)
-        return ControlError(line or errno_name, errno_name)
+    def refuse_table(self, error: TableError) -> ControlError:
+        """The same of a table."""
+        for line in lines_of(error):
+            self.log.error(line)
+        self.reason = str(error)
+        return ControlError(str(error), error.errno_name)
 
     # Devices.
 
@@ -105,11 +109,11 @@ class Control:
 
     def _check_name(self, name: str) -> None:
         if not name:
-            raise self.refuse("EINVAL", "ioctl: name not supplied when creating device")
+            raise self.refuse("EINVAL", "name not supplied when creating device")
         if "/" in name:
-            raise self.refuse("EINVAL", "ioctl: device name cannot contain '/'")
+            raise self.refuse("EINVAL", "device name cannot contain '/'")
         if name in RESERVED_NAMES:
-            raise self.refuse("EINVAL", 'ioctl: device name cannot be "control", ".", or ".."')
+            raise self.refuse("EINVAL", 'device name cannot be "control", ".", or ".."')
 
     def remove(self, device: MappedDevice, deferred: bool = False) -> bool:
         """Whether it is gone; if not, it goes with its last user, as `deferred` asks. ControlError (EBUSY) while it is open."""
@@ -160,15 +164,15 @@ class Control:
     def rename(self, name: str, new: str) -> MappedDevice:
         """Give the device of that name another one."""
         if not new or len(new) > NAME_MAX:
-            raise self.refuse("EINVAL", "ioctl: Invalid new mapped device name or uuid string supplied.")
+            raise self.refuse("EINVAL", "Invalid new mapped device name or uuid string supplied.")
         if new in RESERVED_NAMES:
-            raise self.refuse("EINVAL", 'ioctl: device name cannot be "control", ".", or ".."')
+            raise self.refuse("EINVAL", 'device name cannot be "control", ".", or ".."')
         if self.registry.mapped_name(new) is not None:
-            taken = f"ioctl: Unable to change name on mapped device {name} to one that already exists: {new}"
+            taken = f"Unable to change name on mapped device {name} to one that already exists: {new}"
             raise self.refuse("EBUSY", taken)
         device = self.registry.mapped_name(name)
         if device is None:
-            raise self.refuse("ENXIO", f"ioctl: Unable to rename non-existent device, {name} to {new}")
+            raise self.refuse("ENXIO", f"Unable to rename non-existent device, {name} to {new}")
         self.registry.rename(device, new)
         self._tell_renamed(device)
         return device
@@ -176,15 +180,15 @@ class Control:
     def set_uuid(self, name: str, uuid: str) -> MappedDevice:
         """Give the device of that name a uuid, once."""
         if not uuid or len(uuid) > UUID_MAX:
-            raise self.refuse("EINVAL", "ioctl: Invalid new mapped device name or uuid string supplied.")
+            raise self.refuse("EINVAL", "Invalid new mapped device name or uuid string supplied.")
         if self.registry.by_uuid(uuid) is not None:
-            taken = f"ioctl: Unable to change uuid on mapped device {name} to one that already exists: {uuid}"
+            taken = f"Unable to change uuid on mapped device {name} to one that already exists: {uuid}"
             raise self.refuse("EBUSY", taken)
         device = self.registry.mapped_name(name)
         if device is None:
-            raise self.refuse("ENXIO", f"ioctl: Unable to rename non-existent device, {name} to uuid {uuid}")
+            raise self.refuse("ENXIO", f"Unable to rename non-existent device, {name} to uuid {uuid}")
         if device.uuid:
-            set_once = f"ioctl: Unable to change uuid of mapped device {name} to {uuid} because uuid is already set to "
+            set_once = f"Unable to change uuid of mapped device {name} to {uuid} because uuid is already set to "
             raise self.refuse("EINVAL", set_once + device.uuid)
         device.uuid = uuid
         self._tell_renamed(device)
@@ -201,32 +205,32 @@ class Control:
         try:
             device.load(lines, TableFinder(self.registry, device), read_only)
         except TableError as error:
-            for line in lines_of(error):
-                self.say(line)
-            raise ControlError(str(error), error.errno_name) from None
+            raise self.refuse_table(error) from None
 
     def message(self, device: MappedDevice, sector: int, words: list[str]) -> str:
         """Hand a message to the device itself (words that begin with @) or to its target at `sector`. Returns the reply."""
         if not words:
-            raise self.refuse("EINVAL", "ioctl: Empty message received.")
+            raise self.refuse("EINVAL", "Empty message received.")
         if words[0].startswith("@"):
             return self._message_of_core(device, words)
         if device.table is None:
-            raise self.refuse("EINVAL", "ioctl: The device has no table.")
+            raise self.refuse("EINVAL", "The device has no table.")
         if not 0 <= sector < device.size_sectors:
-            raise self.refuse("EINVAL", "ioctl: Target message sector outside device.")
+            raise self.refuse("EINVAL", "Target message sector outside device.")
         target = device.table.find(sector)
         try:
             return target.message(words)
         except MessageError as error:
-            raise self.refuse(error.errno_name, log_line(target.type_name, error)) from None
+            if error.is_logged and not error.of_core:
+                self.log.error(f"{target.type_name}: {error}")
+            raise self.refuse(error.errno_name, str(error), is_logged=error.of_core) from None
 
     def _message_of_core(self, device: MappedDevice, words: list[str]) -> str:
         """Linux: message_for_md(). Statistics (@stats_...) are not kept here."""
         if words[0].lower() != "@cancel_deferred_remove":
-            raise self.refuse("EINVAL", f"ioctl: Unsupported message sent to DM core: {words[0]}")
+            raise self.refuse("EINVAL", f"Unsupported message sent to DM core: {words[0]}")
         if len(words) != 1:
-            raise self.refuse("EINVAL", "ioctl: Invalid arguments for @cancel_deferred_remove")
+            raise self.refuse("EINVAL", "Invalid arguments for @cancel_deferred_remove")
         device.deferred_remove = False
         return ""
 
@@ -234,10 +238,3 @@ class Control:
 def known_versions() -> dict[str, str]:
     """Of the targets that there are here; the last one registered comes first."""
     return {name: TARGET_VERSIONS.get(name, "1.0.0") for name in reversed(list(TARGETS))}
-
-
-def log_line(type_name: str, error: MessageError) -> str:
-    """What the log says of a message that a target refused, or an empty string."""
-    if not error.is_logged:
-        return ""
-    return f"ioctl: {error}" if error.of_core else f"{type_name}: {error}"

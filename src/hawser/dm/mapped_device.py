@@ -278,6 +278,10 @@ class MappedDevice(BlockDevice):
         """Whether a suspend is complete."""
         return self._suspension.state == SUSPENDED
 
+    def is_suspending(self) -> bool:
+        """Whether a suspend is under way."""
+        return self._suspension.state == SUSPENDING
+
     def abandon(self) -> None:
         """The process ends: whatever waits for a fence or a resume fails, as nothing will come of it any more."""
         self._abandoned = True

@@ -53,9 +53,7 @@ class TableError(ValueError):
 class MessageError(ValueError):
     """A message that was refused. `is_logged`: whether the kernel's log says so, too; `of_core`: it was not the target's to take."""
 
-    def __init__(
-        self, message: str, errno_name: str = "EINVAL", is_logged: bool = True, of_core: bool = False
-    ) -> None:
+    def __init__(self, message: str, errno_name: str = "EINVAL", is_logged: bool = True, of_core: bool = False) -> None:
         super().__init__(message)
         self.errno_name = errno_name
         self.is_logged = is_logged

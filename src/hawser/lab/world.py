@@ -25,7 +25,8 @@ from hawser.core.log import LogSink
 from hawser.core.status import OK
 from hawser.core.turn import Turn
 from hawser.core.units import MIB, SECTOR_SHIFT
-from hawser.dm import targets, verbs
+from hawser.dm import targets
+from hawser.dm.dmsetup import brief as verbs
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.registry import DeviceRegistry
 from hawser.dm.table import parse_lines
