@@ -20,7 +20,7 @@ from hawser.core.status import IOERR
 from hawser.core.turn import Turn, Work
 from hawser.dm.bio_based import BioStack
 from hawser.dm.clone import CloneBio
-from hawser.dm.refusal import Refusal, refused_change, refused_first_limits, refused_targets
+from hawser.dm.refusal import RefusedTableError, refused_change, refused_first_limits, refused_targets
 from hawser.dm.request_based import RequestStack
 from hawser.dm.stack import Stack
 from hawser.dm.suspension import DEFERRED_MAX, SUSPENDED, SUSPENDING, ControlError, ControlListener, Suspension
@@ -104,7 +104,7 @@ class MappedDevice(BlockDevice):
         """Make `lines` the inactive table. TableError says why not; then nothing has changed. Linux: table_load()."""
         if not lines:
             none = TableError(f"{self.devt}: a table needs at least one line")
-            raise Refusal(none, ["ioctl: populate_table: no targets specified"])
+            raise RefusedTableError(none, ["ioctl: populate_table: no targets specified"])
         context = TargetContext(devices, self._host, self.turn, self.clock, self.timers, self.log, self.disk)
         try:
             table = load_table(lines, context, self.kind, self.table.kind if self.table is not None else "")

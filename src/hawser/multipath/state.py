@@ -163,7 +163,7 @@ class PathState:
             return
         self.log.warning(f"multipath: {self.host.name()}: Failing path {path.device.devt}.")
         if reason:
-            self.log.warning(f"multipath: {self.host.name()}: {path.device.devt} ({path.device.name}): {reason}")
+            self.log.remark(f"multipath: {self.host.name()}: {path.device.devt} ({path.device.name}): {reason}")
         path.group.selector.fail_path(path)
         path.is_active = False
         path.fail_count += 1
