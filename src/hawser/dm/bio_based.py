@@ -7,15 +7,18 @@ hawser.block.split's.
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import BlockDevice
 from hawser.block.limits import QueueLimits
-from hawser.block.ops import FLUSH, READ
+from hawser.block.ops import DISCARD, FLUSH, PREFLUSH, READ
 from hawser.block.plug import Plug
 from hawser.block.split import SplitBio
-from hawser.core.status import DM_REQUEUE, IOERR, OK
+from hawser.block.stats import DiskStats
+from hawser.core.clock import NEVER, Clock
+from hawser.core.status import DM_REQUEUE, IOERR, OK, TARGET
 from hawser.core.turn import Turn, Work
+from hawser.core.units import SECTOR_SHIFT
 from hawser.dm.clone import CloneBio
 from hawser.dm.stack import Stack
 from hawser.dm.table import Table
-from hawser.dm.target import END_DONE, END_REQUEUE, KILL, REMAPPED, REQUEUE, Target
+from hawser.dm.target import END_DONE, END_REQUEUE, KILL, REMAPPED, REQUEUE, SUBMITTED, Target
 
 
 class _Ending(Work):
@@ -45,6 +48,35 @@ class _CloneOwner(BioOwner):
         return bio.original.client()
 
 
+class _FlushFirst(BioOwner):
+    """Of a write that wants a flush before it: the flush, and when that has succeeded the data. Linux: dm_io_complete()."""
+
+    def __init__(self, stack: "BioStack", whole: Bio) -> None:
+        super().__init__()
+        self.stack = stack
+        self.whole = whole
+
+    def begin(self, plug: Plug) -> None:
+        self.stack.start(Bio(FLUSH, self.whole.sector, 0, self), plug)
+
+    def bio_done(self, bio: Bio) -> None:
+        whole = self.whole
+        if bio.op != FLUSH or bio.status != OK:
+            whole.fate = bio.fate
+            whole.orphan = bio.orphan
+            whole.more_orphans = bio.more_orphans
+            whole.complete(bio.status)
+            return
+        data = Bio(whole.op, whole.sector, whole.size, self, whole.data, whole.flags & ~PREFLUSH)
+        data.segments = whole.segments
+        plug = Plug()
+        self.stack.submit_again(data, plug)
+        plug.finish()
+
+    def client_of(self, bio: Bio) -> BioOwner:
+        return self.whole.client()
+
+
 class FlushAll(BioOwner):
     """Fan-in of a flush that every target of a table gets a piece of. Linux: __send_empty_flush()."""
 
@@ -71,8 +103,11 @@ class FlushAll(BioOwner):
 
 
 class BioStack(Stack):
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, clock: Clock, stats: DiskStats) -> None:
         self.queue = None
+        self.device = None
+        self.clock = clock
+        self.stats = stats
         self.takes_while_blocked = False
         self.turn = turn
         self.pending = 0
@@ -101,7 +136,9 @@ class BioStack(Stack):
 
     def start(self, bio: Bio, plug: Plug) -> None:
         target = self._table.find(bio.sector)
-        if bio.op == FLUSH and len(self._table.targets) > 1:
+        if bio.flags & PREFLUSH and bio.size:
+            _FlushFirst(self, bio).begin(plug)
+        elif bio.op == FLUSH and len(self._table.targets) > 1:
             for piece in FlushAll(bio).pieces(self._table.targets):
                 self._start_piece(piece, plug)
         elif bio.size <= target.room(bio.sector, bio.op):
@@ -130,6 +167,8 @@ class BioStack(Stack):
 
     def _map(self, clone: CloneBio, plug: Plug) -> None:
         result = clone.target.map_bio(clone)
+        if clone.start_ns == NEVER and (result == REMAPPED or result == SUBMITTED):
+            self._begin(clone)
         if result == REMAPPED:
             device: BlockDevice | None = clone.device
             assert device is not None
@@ -153,6 +192,11 @@ class BioStack(Stack):
     def finish_bio(self, clone: CloneBio) -> None:
         original = clone.original
         self.pending -= 1
+        if clone.start_ns != NEVER:
+            self._account(clone)
+        if clone.status == TARGET and clone.op >= DISCARD and clone.device is not None:
+            if clone.device.limits.max_bytes_of(clone.op) == 0:
+                self.switch_off(clone.op)
         if self._watcher is not None:
             self.turn.defer(self._watcher)
             if clone.status == DM_REQUEUE and self._take_back(original):
@@ -166,6 +210,38 @@ class BioStack(Stack):
             original.more_orphans = clone.more_orphans
         # A requeue that no suspend waits for is an error (Linux: dm_handle_requeue); it must not escape under its own name.
         original.complete(IOERR if clone.status == DM_REQUEUE else clone.status)
+
+    def submit_again(self, bio: Bio, plug: Plug) -> None:
+        """A bio that comes back from below to be started, whatever the device is doing."""
+        device = self.device
+        assert device is not None
+        device.submit(bio, plug)
+
+    def _begin(self, clone: CloneBio) -> None:
+        """A target has taken it. Linux: dm_start_io_acct()."""
+        stats = self.stats
+        clone.start_ns = self.clock.now_ns
+        if stats.reads_in_flight == 0 and stats.writes_in_flight == 0:
+            stats.busy_since_ns = clone.start_ns
+        if clone.op == READ:
+            stats.reads_in_flight += 1
+        else:
+            stats.writes_in_flight += 1
+
+    def _account(self, clone: CloneBio) -> None:
+        """Linux: dm_end_io_acct(). A flush counts as the empty write that it is in the kernel."""
+        stats = self.stats
+        now_ns = self.clock.now_ns
+        sectors = clone.original.size >> SECTOR_SHIFT
+        if clone.op == READ:
+            stats.reads_in_flight -= 1
+            stats.reads.done(sectors, now_ns - clone.start_ns)
+        else:
+            stats.writes_in_flight -= 1
+            group = stats.discards if clone.op == DISCARD else stats.writes
+            group.done(sectors, now_ns - clone.start_ns)
+        if stats.reads_in_flight == 0 and stats.writes_in_flight == 0:
+            stats.busy_ns += now_ns - stats.busy_since_ns
 
     def _take_back(self, original: Bio) -> bool:
         """During a noflush suspend the device keeps what targets hand back, but not for clients that are dead."""

@@ -155,9 +155,14 @@ class MappedDevice(BlockDevice):
         """The first table that is loaded decides, for ever."""
         self.kind = kind
         if kind == BIO_BASED:
-            self._stack = BioStack(self.turn)
+            # Discards are cut at the door, reads and writes where they are going (Linux: dm_split_and_process_bio()).
+            self.cuts_reads_and_writes = False
+            self._stack = BioStack(self.turn, self.clock, self.stats)
         else:
-            self._stack = RequestStack(self.name, STACKING_START, self.turn, self.timers)
+            stack = RequestStack(self.name, STACKING_START, self.turn, self.timers)
+            self.stats = stack.own.stats
+            self._stack = stack
+        self._stack.device = self
         self.queue = self._stack.queue
         if self.is_suspended():
             self.close(False)

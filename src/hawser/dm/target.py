@@ -13,6 +13,7 @@ from mypy_extensions import mypyc_attr
 
 from hawser.block.device import BlockDevice
 from hawser.block.disk import Disk
+from hawser.block.flush import FlushGate
 from hawser.block.limits import QueueLimits
 from hawser.block.request import Request, RequestOwner
 from hawser.core.clock import Clock, Timers
@@ -124,7 +125,7 @@ class TargetContext:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Target:
+class Target(FlushGate):
     """`start` and `length` in sectors of the mapped device. Subclasses set the class's facts in their constructor."""
 
     def __init__(self, type_name: str, start: int, length: int) -> None:

@@ -13,12 +13,13 @@ from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import BlockDevice
+from hawser.block.dispatch import DEPTH_DEFAULT
 from hawser.block.driver import Driver
 from hawser.block.limits import QueueLimits
 from hawser.block.ops import DISCARD, FLUSH, READ, WRITE, WRITE_ZEROES, Buffer, is_write_class
 from hawser.block.orphan import Orphan
 from hawser.block.plug import Plug
-from hawser.block.queue import DEPTH_DEFAULT, RequestQueue
+from hawser.block.queue import RequestQueue
 from hawser.block.request import ANSWERED, UNKNOWN, Request
 from hawser.core.clock import NEVER, Clock, Timer, Timers
 from hawser.core.log import LogSink

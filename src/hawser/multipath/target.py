@@ -79,7 +79,7 @@ class Multipath(Queueing):
         original = clone.original
         if self.fences.active and self.fences.blocks(clone.op, clone.sector, clone.end_sector(), original.orphans):
             return self._fence_bio(clone)
-        if clone.op == FLUSH and not self._may_promise(original):
+        if clone.op == FLUSH and not self.may_promise(original):
             return KILL
         path = self.state.choose(clone.size)
         if path is None:
@@ -113,7 +113,7 @@ class Multipath(Queueing):
         if clone.status == OK:
             self._succeeded(path, clone.op, clone.size, clone.written_before)
             if clone.op == FLUSH:
-                if not self._may_promise(original):
+                if not self.may_promise(original):
                     clone.status = IOERR
             elif clone.op != READ:
                 self._testify(path, clone.sector, clone.size, [clone], original.orphans, clone.written_before)
@@ -164,7 +164,7 @@ class Multipath(Queueing):
     def clone_and_map(self, request: Request) -> int:
         if self.fences.active and self.fences.blocks(request.op, request.sector, request.end_sector(), request.orphans):
             return self._fence_request(request)
-        if request.op == FLUSH and not self._may_promise(request.bios[0]):
+        if request.op == FLUSH and request.bios and not self.may_promise(request.bios[0]):
             return KILL
         path = self.state.choose(request.size)
         if path is None:
@@ -224,7 +224,7 @@ class Multipath(Queueing):
         if clone.status == OK:
             self._succeeded(path, clone.op, clone.mapped_bytes, clone.written_before)
             if clone.op == FLUSH:
-                if not self._may_promise(original.bios[0]):
+                if original.bios and not self.may_promise(original.bios[0]):
                     clone.status = IOERR
             elif clone.op != READ:
                 self._testify(
@@ -270,7 +270,7 @@ class Multipath(Queueing):
             if device.left_behind is not None:
                 self.state.tell_left(path)
 
-    def _may_promise(self, bio: Bio) -> bool:
+    def may_promise(self, bio: Bio) -> bool:
         """Whether a flush may succeed: nothing acknowledged was in doubt since its client opened the disk."""
         return bio.client().doubt_seen == self.disk.doubt
 
