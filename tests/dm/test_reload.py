@@ -149,7 +149,7 @@ BAD = [
         "error getting device|non-request-stackable",
     ),
     ("0 0 error", "zero-length target"),
-    ("", "a table needs at least one line"),
+    ("", "populate_table: no targets specified"),
 ]
 
 

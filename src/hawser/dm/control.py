@@ -13,7 +13,6 @@ from typing import Final
 from hawser.block.device import BlockDevice
 from hawser.core.log import LogSink
 from hawser.dm.mapped_device import MappedDevice
-from hawser.dm.refusal import lines_of
 from hawser.dm.registry import MINORS_MAX, DeviceRegistry
 from hawser.dm.suspension import ControlError
 from hawser.dm.table import TableLine
@@ -23,19 +22,6 @@ from hawser.dm.target import TARGETS, DeviceFinder, MessageError, TableError
 NAME_MAX: Final = 127
 UUID_MAX: Final = 128
 RESERVED_NAMES: Final = ("control", ".", "..")
-
-# The versions of Linux 6.12's targets.
-TARGET_VERSIONS: Final = {
-    "delay": "1.4.0",
-    "dust": "1.0.0",
-    "error": "1.7.0",
-    "flakey": "1.5.0",
-    "linear": "1.4.0",
-    "mirror": "1.14.0",
-    "multipath": "1.14.0",
-    "striped": "1.6.0",
-    "zero": "1.2.0",
-}
 
 # Makes a mapped device of a name and a number.
 DeviceMaker = Callable[[str, str], MappedDevice]
@@ -86,7 +72,7 @@ class Control:
 
     def refuse_table(self, error: TableError) -> ControlError:
         """The same of a table."""
-        for line in lines_of(error):
+        for line in error.log:
             self.log.error(line)
         self.reason = str(error)
         return ControlError(str(error), error.errno_name)
@@ -237,4 +223,4 @@ class Control:
 
 def known_versions() -> dict[str, str]:
     """Of the targets that there are here; the last one registered comes first."""
-    return {name: TARGET_VERSIONS.get(name, "1.0.0") for name in reversed(list(TARGETS))}
+    return {name: TARGETS[name].version for name in reversed(list(TARGETS))}

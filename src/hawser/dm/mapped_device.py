@@ -20,11 +20,10 @@ from hawser.core.status import IOERR
 from hawser.core.turn import Turn, Work
 from hawser.dm.bio_based import BioStack
 from hawser.dm.clone import CloneBio
-from hawser.dm.refusal import RefusedTableError, refused_change, refused_first_limits, refused_targets
 from hawser.dm.request_based import RequestStack
 from hawser.dm.stack import Stack
 from hawser.dm.suspension import DEFERRED_MAX, SUSPENDED, SUSPENDING, ControlError, ControlListener, Suspension
-from hawser.dm.table import Table, TableLine, load_table
+from hawser.dm.table import ADDING_FAILED, Table, TableLine, load_table
 from hawser.dm.target import (
     BIO_BASED,
     REQUEST_BASED,
@@ -103,32 +102,20 @@ class MappedDevice(BlockDevice):
     def load(self, lines: list[TableLine], devices: DeviceFinder, read_only: bool = False) -> None:
         """Make `lines` the inactive table. TableError says why not; then nothing has changed. Linux: table_load()."""
         if not lines:
-            none = TableError(f"{self.devt}: a table needs at least one line")
-            raise RefusedTableError(none, ["ioctl: populate_table: no targets specified"])
+            message = "populate_table: no targets specified"
+            raise TableError(message, "EINVAL", [f"ioctl: {message}"])
         context = TargetContext(devices, self._host, self.turn, self.clock, self.timers, self.log, self.disk)
-        try:
-            table = load_table(lines, context, self.kind, self.table.kind if self.table is not None else "")
-        except TableError as error:
-            raise refused_targets(error, self.devt) from None
+        table = load_table(lines, context, self.kind, self.table.kind if self.table is not None else "")
         try:
             self._check_table(table)
             if self._stack is None:
-                self._set_first_limits(table)
-        except TableError:
+                self._first_load(table)
+        except BaseException:
             table.destroy()
             raise
-        if self._stack is None:
-            self._set_kind(table.kind)
         self.clear()
         self.inactive = table
         self.inactive_read_only = read_only
-
-    def _set_first_limits(self, table: Table) -> None:
-        """Linux: dm_setup_md_queue(). A later table is looked at when it is swapped in, and only then."""
-        try:
-            self.set_limits(table.calculate_limits(self.devt))
-        except TableError as error:
-            raise refused_first_limits(error) from None
 
     def clear(self) -> None:
         """Drop the inactive table, if there is one."""
@@ -140,30 +127,37 @@ class MappedDevice(BlockDevice):
         """Refuse what may not replace the live table, or is not of the device's kind."""
         for target in table.targets:
             for device in target.devices():
+                # Unlike the kernel, which finds out only about a table that names the device itself.
                 if device is self or (isinstance(device, MappedDevice) and device.stands_on(self)):
-                    loop = f"{self.devt}: {target.type_name}: {target.lookup_error} (-EINVAL)"
-                    raise refused_targets(TableError(loop), self.devt)
+                    message = f"{self.devt}: {target.type_name}: {target.lookup_error} (-EINVAL)"
+                    raise TableError(message, "EINVAL", [f"table: {message}", ADDING_FAILED])
         immutable = self.table.immutable_type() if self.table is not None else ""
         if immutable and immutable != table.immutable_type() and not table.has_wildcard():
-            raise refused_change(TableError(f"can't replace immutable target type {immutable}"))
+            raise _refusal(f"can't replace immutable target type {immutable}")
         if self.kind and self.kind != table.kind:
             old, new = KIND_NUMBERS[self.kind], KIND_NUMBERS[table.kind]
-            change = f"can't change device type (old={old} vs new={new}) after initial table load."
-            raise refused_change(TableError(change))
+            raise _refusal(f"can't change device type (old={old} vs new={new}) after initial table load.")
 
-    def _set_kind(self, kind: str) -> None:
-        """The first table that is loaded decides, for ever."""
-        self.kind = kind
-        if kind == BIO_BASED:
+    def _first_load(self, table: Table) -> None:
+        """The first table that is loaded decides the kind, for ever, and must fit at once. Linux: dm_setup_md_queue()."""
+        try:
+            limits = table.calculate_limits(self.devt, self.log)
+        except TableError as error:
+            error.log += ["core: Cannot calculate initial queue limits"]
+            error.log += ["ioctl: unable to set up device queue for new table."]
+            raise
+        self.kind = table.kind
+        if self.kind == BIO_BASED:
             # Discards are cut at the door, reads and writes where they are going (Linux: dm_split_and_process_bio()).
             self.cuts_reads_and_writes = False
             self._stack = BioStack(self.turn, self.clock, self.stats)
         else:
-            stack = RequestStack(self.name, STACKING_START, self.turn, self.timers)
+            stack = RequestStack(self.name, limits, self.turn, self.timers)
             self.stats = stack.own.stats
             self._stack = stack
         self._stack.device = self
         self.queue = self._stack.queue
+        self.set_limits(limits)
         if self.is_suspended():
             self.close(False)
             self.drained()
@@ -198,8 +192,11 @@ class MappedDevice(BlockDevice):
         """Make `table` live. Nothing is in flight. TableError when the devices below it do not fit. Linux: dm_swap_table()."""
         old = self.table
         devices = table.devices()
-        # With no device below the old limits stay: what is parked until a path appears was cut to them.
-        limits = table.calculate_limits(self.devt) if devices or old is None else self.limits
+        if old is not None and table.has_no_data_devices():
+            # What is parked until a path appears was cut to the old limits.
+            limits = table.retain_limits(self.limits)
+        else:
+            limits = table.calculate_limits(self.devt, self.log)
         changed = old is not None and (limits != self.limits or table.size_sectors != self.size_sectors)
         stack = self.stack()
         self.table = table
@@ -408,6 +405,15 @@ class MappedDevice(BlockDevice):
             found += device.outstanding()
         return found
 
+    def under_way(self) -> list[Request]:
+        found: list[Request] = []
+        for device in self._below:
+            found += device.under_way()
+        return found
+
+    def disk_name(self) -> str:
+        return f"dm-{self.devt.partition(':')[2]}"
+
     def cancel_dead(self) -> None:
         self._suspension.cancel_dead()
         if self._stack is not None:
@@ -469,3 +475,7 @@ class _Host(TargetHost):
 
     def name(self) -> str:
         return self.device.devt
+
+
+def _refusal(message: str) -> TableError:
+    return TableError(message, "EINVAL", [f"ioctl: {message}"])

@@ -31,11 +31,10 @@ from hawser.dm.dmsetup import brief as verbs
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.registry import DeviceRegistry
 from hawser.dm.table import parse_lines
-from hawser.dm.targets import error, linear, zero
 from hawser.multipath import target as multipath_target
 from hawser.multipath.disk import CACHE_LUN, PathDevice, SharedDisk
 
-TARGET_MODULES: Final = (targets, error, linear, zero, multipath_target)
+TARGET_MODULES: Final = (targets, multipath_target)
 
 STEPS_MAX: Final = 10_000_000
 LIMITS: Final = QueueLimits(max_discard_sectors=65536, max_write_zeroes_sectors=65536, write_cache=True, fua=True)

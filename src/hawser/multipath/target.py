@@ -50,8 +50,6 @@ class Multipath(Queueing):
         geometry = parse_geometry(words, context.devices)
         _check(geometry, context)
         super().__init__(context, start, length, _shared_disk(geometry, context), geometry.queue_if_no_path)
-        self.singleton = True
-        self.immutable = True
         self.kind = BIO_BASED if geometry.queue_mode == "bio" else REQUEST_BASED
         self.geometry: Geometry = geometry
         self.state = PathState(geometry.groups, geometry.initial, context.host, context.log)
@@ -426,4 +424,4 @@ def _make_multipath(context: TargetContext, start: int, length: int, words: list
     return Multipath(context, start, length, words)
 
 
-register_target("multipath", _make_multipath)
+register_target("multipath", _make_multipath, "1.14.0", singleton=True, immutable=True)

@@ -123,7 +123,9 @@ class Maker:
         elif kind == "partition":
             device = self._partition(facts)
         else:
-            raise FactError(f"{facts.where}: kind {kind!r} is none of brd, linear, loop, scsi_debug, null_blk, partition")
+            raise FactError(
+                f"{facts.where}: kind {kind!r} is none of brd, linear, loop, scsi_debug, null_blk, partition"
+            )
         disk = LinuxDisk(label, facts, device)
         if kind == "partition":
             whole = self.devices.disk_of(self._backing(facts))
