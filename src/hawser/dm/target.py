@@ -58,7 +58,7 @@ class TableError(ValueError):
 
 
 class MessageError(ValueError):
-    """A message that was refused. `is_logged`: whether the kernel's log says so, too; `of_core`: it was not the target's to take."""
+    """A message that was refused. `is_logged`: whether the kernel's log says so, too; `of_core`: the target was not asked."""
 
     def __init__(self, message: str, errno_name: str = "EINVAL", is_logged: bool = True, of_core: bool = False) -> None:
         super().__init__(message)

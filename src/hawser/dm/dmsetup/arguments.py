@@ -119,7 +119,7 @@ class UsageError(ValueError):
 
 
 class Arguments:
-    """`words` are the verb and what follows it, `options` each option that was given (by its long name) with its last argument."""
+    """`words` are the verb and what follows it, `options` the options that were given (by long name) with their last argument."""
 
     def __init__(self) -> None:
         self.words: list[str] = []

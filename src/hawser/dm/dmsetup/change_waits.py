@@ -1,7 +1,7 @@
 """The verbs that may have to wait: suspend, resume, remove, remove_all, wipe_table.
 
-lvm2: _simple(), _remove(), _remove_all() and _error_device() of dmsetup.c; dm_task_run() of libdm/ioctl/libdm-iface.c, which tries
-a remove that is to be retried 25 times, 200 ms apart.
+lvm2: _simple(), _remove(), _remove_all() and _error_device() of dmsetup.c; dm_task_run() of libdm/ioctl/libdm-iface.c, which
+tries a remove that is to be retried 25 times, 200 ms apart.
 """
 
 from typing import Final

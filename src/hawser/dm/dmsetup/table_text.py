@@ -1,8 +1,8 @@
 """Tables as dmsetup takes them: lines of `START LENGTH TYPE PARAMETERS...`, from the command line, a file or standard input.
 
-lvm2: _parse_line() and _parse_file() of dmsetup.c. Numbers are read as scanf(3) reads `%llu`: a negative one wraps round, one that
-is too large becomes the largest. The parameters are split as the kernel does it: dm_split_args() of drivers/md/dm-table.c, where a
-backslash takes the next character as it is.
+lvm2: _parse_line() and _parse_file() of dmsetup.c. Numbers are read as scanf(3) reads `%llu`: a negative one wraps round, one
+that is too large becomes the largest. The parameters are split as the kernel does it: dm_split_args() of drivers/md/dm-table.c,
+where a backslash takes the next character as it is.
 """
 
 import re

@@ -9,12 +9,13 @@ from typing import Final
 
 from hawser.block.device import BlockDevice
 from hawser.block.elevators.base import ELEVATORS
+from hawser.block.partition import Partition
 from hawser.block.queue import RequestQueue
 from hawser.core.units import SECTOR_SHIFT
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.registry import DeviceRegistry
 from hawser.lab.linux.brd import RamDisk
-from hawser.lab.linux.disk import LinuxDisk, PartitionDevice, QueueDisk, kernel_name
+from hawser.lab.linux.disk import LinuxDisk, QueueDisk, kernel_name
 from hawser.lab.linux.facts import FactError, Facts
 from hawser.lab.linux.kit import Kit
 from hawser.lab.linux.limits import limits_of
@@ -93,6 +94,8 @@ class LinuxDevices(DeviceRegistry):
         for part in self.parts_of(disk):
             self.remove_disk(part)
         disk.is_gone = True
+        if isinstance(disk.device, QueueDisk):
+            disk.device.is_gone = True
         self.remove(disk.device)
         del self.disks[disk.name]
         self.nodes.remove(f"/dev/{disk.name}")
@@ -127,6 +130,8 @@ class Maker:
                 f"{facts.where}: kind {kind!r} is none of brd, linear, loop, scsi_debug, null_blk, partition"
             )
         disk = LinuxDisk(label, facts, device)
+        if facts.part("backing").has("device"):
+            disk.backing = self._backing(facts)
         if kind == "partition":
             whole = self.devices.disk_of(self._backing(facts))
             assert whole is not None
@@ -176,9 +181,7 @@ class Maker:
     def _partition(self, facts: Facts) -> BlockDevice:
         start = facts.part("backing").number("start")
         whole = self._backing(facts)
-        return PartitionDevice(
-            kernel_name(facts), facts.text("dev"), facts.number("sectors"), whole, start, self.kit.turn
-        )
+        return Partition(kernel_name(facts), facts.text("dev"), whole, start, facts.number("sectors"))
 
 
 def tags_of(facts: Facts) -> int:

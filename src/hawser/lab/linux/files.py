@@ -1,7 +1,7 @@
 """Open files: a block device as a program has it open. Opening can be refused; the last one to close writes what is dirty.
 
-Linux: blkdev_open(), bdev_open() and bdev_release() in block/bdev.c; sd_open(); dm_blk_open(). An error of a program's system call
-is an OsError with the errno's name.
+Linux: blkdev_open(), bdev_open() and bdev_release() in block/bdev.c; sd_open(); dm_blk_open(). An error of a program's system
+call is an OsError with the errno's name.
 """
 
 from collections.abc import Generator

@@ -3,9 +3,14 @@
 Linux: fs/sysfs; an attribute has a mode and a show() and a store() of its own. Also root may only do what the mode says.
 """
 
+from typing import Final
+
 from mypy_extensions import mypyc_attr
 
+from hawser.lab.linux.facts import Json
 from hawser.lab.linux.files import OsError
+
+UINT_MAX: Final = 0xFFFF_FFFF
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -46,6 +51,31 @@ class FixedFolder(Folder):
         if name not in self.values:
             raise OsError("ENOENT")
         return self.values[name]
+
+
+class ParameterFolder(Folder):
+    """Parameters of a module, all of which can be set. A flag shows Y or N, whatever was written."""
+
+    def __init__(self, values: Json) -> None:
+        self.values = {name: str(value) for name, value in values.items()}
+
+    def names(self) -> list[str]:
+        return sorted(self.values)
+
+    def show(self, name: str) -> str:
+        if name not in self.values:
+            raise OsError("ENOENT")
+        return self.values[name]
+
+    def store(self, name: str, value: str) -> None:
+        if name not in self.values:
+            raise OsError("ENOENT")
+        if self.values[name] in ("Y", "N"):
+            if value[:1] not in ("Y", "y", "1", "N", "n", "0"):
+                raise OsError("EINVAL")
+            self.values[name] = "Y" if value[:1] in ("Y", "y", "1") else "N"
+        else:
+            self.values[name] = str(parse_number(value, 0, UINT_MAX))
 
 
 class LinkFolder(Folder):

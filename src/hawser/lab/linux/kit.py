@@ -1,4 +1,4 @@
-"""Kit: what every simulated device is made with: the machine's clock, timers, turn, log, and the threads that run by themselves."""
+"""Kit: what every simulated device is made with: clock, timers, turn, log, and the threads that run by themselves."""
 
 from hawser.core.clock import NEVER, Clock, Timers
 from hawser.core.turn import Turn

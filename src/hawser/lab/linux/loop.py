@@ -1,8 +1,8 @@
 """loop: a request-based disk over any other device. Its worker turns each request into one bio there.
 
-Linux: drivers/block/loop.c with direct I/O (lo_rw_aio(), __blkdev_direct_IO_async()): the bio has as many vectors as the request
-had, and is cut to the limits of the device below by that. A flush becomes one there; discards and zeroes, where they are offered,
-become zeroes there. Without direct I/O requests go through the page cache of the device below.
+Linux: drivers/block/loop.c with direct I/O (lo_rw_aio(), __blkdev_direct_IO_async()): the bio has as many vectors as the
+request had, and is cut to the limits of the device below by that. A flush becomes one there; discards and zeroes, where they
+are offered, become zeroes there. Without direct I/O requests go through the page cache of the device below.
 """
 
 from collections import deque
@@ -94,7 +94,7 @@ class LoopDriver(Driver):
             self.kit.tasks.start(self._buffered(request, sector, data))
             return
         bio = Bio(op, sector, request.size, _Below(self, request), data)
-        bio.segments = max(1, request.segments())
+        bio.segments = max(1, sum(part.segments for part in request.bios))
         submit_alone(below, bio)
 
     def _buffered(self, request: Request, sector: int, data: Buffer | None) -> Run:

@@ -1,7 +1,7 @@
 """null_blk: a request-based disk with memory of its own, whose answers come at once or after a set time.
 
-Linux: drivers/block/null_blk/main.c. `irqmode` 0 and 1 answer at once (inline, or by softirq), 2 after `completion_nsec`. Without
-`memory_backed` nothing is stored.
+Linux: drivers/block/null_blk/main.c. `irqmode` 0 and 1 answer at once (inline, or by softirq), 2 after `completion_nsec`.
+Without `memory_backed` nothing is stored.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
 """The page cache of block devices: buffered writes, which go out at a flush or at the last close.
 
-Linux: block_write_full_folio() and __block_write_begin() in fs/buffer.c, write_cache_pages(). What is dirty goes out in order of
-its place, one bio per block, all in one plug. Reading, and reading ahead, is in hawser.lab.linux.read_ahead.
+Linux: block_write_full_folio() and __block_write_begin() in fs/buffer.c, write_cache_pages(). What is dirty goes out in order
+of its place, one bio per block, all in one plug. Reading, and reading ahead, is in hawser.lab.linux.read_ahead.
 """
 
 from collections.abc import Generator

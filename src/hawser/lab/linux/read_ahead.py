@@ -1,8 +1,8 @@
 """Buffered reads of a block device: what is read ahead, and when.
 
-Linux: page_cache_sync_ra(), page_cache_async_ra() and page_cache_ra_unbounded() in mm/readahead.c; mpage_readahead() in fs/mpage.c,
-which makes as few bios as it can; filemap_read(). A page that could not be read ahead is read again by itself, block by block, and
-then an error is the reader's.
+Linux: page_cache_sync_ra(), page_cache_async_ra() and page_cache_ra_unbounded() in mm/readahead.c; mpage_readahead() in
+fs/mpage.c, which makes as few bios as it can; filemap_read(). A page that could not be read ahead is read again by itself,
+block by block, and then an error is the reader's.
 """
 
 from collections.abc import Generator

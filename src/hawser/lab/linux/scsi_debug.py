@@ -1,8 +1,8 @@
 """scsi_debug: several hosts with a disk each, over one store; a disk that can be told to be slow, broken, offline or gone.
 
-Linux: drivers/scsi/scsi_debug.c, and of scsi_lib.c scsi_queue_rq(), scsi_device_state_check() and scsi_io_completion(). A command
-is carried out when it is queued and answered after the delay. A read that meets a bad sector fails as a whole: the drive reports
-that it has transferred nothing.
+Linux: drivers/scsi/scsi_debug.c, and of scsi_lib.c scsi_queue_rq(), scsi_device_state_check() and scsi_io_completion(). A
+command is carried out when it is queued and answered after the delay. A read that meets a bad sector fails as a whole: the
+drive reports that it has transferred nothing.
 """
 
 from typing import Final
@@ -44,6 +44,8 @@ class ScsiDebug:
         self.medium_error_count = settings.number("medium_error_count", 10)
         self.fake_rw = settings.number("fake_rw") != 0
         self.has_written = False
+        # How many are in flight at all disks.
+        self.commands = 0
 
     def delay_ns(self, op: int) -> int:
         """How long a command takes."""
@@ -105,6 +107,7 @@ class ScsiDriver(Driver):
         if is_write_class(request.op):
             host.has_written = True
         self.in_flight[id(request)] = request
+        host.commands += 1
         self._statuses[id(request)] = status
         if delay_ns:
             self.kit.timers.arm(_Answer(self, request), delay_ns)
@@ -114,6 +117,7 @@ class ScsiDriver(Driver):
 
     def answered(self, request: Request) -> None:
         del self.in_flight[id(request)]
+        self.host.commands -= 1
         status = self._statuses.pop(id(request))
         request.finish(status, request.size if status == OK else 0)
         self.complete(request)

@@ -1,7 +1,7 @@
 """The `queue` folder of a block device, with `iosched` in it: what it shows, and what can be set.
 
-Linux: block/blk-sysfs.c, block/elevator.c, and blk_validate_limits() in blk-settings.c for the limits that follow from others. What
-the header says of a device is shown as long as nothing here knows better.
+Linux: block/blk-sysfs.c, block/elevator.c, and blk_validate_limits() in blk-settings.c for the limits that follow from others.
+What the header says of a device is shown as long as nothing here knows better.
 """
 
 from dataclasses import replace
@@ -11,14 +11,14 @@ from hawser.block.device import BlockDevice
 from hawser.block.elevators.base import ELEVATORS
 from hawser.block.limits import MAX_SECTORS_DEFAULT, QueueLimits
 from hawser.block.queue import RequestQueue
+from hawser.core.clock import Clock
 from hawser.core.units import KIB, SECTOR_SHIFT
 from hawser.lab.linux.facts import Facts
 from hawser.lab.linux.files import OsError
-from hawser.lab.linux.folder import Folder, parse_number
+from hawser.lab.linux.folder import UINT_MAX, Folder, parse_number
 from hawser.lab.linux.limits import WRITE_BACK, WRITE_THROUGH, shown
 from hawser.lab.linux.page_cache import PAGE, default_read_ahead_pages
 
-UINT_MAX: Final = 0xFFFF_FFFF
 # Linux: BLKDEV_MIN_RQ, MAX_SCHED_RQ, BLKDEV_DEFAULT_RQ; wbt_default_latency_nsec().
 REQUESTS_MIN: Final = 4
 SCHEDULED_REQUESTS_MAX: Final = 2048
@@ -77,9 +77,12 @@ FLAGS: Final = ("add_random", "iostats", "rotational", "stable_writes")
 class QueueSettings:
     """What somebody has set, of one device, and what follows from it. `said` is shown as it was written."""
 
-    def __init__(self, device: BlockDevice, facts: Facts) -> None:
+    def __init__(self, device: BlockDevice, facts: Facts, clock: Clock, hardware: Facts) -> None:
         self.device = device
         self.facts = facts
+        self.clock = clock
+        # What the header says of its hardware queues.
+        self.hardware = hardware
         self.said: dict[str, str] = {}
         self.read_ahead_pages = default_read_ahead_pages(device.limits)
         if facts.has("read_ahead_kb"):
@@ -93,6 +96,23 @@ class QueueSettings:
         # Counters while `iostats` is off: what is hidden, and what is shown until it is on again.
         self.hidden: list[int] = []
         self.frozen: list[int] = []
+
+    def counters(self) -> list[int]:
+        """The seventeen numbers of `stat`: nothing is counted while `iostats` is off. To be called when that was set, too."""
+        counted = self.device.stats.fields(self.clock.now_ns)
+        if self.said.get("iostats", self.facts.text("iostats", "1")) == "0":
+            if not self.frozen:
+                self.frozen = self._without_hidden(counted)
+            return self.frozen
+        if self.frozen:
+            self.hidden = [now - shown for now, shown in zip(counted, self.frozen, strict=True)]
+            self.frozen = []
+        return self._without_hidden(counted)
+
+    def _without_hidden(self, counted: list[int]) -> list[int]:
+        if not self.hidden:
+            return counted
+        return [now - hidden for now, hidden in zip(counted, self.hidden, strict=True)]
 
     def follow(self) -> None:
         """A new table has brought new limits: what users had set is gone, but the read-ahead never shrinks."""
@@ -108,6 +128,7 @@ class QueueSettings:
         base = self._base
         limits = replace(
             base,
+            max_user_sectors=self.user_sectors,
             max_sectors=largest_io(base, self.user_sectors),
             max_discard_sectors=min(base.max_hw_discard_sectors, self.user_discard_sectors, base.max_discard_sectors)
             if self.user_discard_sectors != UINT_MAX
@@ -118,9 +139,6 @@ class QueueSettings:
         )
         self._set = limits
         self.device.set_limits(limits)
-        queue = self.device.queue
-        if queue is not None:
-            queue.limits = limits
         self.read_ahead_pages = max(self.read_ahead_pages, default_read_ahead_pages(limits))
 
     def _flag(self, name: str, default: bool) -> bool:
@@ -231,6 +249,7 @@ class QueueFolder(Folder):
         elif name in FLAGS:
             settings.said[name] = "1" if parse_number(value, 0, UINT_MAX) else "0"
             settings.apply()
+            settings.counters()
         elif name == "rq_affinity":
             number = parse_number(value, 0, UINT_MAX)
             if number <= 2:
