@@ -84,6 +84,16 @@ class LinuxDevices(DeviceRegistry):
         disk = self.disks.get(device.name)
         return disk if disk is not None and disk.device is device else None
 
+    def add(self, device: BlockDevice, aliases: list[str] | None = None) -> None:
+        super().add(device, aliases)
+        if isinstance(device, MappedDevice):
+            self.nodes.add(f"/dev/{device.kernel_name()}", device.devt)
+
+    def remove(self, device: BlockDevice) -> None:
+        super().remove(device)
+        if isinstance(device, MappedDevice):
+            self.nodes.remove(f"/dev/{device.kernel_name()}")
+
     def add_disk(self, disk: LinuxDisk) -> None:
         self.add(disk.device)
         self.disks[disk.name] = disk

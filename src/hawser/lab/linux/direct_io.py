@@ -1,7 +1,7 @@
 """Direct I/O of a block device: a read or write of a program becomes one bio, or several where it has more pages than one takes.
 
-Linux: blkdev_read_iter(), blkdev_write_iter() and the three __blkdev_direct_IO*() of block/fops.c. Where pages of the page cache
-are in the way, dirty ones are written first, and a write drops them.
+Linux: blkdev_read_iter(), blkdev_write_iter() and the three __blkdev_direct_IO*() of block/fops.c. Where pages of the page
+cache are in the way, dirty ones are written first, and a write drops them.
 """
 
 from typing import Final

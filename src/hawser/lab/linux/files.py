@@ -84,6 +84,12 @@ class Files:
         if cache is not None and self._openers(file) == 1:
             yield from self._write_out(cache)
             self.caches.drop(file.device)
+        self.close_now(file)
+
+    def close_now(self, file: OpenFile) -> None:
+        """The same without writing anything, as when a program is killed. Again for one that is closed: nothing happens."""
+        if not file.is_open:
+            return
         file.is_open = False
         if isinstance(file.device, MappedDevice):
             file.device.open_count -= 1

@@ -1,7 +1,7 @@
 """MT19937: shuffles as Python's random.Random(seed).shuffle() does, so that `order=rand` of a transcript is the same here.
 
-M. Matsumoto and T. Nishimura, "Mersenne Twister", ACM TOMACS 8 (1998), with their init_by_array() of 2002. The laboratory rolls no
-dice: nothing here comes from anywhere but the seed.
+M. Matsumoto and T. Nishimura, "Mersenne Twister", ACM TOMACS 8 (1998), with their init_by_array() of 2002. The laboratory rolls
+no dice: nothing here comes from anywhere but the seed.
 """
 
 from typing import Final

@@ -50,7 +50,8 @@ class Nodes:
     def in_mapper(self) -> list[str]:
         """The names in /dev/mapper."""
         start = f"{MAPPER}/"
-        return sorted(path[len(start) :] for path in self._numbers if path.startswith(start))
+        found = {path[len(start) :] for path in [*self._numbers, *self._plain] if path.startswith(start)}
+        return sorted({"control", *found})
 
 
 def absolute(path: str) -> str:
