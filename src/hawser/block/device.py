@@ -50,6 +50,8 @@ class BlockDevice:
         self.queue: RequestQueue | None = None
         self.stats = DiskStats()
         self.disk: Disk | None = None
+        # The hardware handler attached to a scsi disk, which may be none (""); None: it is no such disk.
+        self.hw_handler: str | None = None
         # Whether this is where they are made to fit, or some place further down.
         self.cuts_reads_and_writes = True
         self.set_limits(limits)

@@ -36,8 +36,18 @@ class TableFinder(DeviceFinder):
 
     def find(self, name: str) -> BlockDevice | None:
         device = self.registry.find(name)
-        if device is None or self.owner.uses(device) or not self.registry.why_not(device):
+        if device is None:
+            return self._held(name)
+        if self.owner.uses(device) or not self.registry.why_not(device):
             return device
+        return None
+
+    def _held(self, number: str) -> BlockDevice | None:
+        """A device that is gone, but that a table of the owner still has. Linux: find_table_device()."""
+        for table in self.owner.tables():
+            for device in table.devices():
+                if device.devt == number:
+                    return device
         return None
 
     def why(self, name: str) -> str:

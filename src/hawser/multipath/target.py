@@ -47,8 +47,8 @@ class Multipath(Queueing):
     """One multipath line of a table."""
 
     def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
-        geometry = parse_geometry(words, context.devices)
-        _check(geometry, context)
+        geometry = parse_geometry(words, context.devices, context.log)
+        _check(geometry)
         super().__init__(context, start, length, _shared_disk(geometry, context), geometry.queue_if_no_path)
         self.kind = BIO_BASED if geometry.queue_mode == "bio" else REQUEST_BASED
         self.geometry: Geometry = geometry
@@ -381,13 +381,8 @@ class Multipath(Queueing):
         return print_table(self.geometry, self.queue_if_no_path, self.state.group_number())
 
 
-def _check(geometry: Geometry, context: TargetContext) -> None:
+def _check(geometry: Geometry) -> None:
     """Refuse what this target cannot do, or cannot do safely."""
-    if geometry.queue_mode == "bio":
-        geometry.retain_attached_hw_handler = True
-        if geometry.handler:
-            context.log.error("multipath: bio-based multipath doesn't allow hardware handler args")
-            geometry.handler = []
     if geometry.handler:
         raise TableError("error attaching hardware handler")
     for group in geometry.groups:

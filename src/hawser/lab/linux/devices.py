@@ -26,6 +26,8 @@ from hawser.lab.linux.null_blk import NullDriver
 from hawser.lab.linux.page_cache import PageCaches
 from hawser.lab.linux.scsi_debug import DELETED, OFFLINE_STATE, ScsiDebug, ScsiDriver
 
+NO_HANDLER: Final = "detached"
+
 # Linux: dm_devt_from_path() reads "%u:%u%c" and wants the two numbers and nothing behind them.
 _NUMBER: Final = re.compile(r"\s*[+]?\d+:\s*[+]?\d+")
 
@@ -166,7 +168,10 @@ class Maker:
             self.scsi = ScsiDebug(facts.part("params").part("effective"), facts.number("sectors") << SECTOR_SHIFT)
         depth = facts.part("scsi").number("queue_depth", self.scsi.max_queue)
         driver = ScsiDriver(self.scsi, self.kit, depth)
-        return self._on_queue(facts, driver)
+        disk = self._on_queue(facts, driver)
+        handler = facts.part("scsi").text("dh_state", NO_HANDLER)
+        disk.hw_handler = "" if handler == NO_HANDLER else handler
+        return disk
 
     def _null(self, facts: Facts) -> BlockDevice:
         memory = Memory(facts.number("sectors") << SECTOR_SHIFT)
