@@ -26,12 +26,11 @@ KILLED_NS: Final = 5 * NS_PER_S
 
 @dataclass(frozen=True)
 class Step:
-    """One command. `devices` were made, by something else, just before."""
+    """One command. A negative timeout: as long as such commands are given."""
 
     argv: list[str]
     stdin: str = ""
     timeout_s: float = -1
-    devices: Json | None = None
 
 
 @dataclass(frozen=True)
@@ -58,11 +57,18 @@ class Machine:
         self.system = self._builder.system
         self._jobs: dict[str, _Job] = {}
 
+    def add_devices(self, devices: Json) -> None:
+        """Make devices that something other than a step has made. FactError."""
+        facts = Facts(devices, "devices of a step")
+        for label in facts.names():
+            self._builder.add(label, facts.part(label))
+
+    def idle(self) -> None:
+        """Let the time of a step pass that is not run."""
+        self._end()
+
     def run(self, step: Step) -> Result:
         """Run a command, and let 20 ms pass. FactError, ValueError or IndexError when it is none that can be run."""
-        devices = Facts(step.devices or {}, "devices of a step")
-        for label in devices.names():
-            self._builder.add(label, devices.part(label))
         word = step.argv[0]
         if word == "bg":
             result = self._start(step.argv[1], step.argv[2:])
@@ -70,9 +76,13 @@ class Machine:
             result = self._wait(step.argv[1], step.timeout_s if step.timeout_s >= 0 else WAIT_TIMEOUT_S)
         else:
             result = self._foreground(step)
+        return Result(result.rc, result.stdout, result.stderr, self._end())
+
+    def _end(self) -> list[str]:
+        """What is behind every step; the log's lines."""
         self._pass(STEP_NS)
         self.system.control.reap()
-        return Result(result.rc, result.stdout, result.stderr, self.system.kit.log.take())
+        return self.system.kit.log.take()
 
     def _pass(self, duration_ns: int, watched: Task | None = None) -> None:
         kit = self.system.kit

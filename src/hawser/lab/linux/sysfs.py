@@ -24,6 +24,23 @@ ROOT: Final = "/sys"
 LOOPS: Final = 8
 
 
+# What there is of it here.
+MODELLED: Final = (
+    "/sys/block",
+    "/sys/class/block",
+    "/sys/dev/block",
+    "/sys/module/dm_mod",
+    "/sys/module/dm_multipath",
+    "/sys/module/scsi_debug",
+    "/sys/bus/pseudo/drivers/scsi_debug",
+)
+
+
+def is_modelled(place: str) -> bool:
+    """Whether what is at that path, from the root, is what a machine of this kind has there."""
+    return any(place == top or place.startswith(top + "/") for top in MODELLED)
+
+
 class Sysfs:
     """`header` is the transcript's; `scsi_settings` what the driver's parameters are, `scsi` the driver, if there is one."""
 
