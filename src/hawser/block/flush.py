@@ -74,8 +74,8 @@ class FlushMachine(RequestOwner):
         self._running: list[_Sequence] = []
         self._pending_since_ns = 0
         self._is_flushing = False
-        # Sequences whose data step has begun, by their request.
-        self._in_data: dict[Request, _Sequence] = {}
+        # Those whose data step has begun: a few.
+        self._in_data: list[_Sequence] = []
         self._overdue = _Overdue(self)
 
     def take(self, bio: Bio) -> Request | None:
@@ -111,7 +111,7 @@ class FlushMachine(RequestOwner):
 
     def request_done(self, request: Request) -> None:
         """The shared flush, or the data of a sequence, has ended."""
-        sequence = self._in_data.pop(request, None)
+        sequence = self._take_from_data(request)
         if sequence is None:
             self._flushed(request)
         elif request.status == OK and sequence.steps:
@@ -159,7 +159,14 @@ class FlushMachine(RequestOwner):
 
     def _begin_data(self, sequence: _Sequence) -> None:
         sequence.steps &= ~_DATA
-        self._in_data[sequence.request] = sequence
+        self._in_data.append(sequence)
+
+    def _take_from_data(self, request: Request) -> _Sequence | None:
+        for sequence in self._in_data:
+            if sequence.request is request:
+                self._in_data.remove(sequence)
+                return sequence
+        return None
 
     def _end(self, sequence: _Sequence, status: int, fate: int) -> None:
         """Every step is done, or one has failed: end the bio."""
