@@ -67,7 +67,7 @@ class Surroundings:
         """Nothing reads ahead here."""
 
     def why_no_read_ahead(self, device: MappedDevice) -> str:
-        """Why it cannot be told, as strerror has it, or an empty string."""
+        """Why it cannot be told, or an empty string."""
         return ""
 
     def read_file(self, path: str) -> str | None:

@@ -49,9 +49,8 @@ class LinuxDisk:
         self.claimed = 0
         self.read_only = facts.has("ro")
         self.is_gone = False
-        # What it stands on; the seconds that a command may take, when somebody has set them.
+        # What it stands on.
         self.backing: BlockDevice | None = None
-        self.timeout_s = 0
 
     def trouble(self) -> str:
         """The errno with which it cannot be opened, or an empty string."""

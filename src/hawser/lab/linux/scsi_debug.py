@@ -122,6 +122,10 @@ class ScsiDriver(Driver):
         request.finish(status, request.size if status == OK else 0)
         self.complete(request)
 
+    def has_budget(self, taken: int) -> bool:
+        """Linux: scsi_dev_queue_ready(), which asks for room before a request is looked for."""
+        return len(self.in_flight) + taken < self.depth
+
     def busy(self) -> bool:
         """Linux: scsi_mq_lld_busy()."""
         return self.state == BLOCKED or (self.state == RUNNING and len(self.in_flight) >= self.depth)

@@ -40,9 +40,10 @@ class LinuxSurroundings(Surroundings):
 
     def why_no_read_ahead(self, device: MappedDevice) -> str:
         """libdm opens the device to find out."""
-        if self.nodes.number_of(f"{MAPPER}/{device.name}") != device.devt:
-            return strerror("ENOENT")
-        return "" if device.kind else strerror("ENXIO")
+        node = f"{MAPPER}/{device.name}"
+        if self.nodes.number_of(node) != device.devt:
+            return f"{node}: open failed: {strerror('ENOENT')}"
+        return "" if device.kind else f"{node}: open failed: {strerror('ENXIO')}"
 
     def add_node(self, device: MappedDevice) -> None:
         self.nodes.add(f"{MAPPER}/{device.name}", device.devt)

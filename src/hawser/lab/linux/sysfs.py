@@ -119,8 +119,8 @@ class Sysfs:
         )
 
     def _shown(self, device: BlockDevice) -> bool:
-        """A mapped device has a disk as soon as it is made, though nothing of it is known before its first table."""
-        return isinstance(device, MappedDevice) or self.devices.disk_of(device) is not None
+        """A mapped device has a disk from its first table on."""
+        return bool(device.kind) if isinstance(device, MappedDevice) else self.devices.disk_of(device) is not None
 
     def _spare_loops(self) -> dict[str, Folder]:
         """Loop devices that nothing has been attached to."""

@@ -58,7 +58,7 @@ class DiskFolder(Folder):
             folders["dm"] = FixedFolder({**dm_facts(device), **_FLAGS_OF_DM}, {})
         driver = device.queue.driver if device.queue is not None else None
         if isinstance(driver, ScsiDriver) and self.disk is not None:
-            folders["device"] = ScsiDeviceFolder(driver, self.devices, self.disk)
+            folders["device"] = ScsiDeviceFolder(driver, self.devices, self.disk, self.settings)
         if self.disk is not None and self.disk.kind == "loop":
             folders["loop"] = self._loop(self.disk)
         for part in self.devices.parts_of(self.disk) if self.disk is not None else []:

@@ -11,6 +11,7 @@ from hawser.lab.linux.facts import Facts
 from hawser.lab.linux.files import OsError
 from hawser.lab.linux.folder import Folder, parse_number
 from hawser.lab.linux.scsi_debug import DELAY_OVERRIDDEN, DELETED, OFFLINE_STATE, RUNNING, ScsiDebug, ScsiDriver
+from hawser.lab.linux.sysfs_queue import QueueSettings
 
 _NAMES: Final = (
     "access_state blacklist block bsg cdl_enable cdl_supported delete device_blocked device_busy dh_state driver eh_timeout "
@@ -29,15 +30,18 @@ DEPTH_MAX: Final = 0x7FFF_FFFF
 # Linux: SDEBUG_CANQUEUE.
 QUEUE_MAX: Final = 192
 NS_MAX: Final = 1_000_000_000
+MS_PER_S: Final = 1000
+IO_TIMEOUT: Final = "io_timeout"
 
 
 class ScsiDeviceFolder(Folder):
     """`device` of one disk."""
 
-    def __init__(self, driver: ScsiDriver, devices: LinuxDevices, disk: LinuxDisk) -> None:
+    def __init__(self, driver: ScsiDriver, devices: LinuxDevices, disk: LinuxDisk, settings: QueueSettings) -> None:
         self.driver = driver
         self.devices = devices
         self.disk = disk
+        self.settings = settings
         self.facts = disk.facts.part("scsi")
 
     def names(self) -> list[str]:
@@ -55,8 +59,9 @@ class ScsiDeviceFolder(Folder):
             return self.driver.state
         if name == "queue_depth":
             return str(self.driver.depth)
-        if name == "timeout" and self.disk.timeout_s:
-            return str(self.disk.timeout_s)
+        if name == "timeout" and IO_TIMEOUT in self.settings.said:
+            # It is the queue's.
+            return str(int(self.settings.said[IO_TIMEOUT]) // MS_PER_S)
         if name in _OF_HANDLER and not self.facts.has(name):
             raise OsError("EINVAL")
         return self.facts.text(name).ljust(_PADDED.get(name, 0))
@@ -71,7 +76,7 @@ class ScsiDeviceFolder(Folder):
         elif name == "queue_depth":
             self._store_depth(parse_number(value, 1, DEPTH_MAX))
         elif name == "timeout":
-            self.disk.timeout_s = parse_number(value, 0, SECONDS_MAX)
+            self.settings.said[IO_TIMEOUT] = str(parse_number(value, 0, SECONDS_MAX) * MS_PER_S)
         elif name != "rescan":
             raise OsError("EACCES")
 
