@@ -44,8 +44,7 @@ class Dust(TargetRig):
         try:
             return self.device.message(0, text.split())
         except MessageError as error:
-            assert error.errno_name == "EINVAL"
-            return f"- {error}"
+            return f"- {error}" if error.errno_name == "EINVAL" else f"{error.errno_name} {error}"
 
     def logged(self) -> list[str]:
         lines = [line for _, line in self.world.log.lines]

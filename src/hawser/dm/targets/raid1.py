@@ -11,15 +11,16 @@ loaded anew. Whoever does that has copied its data meanwhile, and knows that not
 no leg has succeeded the error is the client's, and one leg stays: the last one is never failed. A read that fails is tried on
 the other leg; if that can give the data the first is failed, unless the error was the medium's.
 
-Unlike md it keeps the legs alike, and reads atomic, whatever clients do:
+Unlike md it keeps the legs alike, and reads atomic, whatever clients do, as long as the legs do not fail different writes at one
+time:
 
 - a write waits for one under way that overlaps it, else the legs might carry the two out in different order;
 - reads go to the first leg in sync. When that is another one than before they wait for the writes that were under way at the
   change: some may be on the first leg only, and have been read there;
 - a write that was sent to one leg is sent to all, even when its client is dead by then; until it ends, reads of its sectors wait.
 
-A write of unknown fate on a leg that is out does no harm here. It is handed up all the same, so that a multipath above fences its
-sectors until it is proved: the leg may come back.
+A write of unknown fate on a leg that is out does no harm here. It is handed up all the same, and a multipath above fences its
+sectors until it is proved, as it does with any ghost below it.
 """
 
 from typing import Final

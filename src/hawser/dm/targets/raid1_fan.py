@@ -11,7 +11,7 @@ from hawser.block.device import BlockDevice
 from hawser.block.ops import NOWAIT
 from hawser.block.orphan import Orphan
 from hawser.block.plug import Plug
-from hawser.block.request import NOT_SENT, UNKNOWN, MapContext
+from hawser.block.request import NOT_SENT, MapContext
 from hawser.core.status import AGAIN, INVAL, NOTSUPP, OK
 from hawser.dm.clone import CloneBio
 
@@ -67,7 +67,7 @@ class Fan(Copies):
         for leg in legs:
             copy: BioCopy | None = None
             if leg.in_sync:
-                copy = self.copy(leg.device, leg.offset + clone.sector - start)
+                copy = self.copy(leg.device, leg.offset + clone.sector - start if clone.size else 0)
                 # It may not fail on one leg only because that one would have to wait.
                 copy.flags &= ~NOWAIT
             self._copies.append(copy)
@@ -109,23 +109,14 @@ def overlap(first: Bio, second: Bio) -> bool:
 
 
 def survivor(answers: list[LegAnswer]) -> LegAnswer | None:
-    """The leg that holds the truth from now on. None: all do, as nothing has happened on any of them.
+    """Of the answers of legs in sync, in their order, that of the leg which holds the truth from now on. None: all do, as nothing
+    has happened on any of them.
 
-    Of legs that failed alike the first is kept; else the one on which least is uncertain.
+    Where all have failed it is the first one: what it has carried out of it may have been read.
     """
     for answer in answers:
         if answer.status == OK:
             return answer
     if all(answer.is_untouched() for answer in answers):
         return None
-    best = answers[0]
-    for answer in answers[1:]:
-        if _uncertainty(answer) < _uncertainty(best):
-            best = answer
-    return best
-
-
-def _uncertainty(answer: LegAnswer) -> int:
-    if answer.is_untouched():
-        return 0
-    return 2 if answer.fate == UNKNOWN else 1
+    return answers[0]
