@@ -15,7 +15,7 @@ from hawser.core.status import OK
 
 
 class BioCopy(Bio):
-    """`device` is where it goes; None: that is for whoever gets it to say."""
+    """`device` is where it goes; None: that is for whoever gets it to say. `moved`: its sectors have other numbers there."""
 
     def __init__(
         self, device: BlockDevice | None, sector: int, size: int, owner: "Copies", data: Buffer | None
@@ -23,6 +23,7 @@ class BioCopy(Bio):
         whole = owner.whole
         super().__init__(whole.op, sector, size, owner, data, whole.flags)
         self.device = device
+        self.moved = sector != whole.sector
         self.segments = whole.segments
         self.ioprio = whole.ioprio
 
@@ -33,10 +34,9 @@ class Copies(SplitBio):
     Subclasses that know better than that override `copy_done` and `finish`.
     """
 
-    def __init__(self, whole: Bio, moved: bool) -> None:
+    def __init__(self, whole: Bio) -> None:
         super().__init__(whole)
         self.done_bytes = whole.size
-        self.moved = moved
 
     def copy(self, device: BlockDevice | None, sector: int) -> BioCopy:
         """One of all of it, for `device` at `sector`."""
@@ -45,8 +45,9 @@ class Copies(SplitBio):
 
     def bio_done(self, bio: Bio) -> None:
         assert isinstance(bio, BioCopy)
+        # Also of what has succeeded: where that is a mirror, the write may have failed on one of its legs.
         if bio.orphan is not None:
-            self._orphaned(orphans_above(bio, self.whole, bio.device, self.moved))
+            self._orphaned(orphans_above(bio, self.whole, bio.device, bio.moved))
         self.copy_done(bio)
         self.left -= 1
         if self.left == 0:

@@ -35,7 +35,7 @@ class Partition(BlockDevice):
     def start(self, bio: Bio, plug: Plug) -> None:
         # A flush has no sectors to move.
         offset = self._start if bio.size else 0
-        self.whole.submit(Copies(bio, offset != 0).copy(self.whole, offset + bio.sector), plug)
+        self.whole.submit(Copies(bio).copy(self.whole, offset + bio.sector), plug)
 
     def idle(self) -> bool:
         return self.whole.idle()

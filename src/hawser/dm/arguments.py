@@ -51,10 +51,11 @@ def find_device(context: TargetContext, word: str, error: str) -> BlockDevice:
             raise TableError(error, "EOVERFLOW")
         name = f"{scan_uint(major)}:{scan_uint(minor)}"
     device = context.devices.find(name)
+    own = context.host.name()
+    if name == own or (device is not None and device.devt == own):
+        raise TableError(error)
     if device is None:
         raise TableError(error, context.devices.why(name))
-    if device.devt == context.host.name():
-        raise TableError(error)
     return device
 
 

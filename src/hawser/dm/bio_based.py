@@ -145,7 +145,7 @@ class BioStack(Stack):
         elif len(routes) == 1:
             self._map_copy(bio, routes[0], plug)
         else:
-            copies = Copies(bio, False)
+            copies = Copies(bio)
             bios = [copies.copy(None, bio.sector) for _ in routes]
             for number, route in enumerate(routes):
                 self._map_copy(bios[number], route, plug)
