@@ -3,6 +3,7 @@
 from hawser.core.clock import NEVER, Clock, Timers
 from hawser.core.turn import Turn
 from hawser.lab.linux.kernel_log import KernelLog
+from hawser.lab.linux.softirq import Softirq
 from hawser.lab.linux.tasks import STEPS_MAX, Task, Tasks
 
 
@@ -13,6 +14,7 @@ class Kit:
         self.turn = Turn()
         self.log = KernelLog()
         self.tasks = Tasks(self.clock)
+        self.softirq = Softirq(self.turn)
 
     def settle(self) -> None:
         """Everything that the block layer can do without time passing."""

@@ -10,7 +10,6 @@ from typing import Final
 
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import BlockDevice
-from hawser.block.driver import Driver
 from hawser.block.ops import FLUSH, READ, WRITE, WRITE_ZEROES, Buffer
 from hawser.block.request import Request
 from hawser.core.clock import Timer
@@ -19,6 +18,7 @@ from hawser.core.units import NS_PER_US, SECTOR_SHIFT
 from hawser.lab.linux.kit import Kit
 from hawser.lab.linux.page_cache import READ_AHEAD_PAGES, PageCaches
 from hawser.lab.linux.read_ahead import Reader
+from hawser.lab.linux.softirq import MachineDriver
 from hawser.lab.linux.submission import submit_alone
 from hawser.lab.linux.tasks import Run
 
@@ -49,11 +49,11 @@ class _Below(BioOwner):
         self.driver.answered(self.request, bio.status)
 
 
-class LoopDriver(Driver):
+class LoopDriver(MachineDriver):
     """`offset` in sectors of the device below."""
 
     def __init__(self, kit: Kit, below: BlockDevice, offset: int, is_direct: bool, caches: PageCaches) -> None:
-        super().__init__(kit.turn)
+        super().__init__(kit.softirq)
         self.kit = kit
         self.below = below
         self.offset = offset

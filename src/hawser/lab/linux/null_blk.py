@@ -6,7 +6,6 @@ Without `memory_backed` nothing is stored.
 
 from typing import Final
 
-from hawser.block.driver import Driver
 from hawser.block.ops import READ
 from hawser.block.request import Request
 from hawser.core.clock import Timer
@@ -14,6 +13,7 @@ from hawser.core.status import OK
 from hawser.lab.linux.facts import Facts
 from hawser.lab.linux.kit import Kit
 from hawser.lab.linux.memory import Memory
+from hawser.lab.linux.softirq import MachineDriver
 
 IRQ_TIMER: Final = 2
 COMPLETION_NS: Final = 10_000
@@ -29,9 +29,9 @@ class _Answer(Timer):
         self.driver.answered(self.request)
 
 
-class NullDriver(Driver):
+class NullDriver(MachineDriver):
     def __init__(self, settings: Facts, kit: Kit, memory: Memory) -> None:
-        super().__init__(kit.turn)
+        super().__init__(kit.softirq)
         self.kit = kit
         self.memory = memory
         self.stores = settings.number("memory_backed") != 0

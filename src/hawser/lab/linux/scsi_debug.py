@@ -7,7 +7,6 @@ drive reports that it has transferred nothing.
 
 from typing import Final
 
-from hawser.block.driver import Driver
 from hawser.block.ops import FLUSH, READ, is_write_class
 from hawser.block.request import Request
 from hawser.core.clock import Timer
@@ -16,6 +15,7 @@ from hawser.core.units import NS_PER_S
 from hawser.lab.linux.facts import Facts
 from hawser.lab.linux.kit import Kit
 from hawser.lab.linux.memory import Memory
+from hawser.lab.linux.softirq import MachineDriver
 
 # Linux: CONFIG_HZ of the distribution's kernel; JDELAY_OVERRIDDEN; bits of `opts`.
 HZ: Final = 250
@@ -75,11 +75,11 @@ class _Answer(Timer):
         self.driver.answered(self.request)
 
 
-class ScsiDriver(Driver):
+class ScsiDriver(MachineDriver):
     """One disk. `state` as in the `state` of its device folder; `depth` how many commands it takes at a time."""
 
     def __init__(self, host: ScsiDebug, kit: Kit, depth: int) -> None:
-        super().__init__(kit.turn)
+        super().__init__(kit.softirq)
         self.host = host
         self.kit = kit
         self.state = RUNNING
