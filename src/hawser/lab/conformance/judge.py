@@ -7,6 +7,7 @@ that names and minor numbers go on as they would, and remembers what the table s
 from typing import Final
 
 from hawser.block.elevators.base import ELEVATORS
+from hawser.dm.dmsetup.report import FIELDS
 from hawser.dm.dmsetup.task import mangled
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.suspension import ControlError
@@ -215,7 +216,7 @@ def _kind_of_dmsetup(step: StepWords) -> Kind | None:
     arguments = step.arguments
     if step.verb in VERBS_MISSING or step.verb.startswith("udev") or arguments.has("select") or arguments.has("exec"):
         return DMSETUP
-    if arguments.has("options") and "help" in arguments.value("options").split(","):
+    if arguments.has("columns") and any(not _is_field(word) for word in arguments.value("options").split(",")):
         return DMSETUP
     if step.verb == "stats" or (step.verb == "message" and arguments.words[3:4] and _is_statistics(arguments.words[3])):
         return STATISTICS
@@ -224,6 +225,11 @@ def _kind_of_dmsetup(step: StepWords) -> Kind | None:
         if kind is not None:
             return kind
     return None
+
+
+def _is_field(word: str) -> bool:
+    name = word.removeprefix("+")
+    return not name or name in FIELDS or name in ("name_all", "info_all", "deps_all")
 
 
 def _is_statistics(word: str) -> bool:

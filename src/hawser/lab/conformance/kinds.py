@@ -42,7 +42,7 @@ STATISTICS: Final = Kind(
 DMSETUP: Final = Kind(
     "dmsetup",
     "dmsetup's verbs `help`, `mangle`, `measure`, `setgeometry`, `splitname` and `udev...`, its options `--select` and "
-    "`--exec`, and the list of fields that `-o help` prints",
+    "`--exec`, and fields of `-o` that are not of device mapper (`help`, `all`, unknown ones)",
     "they are about the tool itself, udev or LVM",
 )
 SCHEDULER: Final = Kind(
