@@ -201,7 +201,14 @@ class DispatchQueue(RequestOwner):
                 self.restart = True
                 return OK
             return RESOURCE
-        return self._send(clone)
+        status = self._send(clone)
+        if status != OK:
+            self.note_refused(clone)
+        return status
+
+    def note_refused(self, clone: Request) -> None:
+        """The driver would not take a clone: it counts as an empty I/O all the same."""
+        raise NotImplementedError
 
     def busy(self) -> bool:
         """Whether a request sent now would wait. Linux: blk_lld_busy()."""

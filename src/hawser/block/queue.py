@@ -208,6 +208,9 @@ class RequestQueue(DispatchQueue):
         # What a client asked for is, in the kernel, an empty write that wants a flush; what comes from above is a bare command.
         return stats.writes if request.owner is self else stats.reads
 
+    def note_refused(self, clone: Request) -> None:
+        self._account(clone, 0)
+
     def note_merge(self, request: Request, bio: Bio) -> None:
         self._group(request).merges += 1
 

@@ -5,7 +5,7 @@ Linux: block/blk-sysfs.c. Sectors are shown in KiB or bytes, so that a limit of 
 
 from typing import Final
 
-from hawser.block.limits import UNLIMITED, QueueLimits
+from hawser.block.limits import MAX_SECTORS_SAFE, UNLIMITED, QueueLimits
 from hawser.core.units import SECTOR_SHIFT
 from hawser.lab.linux.facts import Facts
 
@@ -43,6 +43,9 @@ def limits_of(queue: Facts) -> QueueLimits:
 
 
 def _sectors(kb: int) -> int:
+    if kb == MAX_SECTORS_SAFE >> 1:
+        # What a driver has that names no limit; half a KiB of it is not shown.
+        return MAX_SECTORS_SAFE
     return UNLIMITED if kb >= UNLIMITED_KB else kb << 1
 
 

@@ -154,7 +154,15 @@ class Sysfs:
             facts = disk.whole.facts if disk is not None else self._mapped_facts()
             known = QueueSettings(owner, facts.part("queue"), self.clock, facts.part("hw_queues"))
             self._settings[owner.devt] = known
+        known.can_poll = self._can_poll(owner)
         return known
+
+    def _can_poll(self, device: BlockDevice) -> bool:
+        """Whether completions may be polled for. A bio-based device can if all below can. Linux: BLK_FEAT_POLL."""
+        if isinstance(device, MappedDevice):
+            return device.table is not None and all(self._can_poll(below) for below in device.table.devices())
+        disk = self.devices.disk_of(device)
+        return disk is not None and disk.whole.facts.part("queue").text("io_poll") == "1"
 
     def _mapped_facts(self) -> Facts:
         processors = ", ".join(str(number) for number in range(self.header.number("cpus", 1)))

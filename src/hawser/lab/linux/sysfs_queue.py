@@ -93,6 +93,7 @@ class QueueSettings:
         self.user_sectors = 0
         self.user_discard_sectors = UINT_MAX
         self.cache_disabled = False
+        self.can_poll = False
         # Counters while `iostats` is off: what is hidden, and what is shown until it is on again.
         self.hidden: list[int] = []
         self.frozen: list[int] = []
@@ -207,6 +208,8 @@ class QueueFolder(Folder):
         queue = self.device.queue
         if name == "read_ahead_kb":
             return str(self.settings.read_ahead_pages * PAGE // KIB)
+        if name == "io_poll" and queue is None:
+            return str(int(self.settings.can_poll))
         if name == "nomerges" and queue is not None:
             return str(queue.nomerges)
         if queue is None:
