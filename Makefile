@@ -1,4 +1,4 @@
-# make demo | test | lint | bench | soak: each does all the set-up it needs. PYTHON names a Python 3.11 or newer.
+# make demo | test | conformance | lint | bench | soak: each does all the set-up it needs. PYTHON names a Python 3.11 or newer.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -16,7 +16,7 @@ MUTANT_ARGS ?=
 TEST_JOBS ?= 2
 MYPY_FILES = src tests tools hatch_build.py $(wildcard bench)
 
-.PHONY: help setup setup-test build pure demo test test-pure lint format bench soak mutants clean
+.PHONY: help setup setup-test build pure demo test test-pure conformance lint format bench soak mutants clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -51,6 +51,11 @@ ENGINE_TESTS := $(wildcard $(addprefix tests/,core block dm multipath manager nb
 test-pure: pure
 	HAWSER_EXPECT_BUILD=$$(cat $(PURE)/hawser-build) $(PURE)/bin/python -m pytest \
 	    -n $(TEST_JOBS) --dist loadfile -m "not soak and not interop" tests/test_frame.py $(ENGINE_TESTS) $(TEST_ARGS)
+
+# Kernel transcripts, replayed. DIR is any folder of the same format.
+DIR ?= tests/conformance/transcripts
+conformance: setup
+	@$(BIN)/hawser lab conformance $(DIR)
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -86,6 +86,22 @@ class PlainRequests(ToyRequests):
         return Target.end_request(self, clone)
 
 
+class LooseRequests(ToyRequests):
+    """Another type may stand beside it."""
+
+    def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
+        super().__init__(context, start, length, words)
+        self.type_name = "loose-requests"
+
+
+class CutRequests(ToyRequests):
+    """Limits the length of I/O."""
+
+    def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
+        super().__init__(context, start, length, words)
+        self.max_io_sectors = 8
+
+
 class ToyBios(Target):
     """One device below, sectors as they are. Says what `maps` and `ends` have, then REMAPPED and END_DONE."""
 
@@ -113,8 +129,10 @@ class ToyBios(Target):
         return self.is_idle
 
 
-register_target("toy-requests", ToyRequests)
-register_target("plain-requests", PlainRequests)
+register_target("toy-requests", ToyRequests, immutable=True)
+register_target("plain-requests", PlainRequests, immutable=True)
+register_target("loose-requests", LooseRequests)
+register_target("cut-requests", CutRequests, immutable=True)
 register_target("toy-bios", ToyBios)
 
 
@@ -275,13 +293,47 @@ def test_a_target_that_takes_no_messages_says_so():
         client.device.message(0, ["hello"])
 
 
-def test_request_based_targets_stand_alone():
+UNDETERMINED = "table: unable to determine table type"
+
+
+@pytest.mark.parametrize(
+    ("table", "message", "log"),
+    [
+        (
+            "0 8 toy-requests 259:0\n8 8 toy-requests 259:0",
+            "request-based DM doesn't support multiple targets",
+            UNDETERMINED,
+        ),
+        (
+            "0 8 toy-requests 259:0\n8 8 toy-bios 259:0",
+            "254:0: toy-bios: immutable target type cannot be mixed with other target types (-EINVAL)",
+            "ioctl: error adding target to table",
+        ),
+        (
+            "0 8 toy-bios 259:0\n8 8 toy-requests 259:0",
+            "254:0: toy-requests: immutable target type cannot be mixed with other target types (-EINVAL)",
+            "ioctl: error adding target to table",
+        ),
+        (
+            "0 8 loose-requests 259:0\n8 8 toy-bios 259:0",
+            "Inconsistent table: different target types can't be mixed up",
+            UNDETERMINED,
+        ),
+        ("0 8 loose-requests 259:0", "table load rejected: immutable target is required", UNDETERMINED),
+        (
+            "0 8 cut-requests 259:0",
+            "table load rejected: immutable target that splits IO is not supported",
+            UNDETERMINED,
+        ),
+    ],
+)
+def test_what_request_based_tables_are_refused(table: str, message: str, log: str):
     world = World()
     world.ram_path("p", Store(MIB))
-    with pytest.raises(TableError, match="request-based DM doesn't support multiple targets"):
-        world.mapped("two", "0 8 toy-requests 259:0\n8 8 toy-requests 259:0")
-    with pytest.raises(TableError, match="different target types can't be mixed up"):
-        world.mapped("two", "0 8 toy-requests 259:0\n8 8 toy-bios 259:0")
+    with pytest.raises(TableError) as caught:
+        world.mapped("two", table)
+    assert str(caught.value) == message
+    assert caught.value.log == [f"table: {message}", log]
 
 
 def test_a_clone_is_restored_to_what_it_was_made_of():

@@ -8,7 +8,7 @@ from hawser.block.limits import QueueLimits
 from hawser.block.ops import READ, WRITE
 from hawser.core.status import INVAL, IOERR, OK
 from hawser.core.units import KIB, MIB, NS_PER_MS
-from hawser.dm import verbs
+from hawser.dm.dmsetup import brief as verbs
 from hawser.dm.target import TableError
 from hawser.lab.world import Answer, Client, Rig, World, make_multipath
 
@@ -149,7 +149,7 @@ BAD = [
         "error getting device|non-request-stackable",
     ),
     ("0 0 error", "zero-length target"),
-    ("", "a table needs at least one line"),
+    ("", "populate_table: no targets specified"),
 ]
 
 

@@ -7,7 +7,7 @@ from hawser.block.bio import Bio
 from hawser.block.ops import READ, WRITE
 from hawser.core.status import IOERR, OK, TRANSPORT
 from hawser.core.units import NS_PER_MS, NS_PER_S
-from hawser.dm import verbs
+from hawser.dm.dmsetup import brief as verbs
 from hawser.dm.suspension import DEFERRED_MAX, ControlError
 from hawser.dm.target import MessageError
 from hawser.lab.world import Answer, Client, Rig, World, make_multipath

@@ -95,7 +95,6 @@ def test_zero_gives_zeroes_and_swallows_writes():
     client.write(0, b"x" * 4096)
     read = client.read(0, 4096)
     client.discard(0, 4096)
-    client.write_zeroes(0, 4096)
     client.flush()
     world.run()
     assert {bio.status for bio in client.done} == {OK}

@@ -3,10 +3,10 @@
 import pytest
 
 from hawser.core.units import MIB
-from hawser.dm import verbs
+from hawser.dm.dmsetup import brief as verbs
+from hawser.dm.dmsetup.brief import VerbError
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.registry import DeviceRegistry
-from hawser.dm.verbs import VerbError
 from hawser.lab.world import Store, World
 
 
@@ -76,10 +76,19 @@ def test_a_device_without_a_table(world: World):
         verbs.message(world.registry, "nt", 0, ["fail_path", "254:0"])
 
 
-@pytest.mark.parametrize("verb", [verbs.table, verbs.status, verbs.info])
+@pytest.mark.parametrize("verb", [verbs.status, verbs.info])
 def test_a_device_that_does_not_exist(world: World, verb):
     with pytest.raises(VerbError, match=r"^Device does not exist.\nCommand failed.$"):
         verb(world.registry, "nosuch")
+
+
+def test_the_table_of_a_device_that_does_not_exist(world: World):
+    """40[63]."""
+    with pytest.raises(VerbError) as caught:
+        verbs.table(world.registry, "nosuch")
+    assert str(caught.value) == (
+        "device-mapper: table ioctl on nosuch  failed: No such device or address\nCommand failed."
+    )
 
 
 def test_messages_that_find_nobody(world: World):

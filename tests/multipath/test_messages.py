@@ -4,8 +4,8 @@ import pytest
 
 from hawser.core.status import IOERR, OK
 from hawser.core.units import MIB
-from hawser.dm import verbs
-from hawser.dm.verbs import VerbError
+from hawser.dm.dmsetup import brief as verbs
+from hawser.dm.dmsetup.brief import VerbError
 from hawser.lab.world import Client, Store, World
 
 TABLE = "0 65536 multipath 2 queue_mode bio 0 2 1 round-robin 0 2 1 254:0 1 254:1 1 round-robin 0 2 1 254:2 1 254:3 1"

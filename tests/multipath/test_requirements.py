@@ -13,7 +13,7 @@ from hawser.block.queue import RequestQueue
 from hawser.block.request import Request
 from hawser.core.status import MEDIUM, OK, TRANSPORT
 from hawser.core.units import KIB, MIB, NS_PER_MS
-from hawser.dm import verbs
+from hawser.dm.dmsetup import brief as verbs
 from hawser.dm.request_based import RequestMapper, RequestStack
 from hawser.lab.model_driver import ModelDriver
 from hawser.lab.world import MACHINE_TODAY, Answer, Client, RamDriver, Rig, World, make_multipath

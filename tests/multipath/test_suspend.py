@@ -8,7 +8,7 @@ from hawser.block.orphan import PROOF_ANSWER
 from hawser.block.request import UNKNOWN
 from hawser.core.status import IOERR, OK, TIMEOUT, TRANSPORT
 from hawser.core.units import NS_PER_MS, NS_PER_S
-from hawser.dm import verbs
+from hawser.dm.dmsetup import brief as verbs
 from hawser.lab.world import Answer, Client, Rig, World, make_multipath
 
 DATA, NEW, NEWER = b"d" * 4096, b"n" * 4096, b"N" * 4096

@@ -45,10 +45,14 @@ class BlockDevice:
         self.devt = devt
         self.size_sectors = size_sectors
         self.read_only = False
+        # Where it begins on its disk (Linux: get_start_sect()).
+        self.first_sector = 0
         self.turn = turn
         self.queue: RequestQueue | None = None
         self.stats = DiskStats()
         self.disk: Disk | None = None
+        # The hardware handler attached to a scsi disk, which may be none (""); None: it is no such disk.
+        self.hw_handler: str | None = None
         # Whether this is where they are made to fit, or some place further down.
         self.cuts_reads_and_writes = True
         self.set_limits(limits)
@@ -116,6 +120,14 @@ class BlockDevice:
     def outstanding(self) -> list[Request]:
         """The requests of drivers below that have no answer yet. Asked only when something went wrong."""
         return []
+
+    def under_way(self) -> list[Request]:
+        """`outstanding()` and what waits for a tag. Asked only when something went wrong."""
+        return self.outstanding()
+
+    def disk_name(self) -> str:
+        """What Linux would call it in a log line (%pg): `sda1`, `dm-0`."""
+        return self.name
 
     def congested(self) -> bool:
         """Whether submitters should hold back (I6)."""
@@ -192,6 +204,9 @@ class QueueDevice(BlockDevice):
 
     def outstanding(self) -> list[Request]:
         return self._own_queue.driver.outstanding()
+
+    def under_way(self) -> list[Request]:
+        return [*self.outstanding(), *self._own_queue.waiting_requests()]
 
     def congested(self) -> bool:
         return self._own_queue.congested()

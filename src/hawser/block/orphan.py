@@ -47,6 +47,9 @@ class Orphan:
     must wait, because an old value that was read must not be followed by the orphan's. `overlapped`: another write of some of
     these sectors was in flight beside it, so that even the success of its own retry must not be told yet. It outlives
     its request.
+
+    Its sectors are those of the device that it was sent to. A device above, where the same sectors have other numbers, knows it
+    by an echo.
     """
 
     def __init__(
@@ -63,6 +66,23 @@ class Orphan:
         self.overlapped = False
         self.proof = ""
         self.watcher: OrphanWatcher | None = None
+        self.is_echo = False
+        self._echoes: list[Orphan] | None = None
+
+    def echo(self, start: int, end: int, overlapped: bool) -> "Orphan":
+        """This command as a device above knows it, where one bio that it carried a copy of has the sectors [start, end). It is
+        resolved when this one is. `overlapped` has to be found out below, where all that is under way can be seen."""
+        echo = Orphan(self.path_name, self.epoch, self.op, start, end, 1, None)
+        echo.kind = self.kind
+        echo.overlapped = self.overlapped or overlapped
+        echo.is_echo = True
+        if self.proof:
+            echo.resolve(self.proof)
+        elif self._echoes is None:
+            self._echoes = [echo]
+        else:
+            self._echoes.append(echo)
+        return echo
 
     def overlaps(self, start: int, end: int) -> bool:
         return self.start < end and start < self.end
@@ -83,6 +103,9 @@ class Orphan:
         self.buffers = None
         if self.watcher is not None:
             self.watcher.orphan_resolved(self)
+        if self._echoes is not None:
+            for echo in self._echoes:
+                echo.resolve(proof)
 
     def describe(self) -> str:
         name = OP_NAMES.get(self.op, "command")

@@ -126,6 +126,9 @@ class SplitBio(BioOwner):
             self.any_succeeded = True
             if bio.op == READ:
                 self.views[self._starts.index(bio.sector)] = bio.data
+        if bio.orphan is not None:
+            # Of a mirror's write that has succeeded, too: on one leg it may have failed.
+            self._orphaned([bio.orphan, *(bio.more_orphans or [])])
         self.left -= 1
         if self.left == 0 and self.done_bytes == self.whole.size:
             self._finish()
@@ -135,8 +138,6 @@ class SplitBio(BioOwner):
             self.status = bio.status
         if bio.fate == UNKNOWN or self.fate == NOT_SENT:
             self.fate = bio.fate
-        if bio.orphan is not None:
-            self._orphaned([bio.orphan, *(bio.more_orphans or [])])
 
     def _orphaned(self, orphans: list[Orphan]) -> None:
         whole = self.whole

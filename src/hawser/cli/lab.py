@@ -135,6 +135,19 @@ def hazards(into: str) -> None:
     sys.exit(write_hazards(into))
 
 
+@lab.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False), metavar="DIR")
+@click.option("--jobs", type=click.IntRange(1), help="Processes. [default: as many as there are processors]")
+def conformance(folder: str, jobs: int | None) -> None:
+    """Replay the kernel transcripts in DIR, and print what differs from what Linux has printed.
+
+    The status is 0 if nothing does.
+    """
+    from hawser.cli.lab_conformance import run_conformance
+
+    sys.exit(run_conformance(folder, jobs))
+
+
 def _kind(unsafe: bool, false_lun: bool) -> str:
     from hawser.cli.lab_plans import FALSE, SAFE, WITHOUT_FENCES
 

@@ -35,3 +35,7 @@ class LogSink:
 
     def info(self, text: str) -> None:
         self.emit(INFO, text)
+
+    def remark(self, text: str) -> None:
+        """A warning that Linux' own log does not have."""
+        self.emit(WARNING, text)

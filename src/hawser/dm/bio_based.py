@@ -1,10 +1,11 @@
 """Bio-based I/O: each bio is mapped at once, before anything could merge, and its clone goes through the path's own queue.
 
 Linux: drivers/md/dm.c (dm_submit_bio, __map_bio, clone_endio); `seeds.md` 3.12. Fan-in of pieces that a target boundary cut is
-hawser.block.split's.
+hawser.block.split's, that of copies hawser.block.copies'.
 """
 
 from hawser.block.bio import Bio, BioOwner
+from hawser.block.copies import Copies, hand_up_orphans
 from hawser.block.device import BlockDevice
 from hawser.block.limits import QueueLimits
 from hawser.block.ops import DISCARD, FLUSH, PREFLUSH, READ
@@ -12,14 +13,15 @@ from hawser.block.plug import Plug
 from hawser.block.split import SplitBio
 from hawser.block.stats import DiskStats
 from hawser.core.clock import NEVER, Clock
-from hawser.core.status import DM_REQUEUE, IOERR, OK, TARGET
+from hawser.core.status import DM_REQUEUE, IOERR, NOTSUPP, OK, TARGET
 from hawser.core.trace import MAPPED
 from hawser.core.turn import Turn, Work
 from hawser.core.units import SECTOR_SHIFT
 from hawser.dm.clone import CloneBio
+from hawser.dm.routes import Route, routes_of
 from hawser.dm.stack import Stack
 from hawser.dm.table import Table
-from hawser.dm.target import END_DONE, END_REQUEUE, KILL, REMAPPED, REQUEUE, SUBMITTED, Target
+from hawser.dm.target import END_DONE, END_REQUEUE, KILL, REMAPPED, REQUEUE, SUBMITTED
 
 
 class _Ending(Work):
@@ -78,31 +80,6 @@ class _FlushFirst(BioOwner):
         return self.whole.client()
 
 
-class FlushAll(BioOwner):
-    """Fan-in of a flush that every target of a table gets a piece of. Linux: __send_empty_flush()."""
-
-    def __init__(self, whole: Bio) -> None:
-        super().__init__()
-        self.whole = whole
-        self.left = 0
-        self.status = OK
-
-    def pieces(self, targets: list[Target]) -> list[Bio]:
-        self.left = len(targets)
-        return [Bio(FLUSH, target.start, 0, self, None, self.whole.flags) for target in targets]
-
-    def bio_done(self, bio: Bio) -> None:
-        if bio.status != OK and self.status == OK:
-            self.status = bio.status
-            self.whole.fate = bio.fate
-        self.left -= 1
-        if self.left == 0:
-            self.whole.complete(self.status)
-
-    def client_of(self, bio: Bio) -> BioOwner:
-        return self.whole.client()
-
-
 class BioStack(Stack):
     def __init__(self, turn: Turn, clock: Clock, stats: DiskStats) -> None:
         self.queue = None
@@ -136,21 +113,50 @@ class BioStack(Stack):
         return self.pending
 
     def start(self, bio: Bio, plug: Plug) -> None:
+        if bio.op == FLUSH:
+            self._send(bio, self._table.flush_routes, plug)
+            return
         target = self._table.find(bio.sector)
         if bio.flags & PREFLUSH and bio.size:
             _FlushFirst(self, bio).begin(plug)
-        elif bio.op == FLUSH and len(self._table.targets) > 1:
-            for piece in FlushAll(bio).pieces(self._table.targets):
-                self._start_piece(piece, plug)
-        elif bio.size <= target.room(bio.sector, bio.op):
+        elif bio.size > target.room(bio.sector, bio.op):
+            self._cut(bio, plug)
+        elif bio.op < DISCARD:
             self.pending += 1
             self._map(CloneBio(bio, self._owner, target), plug)
         else:
-            self._cut(bio, plug)
+            self._send(bio, routes_of(target, bio.op), plug)
 
     def _start_piece(self, piece: Bio, plug: Plug) -> None:
-        self.pending += 1
-        self._map(CloneBio(piece, self._owner, self._table.find(piece.sector)), plug)
+        target = self._table.find(piece.sector)
+        if piece.op < DISCARD:
+            self.pending += 1
+            self._map(CloneBio(piece, self._owner, target), plug)
+        else:
+            self._send(piece, routes_of(target, piece.op), plug)
+
+    def _send(self, bio: Bio, routes: list[Route], plug: Plug) -> None:
+        """Copies of what has no data to whoever wants some. Linux: __send_duplicate_bios()."""
+        self.pending += max(1, len(routes))
+        if not routes:
+            # Nobody has anything to flush; or nobody can do the other things.
+            clone = CloneBio(bio, self._owner, self._table.targets[0])
+            clone.status = OK if bio.op == FLUSH else NOTSUPP
+            self.turn.defer(_Ending(self, clone))
+        elif len(routes) == 1:
+            self._map_copy(bio, routes[0], plug)
+        else:
+            copies = Copies(bio)
+            bios = [copies.copy(None, bio.sector) for _ in routes]
+            for number, route in enumerate(routes):
+                self._map_copy(bios[number], route, plug)
+
+    def _map_copy(self, bio: Bio, route: Route, plug: Plug) -> None:
+        clone = CloneBio(bio, self._owner, route.target)
+        clone.number = route.number
+        if bio.op == FLUSH:
+            clone.sector = route.target.start
+        self._map(clone, plug)
 
     def _cut(self, bio: Bio, plug: Plug) -> None:
         """Cut where a target ends, or takes no longer I/O. Linux: dm_split_and_process_bio()."""
@@ -209,8 +215,8 @@ class BioStack(Stack):
                 original.data = clone.data
         else:
             original.fate = clone.fate
-            original.orphan = clone.orphan
-            original.more_orphans = clone.more_orphans
+        if clone.orphan is not None:
+            hand_up_orphans(clone, original, clone.device, clone.target.moves_sectors)
         # A requeue that no suspend waits for is an error (Linux: dm_handle_requeue); it must not escape under its own name.
         original.complete(IOERR if clone.status == DM_REQUEUE else clone.status)
 

@@ -13,15 +13,16 @@ from hawser.dm.target import Target
 
 
 class CloneBio(Bio):
-    """`device` is where the target mapped it, `context` what the target remembers between map and end (and, in a retry, of the
-    try before), `written_before` how many writes a flush can promise, or had been acknowledged
-    when a write was mapped."""
+    """`device` is where the target mapped it, `number` tells copies apart (Linux: target_bio_nr), `context` is what the target
+    remembers between map and end (and, in a retry, of the try before), `written_before` how many writes a flush can promise, or
+    had been acknowledged when a write was mapped."""
 
     def __init__(self, original: Bio, owner: BioOwner, target: Target) -> None:
         super().__init__(original.op, original.sector, original.size, owner, original.data, original.flags)
         self.original = original
         self.target = target
         self.device: BlockDevice | None = None
+        self.number = 0
         self.context: MapContext | None = None
         self.answered_errors = 0
         self.written_before = 0

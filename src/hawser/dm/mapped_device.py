@@ -24,7 +24,7 @@ from hawser.dm.clone import CloneBio
 from hawser.dm.request_based import QueueMaker, RequestStack
 from hawser.dm.stack import Stack
 from hawser.dm.suspension import DEFERRED_MAX, SUSPENDED, SUSPENDING, ControlError, ControlListener, Suspension
-from hawser.dm.table import Table, TableLine, load_table
+from hawser.dm.table import ADDING_FAILED, Table, TableLine, load_table
 from hawser.dm.target import (
     BIO_BASED,
     REQUEST_BASED,
@@ -72,11 +72,19 @@ class MappedDevice(BlockDevice):
         self.timers = timers
         self.log = log
         self.event_nr = 0
+        # By how many clients it is open; those of mapped devices above are the registry's to count.
         self.open_count = 0
+        # Whether it goes when the last client does (`dmsetup remove --deferred`); whether something else depends on it.
+        self.deferred_remove = False
+        self.in_service = False
+        self.removed = False
         self.event_hooks: list[Callable[[], None]] = []
         self.table_listeners: list[TableListener] = []
         self.table: Table | None = None
         self.inactive: Table | None = None
+        # Whether the tables were loaded read-only.
+        self.table_read_only = False
+        self.inactive_read_only = False
         self.kind = ""
         self.make_queue: QueueMaker = RequestQueue
         self._stack: Stack | None = None
@@ -93,21 +101,23 @@ class MappedDevice(BlockDevice):
 
     # Tables.
 
-    def load(self, lines: list[TableLine], devices: DeviceFinder) -> None:
+    def load(self, lines: list[TableLine], devices: DeviceFinder, read_only: bool = False) -> None:
         """Make `lines` the inactive table. TableError says why not; then nothing has changed. Linux: table_load()."""
         if not lines:
-            raise TableError(f"{self.devt}: a table needs at least one line")
+            message = "populate_table: no targets specified"
+            raise TableError(message, "EINVAL", [f"ioctl: {message}"])
         context = TargetContext(devices, self._host, self.turn, self.clock, self.timers, self.log, self.disk)
         table = load_table(lines, context, self.kind, self.table.kind if self.table is not None else "")
         try:
             self._check_table(table)
-        except TableError:
+            if self._stack is None:
+                self._first_load(table)
+        except BaseException:
             table.destroy()
             raise
-        if self._stack is None:
-            self._set_kind(table.kind)
         self.clear()
         self.inactive = table
+        self.inactive_read_only = read_only
 
     def clear(self) -> None:
         """Drop the inactive table, if there is one."""
@@ -119,31 +129,59 @@ class MappedDevice(BlockDevice):
         """Refuse what may not replace the live table, or is not of the device's kind."""
         for target in table.targets:
             for device in target.devices():
+                # Unlike the kernel, which finds out only about a table that names the device itself.
                 if device is self or (isinstance(device, MappedDevice) and device.stands_on(self)):
-                    raise TableError(f"{self.devt}: {target.type_name}: {target.lookup_error} (-EINVAL)")
+                    message = f"{self.devt}: {target.type_name}: {target.lookup_error} (-EINVAL)"
+                    raise TableError(message, "EINVAL", [f"table: {message}", ADDING_FAILED])
         immutable = self.table.immutable_type() if self.table is not None else ""
         if immutable and immutable != table.immutable_type() and not table.has_wildcard():
-            raise TableError(f"can't replace immutable target type {immutable}")
+            raise _refusal(f"can't replace immutable target type {immutable}")
         if self.kind and self.kind != table.kind:
             old, new = KIND_NUMBERS[self.kind], KIND_NUMBERS[table.kind]
-            raise TableError(f"can't change device type (old={old} vs new={new}) after initial table load.")
+            raise _refusal(f"can't change device type (old={old} vs new={new}) after initial table load.")
 
-    def _set_kind(self, kind: str) -> None:
-        """The first table that is loaded decides, for ever."""
-        self.kind = kind
-        if kind == BIO_BASED:
+    def _first_load(self, table: Table) -> None:
+        """The first table that is loaded decides the kind, for ever, and must fit at once. Linux: dm_setup_md_queue()."""
+        try:
+            limits = table.calculate_limits(self.devt, self.log)
+        except TableError as error:
+            error.log += ["core: Cannot calculate initial queue limits"]
+            error.log += ["ioctl: unable to set up device queue for new table."]
+            raise
+        self.kind = table.kind
+        if self.kind == BIO_BASED:
             # Discards are cut at the door, reads and writes where they are going (Linux: dm_split_and_process_bio()).
             self.cuts_reads_and_writes = False
             self._stack = BioStack(self.turn, self.clock, self.stats)
         else:
-            stack = RequestStack(self.name, STACKING_START, self.turn, self.timers, self.make_queue)
+            stack = RequestStack(self.name, limits, self.turn, self.timers, self.make_queue)
             self.stats = stack.own.stats
             self._stack = stack
         self._stack.device = self
         self.queue = self._stack.queue
+        self.set_limits(limits)
         if self.is_suspended():
             self.close(False)
             self.drained()
+
+    def minor(self) -> int:
+        """The second half of its number."""
+        return int(self.devt.partition(":")[2])
+
+    def kernel_name(self) -> str:
+        """`dm-N`, as the kernel calls it."""
+        return f"dm-{self.minor()}"
+
+    def tables(self) -> list[Table]:
+        """The live and the inactive table, those that there are."""
+        return [table for table in (self.table, self.inactive) if table is not None]
+
+    def uses(self, below: BlockDevice) -> bool:
+        """Whether a table of it names `below`, and so holds it open."""
+        for table in self.tables():
+            if below in table.devices():
+                return True
+        return False
 
     def stands_on(self, below: BlockDevice) -> bool:
         """Whether I/O of this device may come to `below`."""
@@ -156,16 +194,21 @@ class MappedDevice(BlockDevice):
         """Make `table` live. Nothing is in flight. TableError when the devices below it do not fit. Linux: dm_swap_table()."""
         old = self.table
         devices = table.devices()
-        # With no device below the old limits stay: what is parked until a path appears was cut to them.
-        limits = table.calculate_limits(self.devt) if devices or old is None else self.limits
+        if old is not None and table.has_no_data_devices():
+            # What is parked until a path appears was cut to the old limits.
+            limits = table.retain_limits(self.limits)
+        else:
+            limits = table.calculate_limits(self.devt, self.log)
         changed = old is not None and (limits != self.limits or table.size_sectors != self.size_sectors)
         stack = self.stack()
         self.table = table
         self._below = devices if table.kind == BIO_BASED else []
         self.size_sectors = table.size_sectors
         self.set_limits(limits)
-        if devices:
-            self.read_only = any(device.read_only for device in devices)
+        was_read_only = self.table_read_only
+        self.table_read_only = self.inactive_read_only
+        if devices or was_read_only or self.table_read_only:
+            self.read_only = self.table_read_only or any(device.read_only for device in devices)
         for device in devices:
             if device.disk is not None:
                 self.disk = device.disk
@@ -239,6 +282,10 @@ class MappedDevice(BlockDevice):
         """Whether a suspend is complete."""
         return self._suspension.state == SUSPENDED
 
+    def is_suspending(self) -> bool:
+        """Whether a suspend is under way."""
+        return self._suspension.state == SUSPENDING
+
     def abandon(self) -> None:
         """The process ends: whatever waits for a fence or a resume fails, as nothing will come of it any more."""
         self._abandoned = True
@@ -250,6 +297,21 @@ class MappedDevice(BlockDevice):
             if self._stack is not None:
                 self._stack.fail_waiting()
         self._suspension.abandon()
+
+    def remove(self) -> None:
+        """It goes away, and nobody uses it any more. Linux: __dm_destroy()."""
+        self.clear()
+        if self.table is not None:
+            if not self.is_suspended():
+                for target in self.table.targets:
+                    target.presuspend(False)
+                    target.postsuspend()
+            self.abandon()
+            for table in self._tables():
+                table.destroy()
+        self._retired = []
+        self.table = None
+        self._open = None
 
     # What Suspension asks of the device.
 
@@ -345,6 +407,15 @@ class MappedDevice(BlockDevice):
             found += device.outstanding()
         return found
 
+    def under_way(self) -> list[Request]:
+        found: list[Request] = []
+        for device in self._below:
+            found += device.under_way()
+        return found
+
+    def disk_name(self) -> str:
+        return f"dm-{self.devt.partition(':')[2]}"
+
     def cancel_dead(self) -> None:
         self._suspension.cancel_dead()
         if self._stack is not None:
@@ -406,3 +477,7 @@ class _Host(TargetHost):
 
     def name(self) -> str:
         return self.device.devt
+
+
+def _refusal(message: str) -> TableError:
+    return TableError(message, "EINVAL", [f"ioctl: {message}"])

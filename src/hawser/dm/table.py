@@ -1,7 +1,7 @@
 """Table: the lines that say which target serves which sectors, and the checks that a whole table must pass.
 
 A line is `START LENGTH TYPE WORDS...`, in sectors, as `dmsetup` takes it. Linux: drivers/md/dm-table.c, whose messages these are;
-`seeds.md` 4.3 and 4.4 list them.
+`seeds.md` 4.3 and 4.4 list them. What kind of device it makes is in hawser.dm.table_type, its limits in hawser.dm.restrictions.
 """
 
 from bisect import bisect_right
@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from hawser.block.device import BlockDevice
-from hawser.block.limits import STACKING_START, QueueLimits, stack_limits
+from hawser.block.limits import QueueLimits
+from hawser.core.log import LogSink
 from hawser.core.units import is_number
-from hawser.dm.target import BIO_BASED, REQUEST_BASED, TARGETS, TableError, Target, TargetContext
+from hawser.dm.restrictions import calculate_limits, has_no_data_devices, restrict
+from hawser.dm.routes import Route, flush_routes
+from hawser.dm.table_type import determine_kind
+from hawser.dm.target import TARGETS, TableError, Target, TargetContext
 
 # Linux: LLONG_MAX >> SECTOR_SHIFT.
 SECTORS_MAX: Final = ((1 << 63) - 1) >> 9
+ADDING_FAILED: Final = "ioctl: error adding target to table"
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,10 @@ class Table:
         self._starts = [target.start for target in targets]
         last = targets[-1] if targets else None
         self.size_sectors = last.start + last.length if last else 0
-        self.kind = _determine_kind(targets, device_kind, live_kind)
+        self.kind = determine_kind(targets, device_kind, live_kind) if targets else ""
         for target in targets:
             target.kind = self.kind
+        self.flush_routes: list[Route] = flush_routes(targets)
 
     def find(self, sector: int) -> Target:
         """The target that serves `sector`, which lies in the table."""
@@ -66,23 +72,24 @@ class Table:
                     found.append(device)
         return found
 
-    def calculate_limits(self, owner: str) -> QueueLimits:
-        """The limits, when the table is about to be live. TableError when a device below is too small or its blocks do not fit.
+    def calculate_limits(self, owner: str, log: LogSink) -> QueueLimits:
+        """The limits of the device `owner` with this table. TableError when a device below is too small or blocks do not fit."""
+        return calculate_limits(self.targets, owner, log)
 
-        Linux: dm_calculate_queue_limits(), which is asked at resume: a table that is too long for its paths can be loaded.
-        """
-        for target in self.targets:
-            for device, start, length in target.areas():
-                check_area(device, start, length, owner)
-        return _stack(self.targets)
+    def retain_limits(self, limits: QueueLimits) -> QueueLimits:
+        """Those of the table before, for want of devices to take any from, without what this one lacks."""
+        return restrict(self.targets, limits)
+
+    def has_no_data_devices(self) -> bool:
+        return has_no_data_devices(self.targets)
 
     def immutable_type(self) -> str:
-        """The type that the next table must have too, or an empty string."""
-        first = self.targets[0] if len(self.targets) == 1 else None
-        return first.type_name if first is not None and first.immutable else ""
+        """The type that the next table must have too, or an empty string. Linux: dm_table_get_immutable_target_type()."""
+        first = self.targets[0] if self.targets else None
+        return first.type_name if first is not None and first.target_type().immutable else ""
 
     def has_wildcard(self) -> bool:
-        return any(target.wildcard for target in self.targets)
+        return any(target.target_type().wildcard for target in self.targets)
 
     def withheld(self) -> int:
         count = 0
@@ -96,90 +103,49 @@ class Table:
 
 
 def load_table(lines: list[TableLine], context: TargetContext, device_kind: str = "", live_kind: str = "") -> Table:
-    """Make the targets. On a TableError whatever was made is destroyed again and nothing has changed."""
+    """Make the targets. If anything goes wrong, what was made is destroyed and nothing has changed. Linux: populate_table()."""
     targets: list[Target] = []
     try:
-        expected = 0
         for line in lines:
-            targets.append(_make(line, expected, context))
-            _check_singleton(targets, context)
-            expected = line.start + line.length
+            targets.append(_add_target(line, targets, context))
         return Table(targets, device_kind, live_kind)
-    except TableError:
+    except BaseException:
         for target in targets:
             target.destroy()
         raise
 
 
-def _make(line: TableLine, expected_start: int, context: TargetContext) -> Target:
-    name = f"{context.host.name()}: {line.type_name}"
+def _add_target(line: TableLine, before: list[Target], context: TargetContext) -> Target:
+    """The target of the next line, unless it may not stand there: that is looked at first. Linux: dm_table_add_target()."""
+    host = context.host.name()
+    first = before[0] if before else None
+    if first is not None and first.target_type().singleton:
+        raise _refusal(f"{host}: target type {first.type_name} must appear alone in table")
     if line.length == 0:
-        raise TableError(f"{context.host.name()}: zero-length target")
+        raise _refusal(f"{host}: zero-length target")
     if line.start + line.length > SECTORS_MAX:
-        raise TableError(f"{context.host.name()}: too large device")
+        raise _refusal(f"{host}: too large device")
     if line.type_name not in TARGETS:
-        raise TableError(f"{name}: unknown target type")
-    if line.start != expected_start:
-        raise TableError(f"{name}: Gap in table (-EINVAL)")
+        raise _refusal(f"{host}: {line.type_name}: unknown target type")
     try:
-        return TARGETS[line.type_name](context, line.start, line.length, line.words)
+        _check_neighbours(line, before)
+        return TARGETS[line.type_name].make(context, line.start, line.length, line.words)
     except TableError as error:
-        raise TableError(f"{name}: {error} (-{error.errno_name})", error.errno_name) from None
+        message = f"{host}: {line.type_name}: {error} (-{error.errno_name})"
+        raise _refusal(message, error.errno_name) from None
 
 
-def _check_singleton(targets: list[Target], context: TargetContext) -> None:
-    """Refuse a neighbour to a target that must be alone. Unlike the kernel: its own line is read first."""
-    if len(targets) < 2:
-        return
-    name = context.host.name()
-    if targets[0].singleton:
-        raise TableError(f"{name}: target type {targets[0].type_name} must appear alone in table")
-    newest = targets[-1]
-    if newest.singleton:
-        raise TableError(f"{name}: {newest.type_name}: singleton target type must appear alone in table (-EINVAL)")
+def _check_neighbours(line: TableLine, before: list[Target]) -> None:
+    found = TARGETS[line.type_name]
+    if found.singleton and before:
+        raise TableError("singleton target type must appear alone in table")
+    if before:
+        first = before[0].target_type()
+        if (first.immutable or found.immutable) and first is not found:
+            raise TableError("immutable target type cannot be mixed with other target types")
+    if line.start != (before[-1].start + before[-1].length if before else 0):
+        raise TableError("Gap in table")
 
 
-def _determine_kind(targets: list[Target], device_kind: str, live_kind: str) -> str:
-    """Bio-based or request-based, with the refusals of dm_table_determine_type()."""
-    if len(targets) > 1:
-        for target in targets:
-            if target.immutable:
-                raise TableError("immutable target type cannot be mixed with other target types")
-    kinds = [target.kind for target in targets]
-    if REQUEST_BASED in kinds and BIO_BASED in kinds:
-        raise TableError("Inconsistent table: different target types can't be mixed up")
-    if REQUEST_BASED not in kinds and (BIO_BASED in kinds or device_kind != REQUEST_BASED):
-        return BIO_BASED
-    if len(targets) > 1:
-        raise TableError("request-based DM doesn't support multiple targets")
-    devices = targets[0].devices()
-    if not devices and live_kind:
-        return live_kind
-    for device in devices:
-        if device.queue is None:
-            raise TableError("table load rejected: including non-request-stackable devices")
-    return REQUEST_BASED
-
-
-def _stack(targets: list[Target]) -> QueueLimits:
-    whole = STACKING_START
-    for target in targets:
-        part = STACKING_START
-        for device in target.devices():
-            part = stack_limits(part, device.limits)
-        whole = stack_limits(whole, target.limits(part))
-    return whole
-
-
-def check_area(device: BlockDevice, start: int, length: int, owner: str) -> None:
-    """Refuse a stretch that the device does not have, or that its blocks do not fit. Linux: device_area_is_invalid()."""
-    if start + length > device.size_sectors:
-        raise TableError(
-            f"{owner}: {device.name} too small for target: start={start}, len={length}, dev_size={device.size_sectors}"
-        )
-    block_sectors = device.limits.logical_block_size >> 9
-    if start % block_sectors or length % block_sectors:
-        raise TableError(
-            f"{owner}: start={start}, len={length} not aligned to h/w logical block size "
-            f"{device.limits.logical_block_size} of {device.name}"
-        )
+def _refusal(message: str, errno_name: str = "EINVAL") -> TableError:
+    return TableError(message, errno_name, [f"table: {message}", ADDING_FAILED])

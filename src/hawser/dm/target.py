@@ -1,8 +1,8 @@
 """Target: what a table line makes. It maps I/O onto devices below, and is asked what to do when that I/O ends.
 
-Linux: struct target_type (include/linux/device-mapper.h). The vocabulary of results is the kernel's. A target of the bio-based
-kind overrides `map_bio` and may override `end_bio`; one that can be request-based overrides `clone_and_map`, `release_clone` and
-`end_request`; one that does both leaves the choice to `queue_mode()`.
+Linux: struct dm_target and struct target_type (include/linux/device-mapper.h). The vocabulary of results is the kernel's. A
+target of the bio-based kind overrides `map_bio` and may override `end_bio`; one that can be request-based overrides
+`clone_and_map`, `release_clone` and `end_request`; one that does both leaves the choice to `queue_mode()`.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,12 @@ from hawser.block.device import BlockDevice
 from hawser.block.disk import Disk
 from hawser.block.flush import FlushGate
 from hawser.block.limits import QueueLimits
+from hawser.block.ops import DISCARD, FLUSH, WRITE_ZEROES
 from hawser.block.request import Request, RequestOwner
 from hawser.core.clock import Clock, Timers
 from hawser.core.log import LogSink
 from hawser.core.turn import Turn
-from hawser.core.units import SECTOR_SHIFT
+from hawser.core.units import SECTOR_SHIFT, is_number
 
 if TYPE_CHECKING:
     from hawser.dm.clone import CloneBio
@@ -44,19 +45,26 @@ HYBRID: Final = "hybrid"
 
 
 class TableError(ValueError):
-    """A table that cannot be used. The message is the kernel's where it has one; `errno_name` is what the ioctl would give."""
+    """A table that cannot be used. The message is the kernel's where it has one; `errno_name` is what the ioctl would give.
 
-    def __init__(self, message: str, errno_name: str = "EINVAL") -> None:
+    `log` is all that the kernel logs about it, without its prefix `device-mapper: `; the message is the first line's. Nobody has
+    logged it yet.
+    """
+
+    def __init__(self, message: str, errno_name: str = "EINVAL", log: list[str] | None = None) -> None:
         super().__init__(message)
         self.errno_name = errno_name
+        self.log: list[str] = log if log is not None else []
 
 
 class MessageError(ValueError):
-    """A message that was refused."""
+    """A message that was refused. `is_logged`: whether the kernel's log says so, too; `of_core`: the target was not asked."""
 
-    def __init__(self, message: str, errno_name: str = "EINVAL") -> None:
+    def __init__(self, message: str, errno_name: str = "EINVAL", is_logged: bool = True, of_core: bool = False) -> None:
         super().__init__(message)
         self.errno_name = errno_name
+        self.is_logged = is_logged
+        self.of_core = of_core
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -65,6 +73,10 @@ class DeviceFinder:
 
     def find(self, name: str) -> BlockDevice | None:
         raise NotImplementedError
+
+    def why(self, name: str) -> str:
+        """The errno of a name that `find` does not know. Linux: dm_devt_from_path(), bdev_file_open_by_dev()."""
+        return "ENXIO" if is_device_number(name) else "ENOENT"
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -120,7 +132,7 @@ class TargetContext:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Target(FlushGate):
-    """`start` and `length` in sectors of the mapped device. Subclasses set the class's facts in their constructor."""
+    """`start` and `length` in sectors of the mapped device. Subclasses set the facts of their kind in their constructor."""
 
     def __init__(self, type_name: str, start: int, length: int) -> None:
         self.type_name = type_name
@@ -129,16 +141,28 @@ class Target(FlushGate):
         self.kind = BIO_BASED
         # Whether an error of it is an error of a device below.
         self.passes_on = False
-        # A longer I/O is cut at multiples of this from the target's start; 0: never (Linux: ti->max_io_len).
+        # Whether a sector of the device may have another number below: what is orphaned there is known by an echo above.
+        self.moves_sectors = False
+        # A longer read or write is cut at multiples of this from the target's start; 0: never (Linux: ti->max_io_len).
         self.max_io_sectors = 0
         # Whether it tells who watches itself where it maps I/O to, as it has reasons to give.
         self.explains = False
-        self.singleton = False
-        self.immutable = False
-        # Whether it may replace a target that nothing else may (`error`).
-        self.wildcard = False
+        # How many copies it gets of a flush, of a discard and of write zeroes. With none, a flush has nothing to do here, and
+        # the others are not supported. Unlike the kernel, where a target that says nothing gets none.
+        self.num_flush_bios = 1
+        self.num_discard_bios = 1
+        self.num_write_zeroes_bios = 1
+        # Whether it takes discards even where devices below do not (Linux: ti->discards_supported).
+        self.discards_supported = False
+        # Whether a flush may go straight to the devices below (Linux: ti->flush_bypasses_map).
+        self.flush_bypasses_map = False
+        # Whether it tells of its devices. A table of which that is unknown never counts as one without (Linux: iterate_devices).
+        self.iterates_devices = True
         # What it says of a device that it cannot use.
         self.lookup_error = "error getting device"
+
+    def target_type(self) -> "TargetType":
+        return TARGETS[self.type_name]
 
     def queue_mode(self) -> str:
         """`bio`, `rq` or `mq` where the target decides the kind itself, or an empty string."""
@@ -149,20 +173,28 @@ class Target(FlushGate):
         return []
 
     def areas(self) -> list[tuple[BlockDevice, int, int]]:
-        """What is used of the devices below: (device, start, length) in sectors. Checked when the table is whole."""
-        return []
+        """What is used of the devices below: (device, start, length) in sectors. Looked at when the table becomes live."""
+        return [(device, 0, self.length) for device in self.devices()]
 
     def limits(self, below: QueueLimits) -> QueueLimits:
-        """The limits of this stretch, given those stacked from the devices below."""
+        """The limits of this stretch, given those stacked from the devices below. Linux: io_hints."""
         return below
 
     def room(self, sector: int, op: int) -> int:
         """How many bytes one I/O from `sector` of the device on may have here. Linux: max_io_len()."""
         offset = sector - self.start
         left = self.length - offset
-        if self.max_io_sectors:
+        if self.max_io_sectors and op < DISCARD:
             left = min(left, self.max_io_sectors - offset % self.max_io_sectors)
         return left << SECTOR_SHIFT
+
+    def copies_of(self, op: int) -> int:
+        """How many copies of such a bio it gets; `CloneBio.number` tells them apart."""
+        if op == FLUSH:
+            return self.num_flush_bios
+        if op == DISCARD:
+            return self.num_discard_bios
+        return self.num_write_zeroes_bios if op == WRITE_ZEROES else 1
 
     def map_bio(self, clone: "CloneBio") -> int:
         """Set `clone.device` and sector and say REMAPPED; or keep it: SUBMITTED; or REQUEUE, KILL."""
@@ -231,7 +263,7 @@ class Target(FlushGate):
 
     def message(self, words: list[str]) -> str:
         """A `dmsetup message`. Returns the reply's text, mostly empty. MessageError when it is refused."""
-        raise MessageError("Target type does not support messages")
+        raise MessageError("Target type does not support messages", of_core=True)
 
     def status_info(self) -> str:
         """The words behind the type in `dmsetup status`."""
@@ -245,11 +277,44 @@ class Target(FlushGate):
         """The table goes away; nothing of it is in flight or withheld."""
 
 
+def is_device_number(name: str) -> bool:
+    """Whether `name` is a `major:minor`."""
+    major, _, minor = name.partition(":")
+    return is_number(major) and is_number(minor)
+
+
 TargetMaker = Callable[[TargetContext, int, int, list[str]], Target]
-TARGETS: Final[dict[str, TargetMaker]] = {}
 
 
-def register_target(name: str, make: TargetMaker) -> None:
+@dataclass(frozen=True)
+class TargetType:
+    """What is known of a type before any target is made: struct target_type, the flags are its features (DM_TARGET_*).
+
+    `singleton`: it stands alone in its table. `immutable`: nothing of another type stands beside it, or replaces it.
+    `wildcard`: but one of this type may. `nowait`: it never blocks.
+    """
+
+    name: str
+    make: TargetMaker
+    version: str
+    singleton: bool = False
+    immutable: bool = False
+    wildcard: bool = False
+    nowait: bool = False
+
+
+TARGETS: Final[dict[str, TargetType]] = {}
+
+
+def register_target(
+    name: str,
+    make: TargetMaker,
+    version: str = "1.0.0",
+    singleton: bool = False,
+    immutable: bool = False,
+    wildcard: bool = False,
+    nowait: bool = False,
+) -> None:
     """Offer a target type. `make(context, start, length, words)` raises TableError on words it cannot use."""
     assert name not in TARGETS
-    TARGETS[name] = make
+    TARGETS[name] = TargetType(name, make, version, singleton, immutable, wildcard, nowait)

@@ -16,7 +16,6 @@ from hawser.dm.mapped_device import MappedDevice, TableListener
 from hawser.dm.registry import DeviceRegistry
 from hawser.dm.table import parse_lines
 from hawser.dm.target import TableError
-from hawser.dm.targets import error, linear, zero
 from hawser.lab.devices.hardware import Hardware
 from hawser.lab.devices.link import Link
 from hawser.lab.log import TracingLog
@@ -30,7 +29,7 @@ from hawser.multipath.path import Path
 from hawser.multipath.state import PathEvents
 from hawser.multipath.target import Multipath
 
-TARGET_MODULES: Final = (targets, error, linear, zero, multipath_target)
+TARGET_MODULES: Final = (targets, multipath_target)
 MAP_NAME: Final = "mpatha"
 UPPER_NAME: Final = "upper"
 

@@ -26,11 +26,11 @@ from hawser.core.log import LogSink
 from hawser.core.status import OK
 from hawser.core.turn import Turn
 from hawser.core.units import MIB, SECTOR_SHIFT
-from hawser.dm import targets, verbs
+from hawser.dm import targets
+from hawser.dm.dmsetup import brief as verbs
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.registry import DeviceRegistry
 from hawser.dm.table import parse_lines
-from hawser.dm.targets import error, linear, zero
 from hawser.lab.request_fn import RequestFnQueue
 from hawser.multipath import target as multipath_target
 from hawser.multipath.disk import CACHE_LUN, PathDevice, SharedDisk
@@ -39,7 +39,7 @@ from hawser.multipath.disk import CACHE_LUN, PathDevice, SharedDisk
 MACHINE_TODAY: Final = "today"
 MACHINE_2008: Final = "2008"
 
-TARGET_MODULES: Final = (targets, error, linear, zero, multipath_target)
+TARGET_MODULES: Final = (targets, multipath_target)
 
 STEPS_MAX: Final = 10_000_000
 LIMITS: Final = QueueLimits(max_discard_sectors=65536, max_write_zeroes_sectors=65536, write_cache=True, fua=True)

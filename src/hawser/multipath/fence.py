@@ -71,7 +71,8 @@ class FenceSet(OrphanWatcher):
         if not self.enabled:
             self._say_off()
             return
-        orphan.overlapped = self._is_overlapped(orphan)
+        if not orphan.is_echo:
+            orphan.overlapped = self._is_overlapped(orphan)
         self.active = True
         self.log.warning(f"{self.disk.name}: fence: {orphan.describe()}: fate unknown, overlapping I/O waits")
 

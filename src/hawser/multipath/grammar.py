@@ -9,7 +9,9 @@ Linux: multipath_ctr() and parse_*() in drivers/md/dm-mpath.c; kernel transcript
 from dataclasses import dataclass, field
 from typing import Final
 
-from hawser.core.units import is_number
+from hawser.block.device import BlockDevice
+from hawser.core.log import LogSink
+from hawser.dm.arguments import scan_uint
 from hawser.dm.target import DeviceFinder, TableError
 from hawser.multipath.path import Path, PriorityGroup
 from hawser.multipath.selectors.base import SELECTORS, PathSelector
@@ -37,9 +39,9 @@ class Words:
 
     def number(self, low: int, high: int, error: str) -> int:
         """A decimal number in [low, high]."""
-        if not self.left() or not is_number(self.words[self.place]):
+        if not self.left():
             raise TableError(error)
-        value = int(self.shift())
+        value = scan_uint(self.shift())
         if not low <= value <= high:
             raise TableError(error)
         return value
@@ -67,22 +69,29 @@ class Geometry:
     pg_init_delay_msecs: int | None = None
     queue_mode: str = "rq"
     handler: list[str] = field(default_factory=list)
+    # The handler that was attached to the paths before, and is kept.
+    attached_handler: str = ""
     groups: list[PriorityGroup] = field(default_factory=list)
     initial: PriorityGroup | None = None
 
 
-def parse_geometry(words: list[str], devices: DeviceFinder) -> Geometry:
-    """Read a whole line. TableError has the kernel's text."""
+def parse_geometry(words: list[str], devices: DeviceFinder, log: LogSink) -> Geometry:
+    """Read a whole line. TableError has the kernel's text; `log` is told what else there is to say."""
     text = Words(words)
     geometry = Geometry()
     _features(text, geometry)
     geometry.handler = text.take(text.count(COUNT_MAX, "invalid number of hardware handler args"))
+    if geometry.queue_mode == "bio":
+        geometry.retain_attached_hw_handler = True
+        if geometry.handler:
+            log.error("multipath: bio-based multipath doesn't allow hardware handler args")
+            geometry.handler = []
     groups = text.number(0, COUNT_MAX, "invalid number of priority groups")
     initial = text.number(0, COUNT_MAX, "invalid initial priority group number")
     if (groups == 0) != (initial == 0):
         raise TableError("invalid initial priority group")
     while text.left():
-        group = _group(text, len(geometry.groups) + 1, devices)
+        group = _group(text, geometry, devices, log)
         geometry.groups.append(group)
         if group.number == initial:
             geometry.initial = group
@@ -117,16 +126,17 @@ def _features(text: Words, geometry: Geometry) -> None:
             raise TableError("Unrecognised multipath feature request")
 
 
-def _group(text: Words, number: int, devices: DeviceFinder) -> PriorityGroup:
+def _group(text: Words, geometry: Geometry, devices: DeviceFinder, log: LogSink) -> PriorityGroup:
     if text.left() < 2:
         raise TableError("not enough priority group arguments")
-    group = PriorityGroup(number, _selector(text))
+    group = PriorityGroup(len(geometry.groups) + 1, _selector(text))
+    group.selector.log = log
     paths = text.number(1, COUNT_MAX, "invalid number of paths")
     path_words = text.number(0, COUNT_MAX, "invalid number of selector args")
     for _ in range(paths):
         if text.left() < 1 + path_words:
             raise TableError("not enough path parameters")
-        group.paths.append(_path(text, group, path_words, devices))
+        group.paths.append(_path(text, geometry, group, path_words, devices))
     return group
 
 
@@ -141,20 +151,27 @@ def _selector(text: Words) -> PathSelector:
         raise TableError("path selector constructor failed") from None
 
 
-def _path(text: Words, group: PriorityGroup, words: int, devices: DeviceFinder) -> Path:
+def _path(text: Words, geometry: Geometry, group: PriorityGroup, words: int, devices: DeviceFinder) -> Path:
     name = text.shift()
     device = devices.find(name)
     if device is None:
-        raise TableError("error getting device", "ENXIO" if is_device_number(name) else "ENOENT")
+        raise TableError("error getting device", devices.why(name))
+    _keep_handler(geometry, device)
     path = Path(device, group)
     group.selector.add_path(path, text.take(words))
     return path
 
 
-def is_device_number(name: str) -> bool:
-    """Whether `name` is a `major:minor`."""
-    major, _, minor = name.partition(":")
-    return is_number(major) and is_number(minor)
+def _keep_handler(geometry: Geometry, device: BlockDevice) -> None:
+    """A hardware handler that was attached before stays so; then all paths must be disks that can have one.
+
+    Linux: setup_scsi_dh(), as far as it attaches nothing itself.
+    """
+    attached = device.hw_handler
+    if geometry.retain_attached_hw_handler and attached:
+        geometry.attached_handler = attached
+    if geometry.attached_handler and attached is None:
+        raise TableError("error attaching hardware handler", "ENODEV")
 
 
 def print_table(geometry: Geometry, queue_if_no_path: bool, group_number: int) -> str:
@@ -170,7 +187,8 @@ def print_table(geometry: Geometry, queue_if_no_path: bool, group_number: int) -
         features.append("retain_attached_hw_handler")
     if geometry.queue_mode == "bio":
         features += ["queue_mode", "bio"]
-    words = [str(len(features)), *features, "0", str(len(geometry.groups))]
+    handler = ["1", geometry.attached_handler] if geometry.attached_handler else ["0"]
+    words = [str(len(features)), *features, *handler, str(len(geometry.groups))]
     words.append(str(group_number))
     for group in geometry.groups:
         words += _print_group(group)

@@ -8,7 +8,7 @@ from mypy_extensions import mypyc_attr
 
 from hawser.block.device import BlockDevice
 from hawser.core.log import LogSink
-from hawser.core.units import is_number
+from hawser.dm.arguments import scan_uint
 from hawser.dm.target import MessageError, TargetHost
 from hawser.multipath.disk import PathDevice
 from hawser.multipath.path import Path, PriorityGroup
@@ -163,7 +163,7 @@ class PathState:
             return
         self.log.warning(f"multipath: {self.host.name()}: Failing path {path.device.devt}.")
         if reason:
-            self.log.warning(f"multipath: {self.host.name()}: {path.device.devt} ({path.device.name}): {reason}")
+            self.log.remark(f"multipath: {self.host.name()}: {path.device.devt} ({path.device.name}): {reason}")
         path.group.selector.fail_path(path)
         path.is_active = False
         path.fail_count += 1
@@ -227,7 +227,7 @@ class PathState:
         return "A" if group is self.current else "E"
 
     def _group(self, number: str, user: str) -> PriorityGroup:
-        index = int(number) if is_number(number) else 0
+        index = scan_uint(number)
         if not 1 <= index <= len(self.groups):
             raise MessageError(f"invalid PG number supplied to {user}")
         return self.groups[index - 1]

@@ -29,11 +29,12 @@ from hawser.dm.target import (
     TableError,
     Target,
     TargetContext,
+    is_device_number,
     register_target,
 )
 from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.multipath.fence import must_withhold
-from hawser.multipath.grammar import Geometry, is_device_number, parse_geometry, print_table
+from hawser.multipath.grammar import Geometry, parse_geometry, print_table
 from hawser.multipath.path import Path
 from hawser.multipath.queueing import Queueing
 from hawser.multipath.selectors import queue_length, round_robin, service_time
@@ -47,12 +48,10 @@ class Multipath(Queueing):
     """One multipath line of a table."""
 
     def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
-        geometry = parse_geometry(words, context.devices)
-        _check(geometry, context)
+        geometry = parse_geometry(words, context.devices, context.log)
+        _check(geometry)
         super().__init__(context, start, length, _shared_disk(geometry, context), geometry.queue_if_no_path)
         self.explains = True
-        self.singleton = True
-        self.immutable = True
         self.kind = BIO_BASED if geometry.queue_mode == "bio" else REQUEST_BASED
         self.geometry: Geometry = geometry
         self.state = PathState(geometry.groups, geometry.initial, context.host, context.log)
@@ -352,7 +351,7 @@ class Multipath(Queueing):
     def message(self, words: list[str]) -> str:
         """The messages of dm-mpath. MessageError as the kernel refuses them (transcript 21)."""
         if self.is_suspended:
-            raise MessageError("The device is suspended.", "EBUSY")
+            raise MessageError("The device is suspended.", "EBUSY", is_logged=False)
         count = len(words)
         verb = words[0].lower() if words else ""
         if count == 1 and verb in ("queue_if_no_path", "fail_if_no_path"):
@@ -374,7 +373,7 @@ class Multipath(Queueing):
             raise MessageError(f"message: error getting device {name}", "ENOENT")
         paths = self.find_paths(name)
         if not paths:
-            raise MessageError(f"message: {name} is not a path of this device")
+            raise MessageError(f"message: {name} is not a path of this device", is_logged=False)
         for path in paths:
             if verb == "fail_path":
                 path.failed_by_user = True
@@ -398,13 +397,8 @@ class Multipath(Queueing):
         return print_table(self.geometry, self.queue_if_no_path, self.state.group_number())
 
 
-def _check(geometry: Geometry, context: TargetContext) -> None:
+def _check(geometry: Geometry) -> None:
     """Refuse what this target cannot do, or cannot do safely."""
-    if geometry.queue_mode == "bio":
-        geometry.retain_attached_hw_handler = True
-        if geometry.handler:
-            context.log.error("multipath: bio-based multipath doesn't allow hardware handler args")
-            geometry.handler = []
     if geometry.handler:
         raise TableError("error attaching hardware handler")
     for group in geometry.groups:
@@ -441,4 +435,4 @@ def _make_multipath(context: TargetContext, start: int, length: int, words: list
     return Multipath(context, start, length, words)
 
 
-register_target("multipath", _make_multipath)
+register_target("multipath", _make_multipath, "1.14.0", singleton=True, immutable=True)

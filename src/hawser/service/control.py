@@ -15,8 +15,8 @@ from typing import Final
 import msgspec
 
 from hawser.core.units import is_number
-from hawser.dm import verbs
-from hawser.dm.verbs import VerbError
+from hawser.dm.dmsetup import brief as verbs
+from hawser.dm.dmsetup.brief import VerbError
 from hawser.exports.unix_socket import bind_unix
 from hawser.service.control_error import ControlVerbError
 from hawser.service.gateway import Gateway

@@ -9,7 +9,7 @@ from typing import Final
 
 from hawser.core.log import LogSink
 from hawser.core.units import SECTOR_SHIFT
-from hawser.dm import verbs
+from hawser.dm.dmsetup import brief as verbs
 from hawser.exports.listen_uri import SUN_PATH_MAX, parse_listen_uri
 from hawser.manager.policy import Policy
 from hawser.multipath.path import Path

@@ -11,7 +11,6 @@ from hawser.dm.mapped_device import MappedDevice, TableListener
 from hawser.dm.registry import DeviceRegistry
 from hawser.dm.table import parse_lines
 from hawser.dm.target import TableError
-from hawser.dm.targets import error, linear, zero
 from hawser.exports.listen_uri import ListenError
 from hawser.exports.server import Server
 from hawser.exports.volume import Volume
@@ -24,7 +23,7 @@ from hawser.service.loop import Loop
 from hawser.service.options import OptionError, ServeOptions, build_table
 from hawser.service.path_factory import PathFactory, RealPath
 
-TARGET_MODULES: Final = (targets, error, linear, zero, multipath_target)
+TARGET_MODULES: Final = (targets, multipath_target)
 MAP_MAJOR: Final = 254
 # Orderly end: so long for what is in flight to be answered, then it is failed, then clients are dropped. In all under 5 s.
 DRAIN_SECONDS: Final = 2.0

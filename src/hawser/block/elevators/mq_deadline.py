@@ -226,7 +226,8 @@ class MqDeadline(Elevator):
         if one.arrivals[READS].first is not None:
             direction = READS
             if one.arrivals[WRITES].first is not None:
-                if starved >= self.parameters.writes_starved:
+                # Linux compares without a sign: a negative one is never reached.
+                if starved >= self.parameters.writes_starved & 0xFFFF_FFFF:
                     direction = WRITES
                 starved += 1
         elif one.arrivals[WRITES].first is not None:

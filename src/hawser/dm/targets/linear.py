@@ -1,7 +1,7 @@
 """`linear DEVICE START`: the sectors of a device from START on. Linux: drivers/md/dm-linear.c."""
 
 from hawser.block.device import BlockDevice
-from hawser.core.units import is_number
+from hawser.dm.arguments import NOT_A_NUMBER, find_device, scan_sector
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import REMAPPED, TableError, Target, TargetContext, register_target
 
@@ -10,16 +10,15 @@ class LinearTarget(Target):
     def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
         super().__init__("linear", start, length)
         self.passes_on = True
+        self.flush_bypasses_map = True
         self.lookup_error = "Device lookup failed"
         if len(words) != 2:
             raise TableError("Invalid argument count")
-        if not is_number(words[1]):
+        self.offset = scan_sector(words[1])
+        if self.offset == NOT_A_NUMBER:
             raise TableError("Invalid device sector")
-        device = context.devices.find(words[0])
-        if device is None:
-            raise TableError(self.lookup_error, "ENODEV")
-        self.device: BlockDevice = device
-        self.offset = int(words[1])
+        self.device: BlockDevice = find_device(context, words[0], self.lookup_error)
+        self.moves_sectors = self.offset != start
 
     def devices(self) -> list[BlockDevice]:
         return [self.device]
@@ -36,4 +35,4 @@ class LinearTarget(Target):
         return f"{self.device.devt} {self.offset}"
 
 
-register_target("linear", LinearTarget)
+register_target("linear", LinearTarget, "1.4.0", nowait=True)

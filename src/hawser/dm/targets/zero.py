@@ -1,25 +1,12 @@
-"""`zero`: reads give zeroes, writes vanish. Linux: drivers/md/dm-zero.c."""
+"""`zero`: reads give zeroes, writes and discards vanish. Linux: drivers/md/dm-zero.c."""
 
-from typing import Final
-
-from hawser.block.device import BlockDevice
 from hawser.block.limits import QueueLimits
-from hawser.block.ops import READ
-from hawser.core.status import OK
-from hawser.core.turn import Turn, Work
+from hawser.block.ops import DISCARD, RAHEAD, READ, WRITE
+from hawser.core.turn import Turn
+from hawser.dm.answers import Answer
 from hawser.dm.clone import CloneBio
-from hawser.dm.target import SUBMITTED, TableError, Target, TargetContext, TargetHost, register_target
-
-MAX_SECTORS: Final = 2560
-
-
-class _Answer(Work):
-    def __init__(self, host: TargetHost, clone: CloneBio) -> None:
-        self.host = host
-        self.clone = clone
-
-    def run(self) -> None:
-        self.host.finish_bio(self.clone)
+from hawser.dm.target import KILL, SUBMITTED, TableError, Target, TargetContext, TargetHost, register_target
+from hawser.dm.targets.error import takes_any_discard
 
 
 class ZeroTarget(Target):
@@ -27,23 +14,26 @@ class ZeroTarget(Target):
         super().__init__("zero", start, length)
         if words:
             raise TableError("No arguments required")
-        self.host = context.host
+        self.num_flush_bios = 0
+        self.num_write_zeroes_bios = 0
+        self.discards_supported = True
+        self.iterates_devices = False
+        self.host: TargetHost = context.host
         self.turn: Turn = context.turn
 
-    def devices(self) -> list[BlockDevice]:
-        return []
-
     def limits(self, below: QueueLimits) -> QueueLimits:
-        return QueueLimits(
-            max_sectors=MAX_SECTORS, max_write_zeroes_sectors=MAX_SECTORS, max_discard_sectors=MAX_SECTORS
-        )
+        return takes_any_discard(below)
 
     def map_bio(self, clone: CloneBio) -> int:
         if clone.op == READ:
+            if clone.flags & RAHEAD:
+                # To read zeroes ahead would only fill caches.
+                return KILL
             clone.data = bytes(clone.size)
-        clone.status = OK
-        self.turn.defer(_Answer(self.host, clone))
+        elif clone.op != WRITE and clone.op != DISCARD:
+            return KILL
+        self.turn.defer(Answer(self.host, clone))
         return SUBMITTED
 
 
-register_target("zero", ZeroTarget)
+register_target("zero", ZeroTarget, "1.2.0", nowait=True)

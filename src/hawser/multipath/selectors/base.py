@@ -9,7 +9,8 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from hawser.core.units import is_number
+from hawser.core.log import LogSink
+from hawser.dm.arguments import NOT_A_NUMBER, scan_uint
 from hawser.dm.target import TableError
 from hawser.multipath.path import Path
 
@@ -25,6 +26,7 @@ class PathSelector:
         self.failed: list[Path] = []
         self.info_args = 0
         self.table_args = 1
+        self.log = LogSink()
 
     def add_path(self, path: Path, words: list[str]) -> None:
         """Take a path with its words of the table. TableError with the kernel's text when they are wrong."""
@@ -77,10 +79,11 @@ def register_selector(name: str, make: SelectorMaker) -> None:
     SELECTORS[name] = make
 
 
-def parse_repeat_count(selector: str, words: list[str]) -> int:
+def parse_repeat_count(selector: PathSelector, words: list[str]) -> int:
     """The first per-path word; more than 1 has no effect since Linux 4.6 and becomes 1, 0 stays."""
-    if not words:
-        return 1
-    if not is_number(words[0]):
-        raise TableError(f"{selector} ps: invalid repeat count")
-    return min(int(words[0]), 1)
+    count = scan_uint(words[0]) if words else 1
+    if count == NOT_A_NUMBER:
+        raise TableError(f"{selector.name} ps: invalid repeat count")
+    if count > 1:
+        selector.log.warning(f"multipath {selector.name}: repeat_count > 1 is deprecated, using 1 instead")
+    return min(count, 1)

@@ -18,7 +18,7 @@ class QueueLength(PathSelector):
     def add_path(self, path: Path, words: list[str]) -> None:
         if len(words) > 1:
             raise TableError("queue-length ps: incorrect number of arguments")
-        path.repeat_count = parse_repeat_count("queue-length", words)
+        path.repeat_count = parse_repeat_count(self, words)
         self.valid.append(path)
 
     def select(self, size: int) -> Path | None:

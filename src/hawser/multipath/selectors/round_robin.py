@@ -14,7 +14,7 @@ class RoundRobin(PathSelector):
     def add_path(self, path: Path, words: list[str]) -> None:
         if len(words) > 1:
             raise TableError("round-robin ps: incorrect number of arguments")
-        path.repeat_count = parse_repeat_count("round-robin", words)
+        path.repeat_count = parse_repeat_count(self, words)
         self.valid.append(path)
 
     def select(self, size: int) -> Path | None:

@@ -6,7 +6,7 @@ does not flip (anchors 1.13 b).
 
 from typing import Final
 
-from hawser.core.units import is_number
+from hawser.dm.arguments import scan_uint
 from hawser.dm.target import TableError
 from hawser.multipath.path import Path
 from hawser.multipath.selectors.base import PathSelector, parse_repeat_count, register_selector
@@ -38,11 +38,12 @@ class ServiceTime(PathSelector):
     def add_path(self, path: Path, words: list[str]) -> None:
         if len(words) > 2:
             raise TableError("service-time ps: incorrect number of arguments")
-        path.repeat_count = parse_repeat_count("service-time", words)
+        path.repeat_count = parse_repeat_count(self, words)
         if len(words) == 2:
-            if not is_number(words[1]) or int(words[1]) > THROUGHPUT_MAX:
+            throughput = scan_uint(words[1])
+            if not 0 <= throughput <= THROUGHPUT_MAX:
                 raise TableError("service-time ps: invalid relative_throughput value")
-            path.relative_throughput = int(words[1])
+            path.relative_throughput = throughput
         self.valid.append(path)
 
     def select(self, size: int) -> Path | None:

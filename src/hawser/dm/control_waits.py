@@ -1,0 +1,116 @@
+"""What of the control of mapped devices may have to wait: suspend, resume, and waiting for an event.
+
+Linux: do_suspend(), do_resume() and dev_wait() in drivers/md/dm-ioctl.c, dm_suspend() and dm_wait_event() in dm.c. Each is a
+generator of conditions (hawser.dm.condition); one that is closed before its end was interrupted, as by a signal, and undoes what
+it had begun.
+"""
+
+from hawser.dm.condition import Condition, Waiting
+from hawser.dm.control import Control
+from hawser.dm.mapped_device import MappedDevice
+from hawser.dm.suspension import ControlError, ControlListener
+from hawser.dm.target import TableError
+
+
+class _Heard(ControlListener):
+    """Keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self.was_cancelled = False
+        self.error: TableError | None = None
+
+    def suspended(self) -> None:
+        self.done = True
+
+    def cancelled(self) -> None:
+        self.done = True
+        self.was_cancelled = True
+
+    def resumed(self, error: TableError | None) -> None:
+        self.done = True
+        self.error = error
+
+
+class _Told(Condition):
+    """A listener has heard how it went."""
+
+    def __init__(self, heard: _Heard) -> None:
+        super().__init__()
+        self.heard = heard
+
+    def ready(self) -> bool:
+        return self.heard.done
+
+
+class _NotSuspending(Condition):
+    """No suspend is under way."""
+
+    def __init__(self, device: MappedDevice) -> None:
+        super().__init__()
+        self.device = device
+
+    def ready(self) -> bool:
+        return not self.device.is_suspending()
+
+
+class _Event(Condition):
+    """The device has another event number than that, or is gone."""
+
+    def __init__(self, device: MappedDevice, event_nr: int) -> None:
+        super().__init__()
+        self.device = device
+        self.event_nr = event_nr
+
+    def ready(self) -> bool:
+        return self.device.event_nr != self.event_nr or self.device.removed
+
+
+def suspend(control: Control, device: MappedDevice, noflush: bool) -> Waiting:
+    """Hold the device's I/O back and wait until none is in flight. One that is suspended is left so."""
+    if device.is_suspending():
+        # Somebody else has the lock.
+        yield _NotSuspending(device)
+    if device.is_suspended():
+        return
+    heard = _Heard()
+    device.suspend(noflush, heard)
+    try:
+        yield _Told(heard)
+    finally:
+        if not heard.done:
+            device.cancel_suspend()
+    if heard.was_cancelled:
+        raise control.refuse("EINTR")
+
+
+def resume(control: Control, device: MappedDevice, noflush: bool) -> Waiting:
+    """Make the inactive table live, if there is one (for which an active device is suspended first), and let I/O flow."""
+    if device.inactive is None:
+        if device.is_suspended():
+            try:
+                device.resume()
+            except ControlError as error:
+                raise control.refuse(error.errno_name) from None
+        return
+    heard = _Heard()
+    try:
+        if device.resume(heard, noflush):
+            return
+    except TableError as error:
+        raise control.refuse_table(error) from None
+    try:
+        yield _Told(heard)
+    finally:
+        if not heard.done:
+            device.cancel_suspend()
+    if heard.was_cancelled:
+        raise control.refuse("EINTR")
+    if heard.error is not None:
+        raise control.refuse_table(heard.error)
+
+
+def wait_event(device: MappedDevice, event_nr: int) -> Waiting:
+    """Wait until the device's event number is not `event_nr`."""
+    if device.event_nr == event_nr:
+        yield _Event(device, event_nr)

@@ -1,0 +1,268 @@
+"""The verbs that show: table, status, info, deps, ls, targets, target-version, version.
+
+lvm2: _status(), _info(), _deps(), _ls(), _targets() and _version() of libdm/dm-tools/dmsetup.c. Without a device they show all.
+"""
+
+from typing import Final
+
+from hawser.dm.dmsetup.call import Call
+from hawser.dm.dmsetup.report import report_row
+from hawser.dm.dmsetup.task import Task, task_for, unmangled
+from hawser.dm.dmsetup.tree import show_tree
+from hawser.dm.mapped_device import MappedDevice
+from hawser.dm.table import Table
+from hawser.dm.target import Target
+
+LIBRARY_VERSION: Final = "1.02.185 (2022-05-18)"
+DRIVER_VERSION: Final = "4.48.0"
+# How devices are named in `deps` and `ls`.
+NUMBERS: Final = "devno"
+BLOCK_NAMES: Final = "blkdevname"
+MAP_NAMES: Final = "devname"
+
+
+def all_devices(call: Call) -> list[MappedDevice]:
+    """Every mapped device; says so when there is none."""
+    devices = call.control.registry.all_mapped()
+    if not devices:
+        call.put("No devices found")
+    return devices
+
+
+def means_all(call: Call, words: list[str]) -> bool:
+    """Whether no device was named in any way."""
+    return not words and not call.has("uuid") and not call.has("major")
+
+
+# Table and status.
+
+
+def table(call: Call, words: list[str]) -> bool:
+    return _lines(call, words, "table")
+
+
+def status(call: Call, words: list[str]) -> bool:
+    return _lines(call, words, "status")
+
+
+def _lines(call: Call, words: list[str], ioctl: str) -> bool:
+    if means_all(call, words):
+        call.many = True
+        for device in all_devices(call):
+            _show_lines(call, device, ioctl)
+        return True
+    task = task_for(call, words[0] if words else None)
+    if task is None:
+        return False
+    found = task.find()
+    if found is None:
+        return task.failed(ioctl, "ENXIO") if ioctl == "table" else call.complain("Device does not exist.")
+    _show_lines(call, found, ioctl)
+    return True
+
+
+def shown_table(call: Call, device: MappedDevice) -> Table | None:
+    """The live table, or the inactive one if that is asked for."""
+    return device.inactive if call.has("inactive") else device.table
+
+
+def _show_lines(call: Call, device: MappedDevice, ioctl: str) -> None:
+    shown = shown_table(call, device)
+    targets = shown.targets if shown is not None else []
+    wanted = [target for target in targets if not call.has("target") or target.type_name == call.value("target")]
+    if not wanted and (targets or call.has("target")):
+        return
+    if ioctl == "table" and call.has("concise"):
+        _put_concise(call, device, wanted)
+        return
+    if call.has("verbose"):
+        put_info(call, device)
+    prefix = f"{unmangled(device.name)}: " if call.many and not call.has("verbose") else ""
+    for target in wanted:
+        call.put(prefix + target_line(target, ioctl == "table"))
+    if not wanted:
+        call.put(prefix)
+    if call.many and call.has("verbose"):
+        call.put("")
+
+
+def target_line(target: Target, is_table: bool) -> str:
+    words = target.status_table() if is_table else target.status_info()
+    return f"{target.start} {target.length} {target.type_name} {words}"
+
+
+def _put_concise(call: Call, device: MappedDevice, targets: list[Target]) -> None:
+    fields = [_quoted(unmangled(device.name)), _quoted(device.uuid), str(device.minor())]
+    fields.append("ro" if device.table_read_only else "rw")
+    for target in targets:
+        head = f"{target.start} {target.length} {target.type_name} "
+        fields.append(head + _quoted(target.status_table()))
+    call.concise.append(",".join(fields))
+
+
+def _quoted(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in ",;\\" else letter for letter in text)
+
+
+# Info.
+
+
+def info(call: Call, words: list[str]) -> bool:
+    if means_all(call, words):
+        for device in all_devices(call):
+            display_info(call, device)
+        return True
+    task = task_for(call, words[0] if words else None)
+    if task is None:
+        return False
+    found = task.find()
+    if found is None:
+        return call.complain("Device does not exist.")
+    display_info(call, found)
+    return True
+
+
+def display_info(call: Call, device: MappedDevice) -> None:
+    """As columns, or as a block of lines."""
+    if call.has("columns"):
+        report_row(call, device)
+    else:
+        put_info(call, device)
+
+
+def put_info(call: Call, device: MappedDevice) -> None:
+    """A block of lines, with an empty one behind."""
+    state = "SUSPENDED" if device.is_suspended() else "ACTIVE"
+    state += " (READ-ONLY)" if is_read_only(call, device) else ""
+    state += " (DEFERRED REMOVE)" if device.deferred_remove else ""
+    shown = shown_table(call, device)
+    rows = [("Name:", unmangled(device.name)), ("State:", state)]
+    trouble = call.surroundings.why_no_read_ahead(device)
+    if trouble:
+        call.complain(trouble)
+    else:
+        rows.append(("Read Ahead:", str(call.surroundings.read_ahead(device))))
+    rows += [
+        ("Tables present:", tables_present(device)),
+        ("Open count:", str(call.control.registry.open_count(device))),
+        ("Event number:", str(device.event_nr)),
+        ("Major, minor:", device.devt.replace(":", ", ")),
+        ("Number of targets:", str(len(shown.targets) if shown is not None else 0)),
+    ]
+    for label, value in rows:
+        call.put(f"{label:<19}{value}")
+    if device.uuid:
+        call.put(f"UUID: {unmangled(device.uuid)}")
+    call.put("")
+
+
+def is_read_only(call: Call, device: MappedDevice) -> bool:
+    """Of the table that is shown."""
+    if call.has("inactive"):
+        return device.inactive is not None and device.inactive_read_only
+    return device.table is not None and device.table_read_only
+
+
+def tables_present(device: MappedDevice) -> str:
+    present = [name for name, table in (("LIVE", device.table), ("INACTIVE", device.inactive)) if table is not None]
+    return " & ".join(present) or "None"
+
+
+# Deps and ls.
+
+
+def named_by(call: Call) -> str:
+    """How `-o` wants devices to be named."""
+    return call.value("options").rpartition(",")[2] or NUMBERS
+
+
+def check_naming(call: Call) -> bool:
+    """Whether `-o` of `deps` and `ls` holds nothing but the three ways to name devices."""
+    for option in call.value("options").split(",") if call.value("options") else []:
+        if option not in (NUMBERS, BLOCK_NAMES, MAP_NAMES):
+            return call.complain(f"Option not recognised: {option}.")
+    return True
+
+
+def device_word(call: Call, number: str, separator: str) -> str:
+    """A device as `-o` wants it, between parentheses."""
+    way = named_by(call)
+    mapped = call.control.registry.by_number(number)
+    if way == MAP_NAMES and isinstance(mapped, MappedDevice):
+        return f"({unmangled(mapped.name)})"
+    if way in (BLOCK_NAMES, MAP_NAMES):
+        return f"({call.surroundings.block_name(number)})"
+    return f"({number.replace(':', separator)})"
+
+
+def dependencies(table: Table | None) -> list[str]:
+    """The numbers of the devices of a table; the one that was opened last comes first. Linux: dm_get_device(), list_add()."""
+    numbers: list[str] = []
+    for device in table.devices() if table is not None else []:
+        numbers.append(device.devt)
+    numbers.reverse()
+    return numbers
+
+
+def deps(call: Call, words: list[str]) -> bool:
+    if means_all(call, words):
+        call.many = True
+        for device in all_devices(call):
+            _show_deps(call, device)
+        return True
+    task = task_for(call, words[0] if words else None)
+    if task is None:
+        return False
+    found = task.find()
+    if found is None:
+        return task.failed("deps", "ENXIO")
+    _show_deps(call, found)
+    return True
+
+
+def _show_deps(call: Call, device: MappedDevice) -> None:
+    if call.has("verbose"):
+        put_info(call, device)
+    numbers = dependencies(shown_table(call, device))
+    prefix = f"{unmangled(device.name)}: " if call.many and not call.has("verbose") else ""
+    listed = "".join(f" {device_word(call, number, ', ')}" for number in numbers)
+    call.put(f"{prefix}{len(numbers)} dependencies\t:{listed}")
+    if call.many and call.has("verbose"):
+        call.put("")
+
+
+def ls(call: Call, words: list[str]) -> bool:
+    if call.has("tree"):
+        for _ in all_devices(call)[:1]:
+            show_tree(call)
+        return True
+    for device in all_devices(call):
+        name = unmangled(device.name)
+        if not call.has("target"):
+            call.put(f"{name}\t{device_word(call, device.devt, ':')}")
+        elif any(target.type_name == call.value("target") for target in device.live_targets()):
+            call.put(f"{name}\t({device.devt.replace(':', ', ')})")
+    return True
+
+
+# What there is.
+
+
+def targets(call: Call, words: list[str]) -> bool:
+    for name, version in call.control.versions.items():
+        call.put(f"{name:<16} v{version}")
+    return True
+
+
+def target_version(call: Call, words: list[str]) -> bool:
+    name = words[0]
+    if name not in call.control.versions:
+        return Task(call, name).failed("target-version", "EINVAL")
+    call.put(f"{name:<16} v{call.control.versions[name]}")
+    return True
+
+
+def version(call: Call, words: list[str]) -> bool:
+    call.put(f"Library version:   {LIBRARY_VERSION}")
+    call.put(f"Driver version:    {DRIVER_VERSION}")
+    return True

@@ -1,0 +1,65 @@
+"""The kinds of steps that are not replayed, each with its reason. docs/differences.md has the same list.
+
+What a step is is decided by its words alone, and by what was skipped before it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Kind:
+    name: str
+    what: str
+    reason: str
+
+
+SELECTOR: Final = Kind(
+    "selector",
+    "a table that names the path selector `historical-service-time` or `io-affinity`",
+    "hawser does not have them yet",
+)
+HANDLER: Final = Kind(
+    "handler",
+    "a request-based multipath table with a hardware handler, and a change of a disk's `dh_state`",
+    "hawser does not activate path groups by ALUA yet",
+)
+FOLLOWS: Final = Kind(
+    "follows",
+    "a step about a device whose table was skipped, about one below it, or about all devices while there is such a one",
+    "what it prints depends on the step that was skipped",
+)
+TARGET: Final = Kind(
+    "target",
+    "a table with a target that Linux has and hawser does not",
+    "only targets that stand below or beside multipath are offered",
+)
+STATISTICS: Final = Kind(
+    "statistics",
+    "`dmsetup stats`, and messages that begin with `@stats_`",
+    "device mapper's own statistics of regions are not kept; latencies are in the metrics instead",
+)
+DMSETUP: Final = Kind(
+    "dmsetup",
+    "dmsetup's verbs `help`, `mangle`, `measure`, `setgeometry`, `splitname` and `udev...`, its options `--select` and "
+    "`--exec`, and fields of `-o` that are not of device mapper (`help`, `all`, unknown ones)",
+    "they are about the tool itself, udev or LVM",
+)
+SCHEDULER: Final = Kind(
+    "scheduler",
+    "the elevators `bfq` and `kyber`",
+    "hawser has `none` and `mq-deadline`",
+)
+PROGRAM: Final = Kind(
+    "program",
+    "a program other than dmsetup, dd, blockdev, ls, cat and the recorder's own commands; what is listed or read in other "
+    "places than /dev/mapper and, of sysfs, block devices and the parameters of device mapper and scsi_debug",
+    "nothing is known of what else the recording machine held",
+)
+NOTE: Final = Kind(
+    "note",
+    "a note of the recorder's",
+    "it is not a command",
+)
+
+KINDS: Final = (SELECTOR, HANDLER, FOLLOWS, TARGET, STATISTICS, DMSETUP, SCHEDULER, PROGRAM, NOTE)
