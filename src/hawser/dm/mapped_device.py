@@ -11,7 +11,7 @@ from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
-from hawser.block.limits import STACKING_START
+from hawser.block.limits import STACKING_START, QueueLimits
 from hawser.block.plug import Plug
 from hawser.block.request import Request, RequestOwner
 from hawser.core.clock import Clock, Timers
@@ -155,15 +155,17 @@ class MappedDevice(BlockDevice):
                 return True
         return False
 
-    def _swap(self, table: Table) -> None:
-        """Make `table` live. Nothing is in flight. TableError when the devices below it do not fit. Linux: dm_swap_table()."""
+    def _limits_with(self, table: Table) -> QueueLimits:
+        """What the limits will be when `table` is live. TableError when the devices below it do not fit."""
+        if self.table is not None and table.has_no_data_devices():
+            # What is parked until a path appears was cut to the old limits.
+            return table.retain_limits(self.limits)
+        return table.calculate_limits(self.devt, self.log)
+
+    def _swap(self, table: Table, limits: QueueLimits) -> None:
+        """Make `table` live. Nothing is in flight. Linux: dm_swap_table()."""
         old = self.table
         devices = table.devices()
-        if old is not None and table.has_no_data_devices():
-            # What is parked until a path appears was cut to the old limits.
-            limits = table.retain_limits(self.limits)
-        else:
-            limits = table.calculate_limits(self.devt, self.log)
         changed = old is not None and (limits != self.limits or table.size_sectors != self.size_sectors)
         stack = self.stack()
         self.table = table
@@ -231,10 +233,11 @@ class MappedDevice(BlockDevice):
         if table is not None:
             self.inactive = None
             try:
-                self._swap(table)
-            except TableError:
+                limits = self._limits_with(table)
+            except BaseException:
                 table.destroy()
                 raise
+            self._swap(table, limits)
         if self.table is None:
             raise ControlError("The device has no table.", "EINVAL")
         for target in self.table.targets:
