@@ -17,30 +17,23 @@ from hawser.lab.world import Client, Store, World
 
 SECTORS = 1024
 MODES = ("bio", "rq", "mq")
-LOWERS = ("request device", "linear", "request-based multipath", "partition")
 STATES = ("new", "same mode", "other mode")
 
 UNSTACKABLE = "table load rejected: including non-request-stackable devices"
 TYPE_OF = {"bio": 1, "rq": 2, "mq": 2}
 
 
-class Cells(World):
+NAMES = {"request device": "disk", "linear": "lin", "request-based multipath": "mprq", "partition": "part"}
+
+
+def make_world() -> World:
     """Devices of every kind, all over one disk."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        disk = self.ram_path("disk", Store(MIB)).device
-        self.mapped("lin", f"0 {SECTORS} linear disk 0")
-        self.mapped("mprq", f"0 {SECTORS} {multipath('rq', 'disk')}")
-        self.registry.add(Partition("part", "259:100", disk, 0, SECTORS))
-
-    def name_of(self, lower: str) -> str:
-        return {
-            "request device": "disk",
-            "linear": "lin",
-            "request-based multipath": "mprq",
-            "partition": "part",
-        }[lower]
+    world = World()
+    disk = world.ram_path("disk", Store(MIB)).device
+    world.mapped("lin", f"0 {SECTORS} linear disk 0")
+    world.mapped("mprq", f"0 {SECTORS} {multipath('rq', 'disk')}")
+    world.registry.add(Partition("part", "259:100", disk, 0, SECTORS))
+    return world
 
 
 def multipath(mode: str, *paths: str) -> str:
@@ -69,12 +62,12 @@ def works(world: World, device: MappedDevice) -> bool:
 
 
 @pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("lower", LOWERS)
+@pytest.mark.parametrize("lower", NAMES)
 @pytest.mark.parametrize("mode", MODES)
 def test_the_matrix(mode: str, lower: str, state: str):
-    world = Cells()
+    world = make_world()
     expected = verdict(mode, lower, state)
-    line = f"0 {SECTORS} {multipath(mode, world.name_of(lower))}"
+    line = f"0 {SECTORS} {multipath(mode, NAMES[lower])}"
     kind = "bio" if mode == "bio" else "request"
     if state == "new":
         if expected:
@@ -115,7 +108,7 @@ IMMUTABLE = "can't replace immutable target type multipath"
 
 
 def test_what_may_replace_a_live_request_based_multipath():
-    world = Cells()
+    world = make_world()
     device = world.mapped("top", f"0 {SECTORS} {multipath('rq', 'disk')}")
     for words in ("zero", "linear disk 0", "striped 1 8 disk 0", "delay disk 0 1", "raid1 2 disk 0 disk 0"):
         assert refused(world, device, f"0 {SECTORS} {words}") == IMMUTABLE
@@ -132,7 +125,7 @@ def test_what_may_replace_a_live_request_based_multipath():
 
 
 def test_error_on_a_live_request_based_device_stays_request_based():
-    world = Cells()
+    world = make_world()
     device = world.mapped("top", f"0 {SECTORS} {multipath('rq', 'disk')}")
     load(world, device, f"0 {SECTORS} error")
     suspend(world, device)
@@ -149,7 +142,7 @@ def test_error_on_a_live_request_based_device_stays_request_based():
 
 
 def test_error_on_a_new_device_is_bio_based():
-    world = Cells()
+    world = make_world()
     device = world.mapped("er", f"0 {SECTORS} error")
     assert device.kind == "bio"
     assert refused(world, device, f"0 {SECTORS} {multipath('rq', 'disk')}").startswith(
@@ -163,7 +156,7 @@ def test_error_on_a_new_device_is_bio_based():
 
 def test_request_based_without_paths_takes_over_a_bio_based_device():
     """Oracle: such a table inherits the kind of the live one, and cannot be refused for its own."""
-    world = Cells()
+    world = make_world()
     device = world.mapped("er", f"0 {SECTORS} {multipath('bio', 'disk')}")
     load(world, device, f"0 {SECTORS} {multipath('rq')}")
     suspend(world, device)
@@ -176,7 +169,7 @@ def test_request_based_without_paths_takes_over_a_bio_based_device():
 
 
 def test_a_new_device_without_paths_is_what_its_table_says():
-    world = Cells()
+    world = make_world()
     device = world.mapped("z", f"0 {SECTORS} {multipath('rq')}")
     assert device.kind == "request"
     assert refused(world, device, f"0 {SECTORS} linear disk 0") == IMMUTABLE
@@ -188,7 +181,7 @@ def test_a_new_device_without_paths_is_what_its_table_says():
 
 def test_without_paths_the_earlier_limits_are_kept():
     """What waits for a path was cut to them. Discards and write zeroes are those that the new table's targets offer."""
-    world = Cells()
+    world = make_world()
     small = QueueLimits(max_sectors=64, max_discard_sectors=128, max_write_zeroes_sectors=32)
     world.ram_path("small", Store(MIB), limits=small)
     device = world.mapped("top", f"0 {SECTORS} {multipath('rq', 'small')}")
@@ -208,7 +201,7 @@ def test_without_paths_the_earlier_limits_are_kept():
 
 def test_zero_does_not_keep_limits():
     """It does not tell of its devices, so it does not count as a table without any."""
-    world = Cells()
+    world = make_world()
     world.ram_path("small", Store(MIB), limits=QueueLimits(max_sectors=64))
     device = world.mapped("top", f"0 {SECTORS} linear small 0")
     for words, sectors in (("error", 64), ("zero", 2560)):
@@ -219,7 +212,7 @@ def test_zero_does_not_keep_limits():
 
 
 def test_from_bio_to_request_not_even_before_there_is_a_live_table():
-    world = Cells()
+    world = make_world()
     device = MappedDevice("nt", "254:50", world.turn, world.clock, world.timers, world.log)
     load(world, device, f"0 {SECTORS} {multipath('bio', 'disk')}")
     assert refused(world, device, f"0 {SECTORS} {multipath('rq', 'disk')}").startswith(
@@ -236,7 +229,7 @@ def test_from_bio_to_request_not_even_before_there_is_a_live_table():
 
 
 def test_two_disks_of_different_kinds_below_request_based():
-    world = Cells()
+    world = make_world()
     for pair in (("disk", "lin"), ("disk", "part")):
         with pytest.raises(TableError, match=f"^{UNSTACKABLE}$"):
             world.mapped("top", f"0 {SECTORS} {multipath('rq', *pair)}")

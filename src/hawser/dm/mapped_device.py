@@ -35,6 +35,10 @@ from hawser.dm.target import (
     TargetHost,
 )
 
+FIRST_LOAD_FAILED: Final = (
+    "core: Cannot calculate initial queue limits",
+    "ioctl: unable to set up device queue for new table.",
+)
 # The numbers of enum dm_queue_mode, as its refusals print them.
 KIND_NUMBERS: Final = {BIO_BASED: 1, REQUEST_BASED: 2}
 
@@ -134,9 +138,7 @@ class MappedDevice(BlockDevice):
         try:
             limits = table.calculate_limits(self.devt, self.log)
         except TableError as error:
-            error.log += ["core: Cannot calculate initial queue limits"]
-            error.log += ["ioctl: unable to set up device queue for new table."]
-            raise
+            raise TableError(str(error), error.errno_name, [*error.log, *FIRST_LOAD_FAILED]) from None
         self.kind = table.kind
         if self.kind == BIO_BASED:
             self._stack = BioStack(self.turn)
