@@ -121,3 +121,4 @@ def test_alignment_is_counted_from_the_start_of_the_disk():
     world, _, _ = make(start=4, limits=limits)
     assert world.mapped("off", "0 64 linear disk1 0").limits.alignment_offset == 2048
     assert world.mapped("on", "0 64 linear disk1 4").limits.alignment_offset == 0
+    assert world.mapped("more", "0 64 linear disk1 2").limits.alignment_offset == 1024

@@ -42,6 +42,7 @@ def test_refused_with_the_words_of_dm_mirror(words: str, error: str, errno: str)
 def test_table_and_status():
     rig = TargetRig("0 1024 raid1 2 259:0 0 259:1 8")
     assert (rig.target().status_table(), rig.info()) == ("2 259:0 0 259:1 8", AA)
+    assert rig.target().devices() == [disk.device for disk in rig.disks]
 
 
 def test_a_leg_that_is_too_small():
@@ -320,6 +321,16 @@ def test_one_that_waits_is_not_overtaken():
         sent.append([sector for _, sector, _ in rig.sent()[0]])
     assert sent == [[0, 9, 1], [3], [4], [], []]
     assert rig.at_rest()
+
+
+def test_neighbours_do_not_wait_for_each_other():
+    rig = TargetRig(TABLE)
+    rig.disks[1].driver.default = Answer(delay_ns=MS)
+    rig.client.submit([Bio(WRITE, sector, 1024, rig.client, bytes(1024)) for sector in (2, 6)])
+    rig.world.settle()
+    rig.client.write(4, bytes(1024))
+    rig.world.settle()
+    assert len(rig.sent()[0]) == 3
 
 
 def test_a_flush_waits_for_nobody():
