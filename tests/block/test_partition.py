@@ -25,6 +25,7 @@ def test_sectors_move_flushes_do_not():
     world, disk, client = make()
     client.write(3, b"x" * 1024)
     client.flush()
+    world.run()
     client.discard(16, 4096)
     world.run()
     read = client.read(3, 1024)

@@ -70,6 +70,8 @@ def test_a_plug_of_two_queues_is_flushed_at_64_requests():
     assert first.driver.sent == []
     add(plug, first, client, 50_000)
     assert len(first.driver.sent) == len(second.driver.sent) == REQUESTS_MAX_MULTIPLE // 2 == 32
+    assert plug.multiple, "it has held several queues, until it is finished"
+    plug.finish()
     assert not plug.multiple
 
 

@@ -3,8 +3,9 @@
 import pytest
 
 from hawser.block.bio import Bio
+from hawser.block.dispatch import RESOURCE_DELAY_NS
 from hawser.block.ops import READ, WRITE
-from hawser.block.queue import RESOURCE_DELAY_NS, WAITING_MAX
+from hawser.block.queue import WAITING_MAX
 from hawser.block.request import NOT_SENT
 from hawser.core.status import DEV_RESOURCE, IOERR, OFFLINE, OK, RESOURCE, TRANSPORT
 from hawser.core.units import KIB, MIB, NS_PER_MS
@@ -129,7 +130,7 @@ def test_the_elevator_changes_under_load():
     path.driver.default = SLOW
     scattered(client, 4)
     path.device.requests.set_scheduler("none")
-    with pytest.raises(ValueError, match="unknown I/O scheduler 'noop'; there are none"):
+    with pytest.raises(ValueError, match="unknown I/O scheduler 'noop'; there are mq-deadline, none"):
         path.device.requests.set_scheduler("noop")
     world.run()
     assert sectors_sent(path) == [0, 100, 200, 300]

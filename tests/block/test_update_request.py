@@ -63,7 +63,7 @@ def test_random_requests_completed_in_random_parts():
                 assert (request.sector, request.size) == (start + done // SECTOR_SIZE, total - done)
                 assert request.bios == bios[len(covered) :]
                 assert sum(bio.size - bio.done for bio in request.bios) == request.size
-                assert request.segments() == len(request.bios)
+                assert request.segments == len(request.bios)
                 assert not request.bios[0].finished
         assert all(bio.status == OK for bio in bios)
         if op == READ:

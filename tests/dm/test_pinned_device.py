@@ -4,11 +4,11 @@ import pytest
 from tests.dm.stacked import Stacked
 
 from hawser.block.bio import Bio
+from hawser.block.dispatch import DEPTH_DEFAULT
 from hawser.block.limits import QueueLimits
 from hawser.block.ops import READ, WRITE
 from hawser.block.orphan import PROOF_ANSWER
 from hawser.block.plug import Plug
-from hawser.block.queue import DEPTH_DEFAULT
 from hawser.block.request import UNKNOWN
 from hawser.core.status import IOERR, OK, TIMEOUT
 from hawser.core.units import MIB, SECTOR_SHIFT, SECTOR_SIZE

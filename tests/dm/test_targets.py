@@ -134,6 +134,29 @@ def test_flushes_are_sent_as_linux_sends_them(table: str, flushes: list[int]):
     assert client.device.idle()
 
 
+@pytest.mark.parametrize(
+    ("table", "writes", "discards"),
+    [
+        ("0 96 striped 3 16 259:0 0 259:1 0 259:0 64", 1, 96),
+        ("0 96 linear 259:0 0", 1, 96),
+        ("0 96 raid1 2 259:0 0 259:1 0", 1, 96),
+        ("0 96 delay 259:0 0 0 259:1 0 0", 1, 96),
+        ("0 96 zero", 0, 96),
+        ("0 96 error 259:0 0", 1, 0),
+    ],
+)
+def test_copies_count_once(table: str, writes: int, discards: int):
+    """Oracle: a flush is one write, a discard one discard of all its sectors, to how many devices they ever went."""
+    world, _, client = make(table)
+    client.flush()
+    client.discard(0, 96 * 512)
+    world.run()
+    stats = client.device.stats
+    assert (int(stats.writes.ios), int(stats.writes.sectors)) == (writes, 0)
+    assert (int(stats.discards.ios), int(stats.discards.sectors)) == (min(discards, 1), discards)
+    assert (int(stats.reads_in_flight), int(stats.writes_in_flight)) == (0, 0)
+
+
 def test_zero_is_not_read_ahead():
     world, _, client = make("0 100 zero")
     client.submit([Bio(READ, 0, 512, client, None, RAHEAD), Bio(WRITE_ZEROES, 0, 512, client)])

@@ -103,5 +103,5 @@ def test_after_a_good_prefix_the_rest_is_retried_elsewhere(mode: str):
     bio = rig.client.write(0, DATA)
     rig.world.run()
     assert (bio.status, rig.letters()) == (OK, "AA")
-    assert rig.paths[1].driver.sent[0][1:] == ((2, 3072) if mode == "rq" else (0, 4096))
+    assert rig.paths[1].driver.sent[0][1:] == (0, 4096), "a bio that was done in part counts as not done"
     assert rig.store.data[:4096] == DATA

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hawser.block.queue import DEPTH_DEFAULT
+from hawser.block.dispatch import DEPTH_DEFAULT
 from hawser.core.units import MIB, NS_PER_S
 from hawser.lab.world import Store, World
 from hawser.manager.policy import Policy

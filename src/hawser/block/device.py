@@ -4,17 +4,23 @@ Linux: struct block_device with its gendisk. `QueueDevice` is one with a request
 driver. Device-mapper's devices are in hawser.dm.
 """
 
+from typing import Final
+
 from hawser.block.bio import Bio
 from hawser.block.disk import Disk
 from hawser.block.limits import QueueLimits
-from hawser.block.ops import DISCARD, FLUSH, NOWAIT
+from hawser.block.ops import FLUSH, NOWAIT
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
 from hawser.block.request import Request
 from hawser.block.split import SplitBio, front_bytes, vector_of
+from hawser.block.stats import DiskStats
 from hawser.core.status import AGAIN, INVAL, IOERR, NOTSUPP, OK
+from hawser.core.trace import QUEUED
 from hawser.core.turn import Turn, Work
 from hawser.core.units import SECTOR_SHIFT
+
+ANY_SIZE: Final = 1 << 62
 
 
 class _Refusal(Work):
@@ -43,34 +49,51 @@ class BlockDevice:
         self.first_sector = 0
         self.turn = turn
         self.queue: RequestQueue | None = None
+        self.stats = DiskStats()
         self.disk: Disk | None = None
+        # Whether this is where they are made to fit, or some place further down.
+        self.cuts_reads_and_writes = True
         self.set_limits(limits)
 
     def set_limits(self, limits: QueueLimits) -> None:
         self.limits = limits
         self._block_mask = limits.logical_block_size - 1
-        # Reads and writes of one segment up to this size fit, wherever they begin; of others it has to be worked out.
-        slack = (limits.physical_block_size >> SECTOR_SHIFT) - 1
-        self._fits_bytes = max(0, limits.max_sectors - slack) << SECTOR_SHIFT
-        if limits.chunk_sectors:
-            self._fits_bytes = 0
-        self._fits_bytes = min(self._fits_bytes, limits.max_segments * limits.max_segment_size)
+        # Reads and writes of so many segments up to this size fit, wherever they begin; of others it has to be worked out.
+        self._fits_bytes = self._fits_segments = ANY_SIZE
+        if self.cuts_reads_and_writes:
+            slack = (limits.physical_block_size >> SECTOR_SHIFT) - 1
+            most = 0 if limits.chunk_sectors else max(0, limits.max_sectors - slack) << SECTOR_SHIFT
+            self._fits_bytes = min(most, limits.max_segments * limits.max_segment_size)
+            self._fits_segments = 1
+        if self.queue is not None:
+            self.queue.set_limits(limits)
 
     def submit(self, bio: Bio, plug: Plug) -> None:
         """Check a bio, cut it to the limits, and pass it on. Errors come as a completion, in this turn, like everything else.
 
         Out of range or not aligned to the logical block: IOERR and INVAL, as Linux' submit_bio_noacct() has it.
         """
+        if self.turn.tracer is not None:
+            self._trace_entry(bio)
         status = self.check(bio)
         if status != OK:
             self.turn.defer(_Refusal(bio, status))
-        elif bio.size <= self._fits_bytes and bio.segments == 1 and bio.op < DISCARD:
+        elif bio.size <= self._fits_bytes and bio.op < FLUSH and bio.segments <= self._fits_segments:
             self.start(bio, plug)
+        elif bio.op == FLUSH:
+            self._start_flush(bio, plug)
         else:
             self._start_large(bio, plug)
 
+    def _trace_entry(self, bio: Bio) -> None:
+        tracer = self.turn.tracer
+        if bio.life is not None:
+            bio.life.note(QUEUED, self.name)
+        elif tracer is not None and bio.client() is bio.owner:
+            bio.life = tracer.born(bio, self.name)
+
     def refuse(self, bio: Bio, status: int) -> None:
-        """End a bio that cannot be taken, in this turn."""
+        """End a bio that cannot be taken, or need not be, in this turn."""
         self.turn.defer(_Refusal(bio, status))
 
     def start(self, bio: Bio, plug: Plug) -> None:
@@ -120,6 +143,13 @@ class BlockDevice:
             return IOERR
         return OK
 
+    def _start_flush(self, bio: Bio, plug: Plug) -> None:
+        """Where nothing is cached there is nothing to flush. Linux: submit_bio_noacct()."""
+        if self.limits.write_cache or self.size_sectors == 0:
+            self.start(bio, plug)
+        else:
+            self.refuse(bio, OK)
+
     def _start_large(self, bio: Bio, plug: Plug) -> None:
         """Start a bio that may have to be cut. The pieces go down one after the other, first piece first."""
         limits = self.limits
@@ -149,10 +179,14 @@ class QueueDevice(BlockDevice):
         super().__init__(name, devt, size_sectors, queue.limits, turn)
         self.read_only = read_only
         self.queue = queue
+        self.stats = queue.stats
         self._own_queue = queue
 
     def start(self, bio: Bio, plug: Plug) -> None:
-        plug.add(self._own_queue, bio)
+        if self._own_queue.dying:
+            self.refuse(bio, IOERR)
+        else:
+            plug.add(self._own_queue, bio)
 
     def idle(self) -> bool:
         return self._own_queue.idle()

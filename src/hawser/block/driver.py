@@ -51,6 +51,11 @@ class Driver(Work):
         """Whether a further request would only wait here. A dying driver is not busy: requests must reach it to be failed."""
         return False
 
+    def has_budget(self, taken: int) -> bool:
+        """Whether it would take another request beside `taken` ones that are about to be sent: else those stay in the elevator,
+        where they merge. Linux: get_budget, which only SCSI has."""
+        return True
+
     def trouble(self) -> str:
         """Why a command sent now could not be answered; empty when it could."""
         return ""

@@ -1,48 +1,31 @@
-"""RequestQueue: merge, elevator, tags, driver; requeue, quiesce; a list of those that wait.
+"""RequestQueue: what comes back from the driver; requeue, quiesce, change of elevator; what waits when its path or client is
+gone.
 
-Linux: blk-mq (block/blk-mq.c, blk-mq-sched.c). One hardware queue. A request that a driver refuses goes to the dispatch list,
-first in line and no longer mergeable; while it waits nothing overtakes it. Requests without a tag wait in the elevator,
-mergeable. `seeds.md` 3.7.
+Linux: blk-mq (block/blk-mq.c: blk_mq_end_request, blk_mq_requeue_work, blk_account_io_done; elevator.c: elevator_switch).
+How requests go down is in hawser.block.dispatch.
 """
 
 from collections import deque
 from typing import Final
 
 from hawser.block.bio import Bio
+from hawser.block.dispatch import DEPTH_DEFAULT, REQUESTS_DEFAULT, DispatchQueue
 from hawser.block.driver import Driver
-from hawser.block.elevators.base import ELEVATORS, Elevator
-from hawser.block.elevators.none import NoneElevator
+from hawser.block.elevators.base import ELEVATORS
+from hawser.block.flush import FlushMachine
+from hawser.block.leftovers import Dropped, drop_dead, is_dead, without_dead
 from hawser.block.limits import QueueLimits
-from hawser.block.merge import try_join
-from hawser.block.ops import FLUSH, Buffer
+from hawser.block.ops import DISCARD, READ, WRITE, WRITE_ZEROES, Buffer
 from hawser.block.plug import Plug
-from hawser.block.request import IDLE, IN_FLIGHT, NOT_SENT, Request, RequestOwner
+from hawser.block.request import IDLE, IN_FLIGHT, NOT_SENT, Request
+from hawser.block.stats import Counters
 from hawser.core.clock import Timer, Timers
-from hawser.core.status import DEV_RESOURCE, IOERR, OK, RESOURCE, TRANSPORT
+from hawser.core.status import IOERR, OFFLINE, OK, TRANSPORT, status_name
+from hawser.core.trace import MERGED, REQUEUED
 from hawser.core.turn import Turn, Work
-from hawser.core.units import NS_PER_MS
+from hawser.core.units import NS_PER_MS, SECTOR_SHIFT
 
-DEPTH_DEFAULT: Final = 128
 WAITING_MAX: Final = 4096
-# Linux: BLK_MQ_RESOURCE_DELAY, the rerun after a refusal that no completion of the queue's own may end.
-RESOURCE_DELAY_NS: Final = 3 * NS_PER_MS
-
-
-class _Rerun(Work):
-    def __init__(self, queue: "RequestQueue") -> None:
-        self.queue = queue
-
-    def run(self) -> None:
-        self.queue.rerun()
-
-
-class _ResourceTimer(Timer):
-    def __init__(self, queue: "RequestQueue") -> None:
-        super().__init__()
-        self.queue = queue
-
-    def expire(self) -> None:
-        self.queue.schedule()
 
 
 class _RequeueTimer(Timer):
@@ -54,8 +37,8 @@ class _RequeueTimer(Timer):
         self.queue.kick_requeued()
 
 
-class _Refused(Work):
-    """Delivers the requests that a driver ended from within queue_rq."""
+class _Ended(Work):
+    """Delivers the requests that ended without the driver's doing, once the stack has unwound."""
 
     def __init__(self, queue: "RequestQueue") -> None:
         self.queue = queue
@@ -69,30 +52,30 @@ class _Refused(Work):
         self.queue.came_back()
 
 
-class RequestQueue(RequestOwner):
-    """`depth` tags; `in_flight` counts those in use, that is requests from dispatch until their owner was told of their end."""
+class _Kick(Work):
+    """Brings in what was requeued, once the stack has unwound."""
+
+    def __init__(self, queue: "RequestQueue") -> None:
+        self.queue = queue
+
+    def run(self) -> None:
+        self.queue.bring_in_requeued()
+
+
+class RequestQueue(DispatchQueue):
+    """A queue with its requests: as owner of its own ones it ends their bios."""
 
     def __init__(
         self, name: str, driver: Driver, limits: QueueLimits, turn: Turn, timers: Timers, depth: int = DEPTH_DEFAULT
     ) -> None:
-        assert depth >= 1
-        self.name = name
-        self.driver = driver
-        self.limits = limits
-        self.turn = turn
-        self.timers = timers
-        self.depth = depth
-        self.in_flight = 0
-        self.quiesced = False
-        self.elevator: Elevator = NoneElevator()
-        self.scheduler = "none"
-        self._dispatch: deque[Request] = deque()
+        super().__init__(name, driver, limits, turn, timers, depth)
+        self.flushes = FlushMachine(self)
         self._requeued: deque[Request] = deque()
-        self._scheduled = False
-        self._work = _Rerun(self)
-        self._refused = _Refused(self)
-        self._resource_timer = _ResourceTimer(self)
+        self._requeued_flushes: deque[Request] = deque()
+        self._ended = _Ended(self)
         self._requeue_timer = _RequeueTimer(self)
+        self._kick = _Kick(self)
+        self._is_kicked = False
         # Deferred whenever something in flight has come back to a stacked device's own queue, while a suspend waits for that.
         self.watcher: Work | None = None
 
@@ -102,114 +85,48 @@ class RequestQueue(RequestOwner):
         """Queue a bio that fits the limits."""
         plug.add(self, bio)
 
-    def insert(self, requests: list[Request]) -> None:
-        """Requests of a finished plug: straight to the driver while nothing else waits, else behind what does."""
-        if self._dispatch or self.quiesced or self.elevator.waiting():
-            for request in requests:
-                self._wait(request)
-            self.rerun()
-            return
-        number = 0
-        count = len(requests)
-        while number < count and self.in_flight < self.depth:
-            number += 1
-            if not self._issue(requests[number - 1]):
-                break
-        while number < count:
-            self._wait(requests[number])
-            number += 1
-        self.driver.commit()
-
-    def insert_cloned(self, clone: Request) -> int:
-        """Send a stacked device's clone past elevator and merging. RESOURCE when no tag is free; any status but OK: not taken.
-
-        Linux: blk_insert_cloned_request(), which also checks it against this queue's limits, as they may be smaller than they
-        were when the original was merged. The caller commits.
-        """
-        if clone.size > self.limits.max_bytes_of(clone.op) or len(clone.bios) > self.limits.max_segments:
-            return IOERR
-        if self.quiesced or self.in_flight >= self.depth:
-            return RESOURCE
-        self.in_flight += 1
-        clone.state = IN_FLIGHT
-        status = self.driver.queue_rq(clone)
-        if status != OK:
-            self.in_flight -= 1
-            clone.state = IDLE
-        return status
-
-    def busy(self) -> bool:
-        """Whether a request sent now would wait. Linux: blk_lld_busy()."""
-        return self.in_flight >= self.depth or self.quiesced or self.driver.busy()
-
     def congested(self) -> bool:
         """Whether submitters should hold back: the wait list is at its limit."""
         return self.waiting() >= WAITING_MAX
 
-    def rerun(self) -> None:
-        """Dispatch what waits: leftovers first, then the elevator's, as far as tags and driver allow."""
-        self._scheduled = False
-        if self.quiesced:
-            return
-        dispatch = self._dispatch
-        while dispatch and self.in_flight < self.depth:
-            if not self._issue(dispatch.popleft()):
-                self.driver.commit()
-                return
-        if not dispatch:
-            while self.in_flight < self.depth:
-                request = self.elevator.next()
-                if request is None or not self._issue(request):
-                    break
-        self.driver.commit()
+    def refused(self, request: Request, status: int) -> None:
+        self.deliver(request, status, NOT_SENT)
 
-    def schedule(self) -> None:
-        """Rerun in this turn, once."""
-        if not self._scheduled:
-            self._scheduled = True
-            self.turn.defer(self._work)
-
-    def _issue(self, request: Request) -> bool:
-        """Give a request to the driver; False when it was refused and is now first in line."""
+    def deliver(self, request: Request, status: int, fate: int) -> None:
+        """End a request that is not with the driver, once the stack has unwound."""
         self.in_flight += 1
         request.state = IN_FLIGHT
-        status = self.driver.queue_rq(request)
-        if status == OK:
-            return True
-        if status == RESOURCE or status == DEV_RESOURCE:
-            self.in_flight -= 1
-            request.state = IDLE
-            request.cannot_merge = True
-            self._dispatch.appendleft(request)
-            # What is in flight may be parked above or below, so that its completion is not to be relied on.
-            if status == RESOURCE and not self._resource_timer.is_armed():
-                self.timers.arm(self._resource_timer, RESOURCE_DELAY_NS)
-            return False
-        request.finish(status, 0, NOT_SENT)
-        self._deliver(request)
-        return True
-
-    def _deliver(self, request: Request) -> None:
-        """Complete a request that never got to the driver, once the stack has unwound."""
-        if not self._refused.requests:
-            self.turn.defer(self._refused)
-        self._refused.requests.append(request)
-
-    def _wait(self, request: Request) -> None:
-        """Join a waiting neighbour, or wait for a tag."""
-        if not request.cannot_merge:
-            for other in self.elevator.merge_candidates(request):
-                if try_join(other, request, self.limits):
-                    return
-        self.elevator.insert(request)
+        request.finish(status, request.size if status == OK else 0, fate)
+        if not self._ended.requests:
+            self.turn.defer(self._ended)
+        self._ended.requests.append(request)
 
     # Coming back.
 
     def complete(self, request: Request) -> None:
         """The driver's answer is in `request`: free its tag and tell its owner. Called by Driver.run, in a turn."""
+        self._free(request)
+        if self.turn.tracer is not None:
+            self.turn.tracer.returned(request, self.name, self.in_flight, status_name(request.status))
+        owner = request.owner
+        if owner is not self.flushes:
+            self._account(request, request.size)
+        owner.request_done(request)
+        if self.restart or self.merges_waiting:
+            self.run_again()
+
+    def _free(self, request: Request) -> None:
+        """Its tag is free again. Linux: blk_mq_free_request()."""
         self.in_flight -= 1
-        request.owner.request_done(request)
-        if not self._scheduled and (self._dispatch or self.elevator.waiting()):
+        if self.in_flight == 0:
+            self.stats.busy_ns += self.clock.now_ns - self.stats.busy_since_ns
+        if request.node is not None:
+            self.elevator.finished(request)
+
+    def run_again(self) -> None:
+        """A tag is free: what waited for one may go. Linux: blk_mq_sched_restart()."""
+        self.restart = False
+        if not self._scheduled and (self._dispatch or self.merges_waiting):
             self.schedule()
 
     def request_done(self, request: Request) -> None:
@@ -217,33 +134,58 @@ class RequestQueue(RequestOwner):
         if request.status == OK:
             request.update(request.size, request.data)
             return
+        if request.parts is not None and request.orphan is None:
+            request.end_by_parts()
+            return
         # With an orphan even a good prefix is not told: the ghost of the whole may still run over it.
         if request.good_bytes and request.orphan is None:
             request.update(request.good_bytes, request.data)
+        self._fail(request, request.status, request.fate)
+
+    def _fail(self, request: Request, status: int, fate: int) -> None:
         for bio in request.bios:
-            bio.fate = request.fate
+            bio.fate = fate
             bio.orphan = request.orphan
-        request.fail_rest(request.status)
+        request.fail_rest(status)
+
+    def update(self, request: Request, good_bytes: int, data: Buffer | None) -> None:
+        """Complete the bios at the head of a request that goes on, and count what they were."""
+        self._group(request).sectors += good_bytes >> SECTOR_SHIFT
+        request.update(good_bytes, data)
 
     def end(self, request: Request, status: int) -> None:
-        """End a request of this queue whose good part was completed already (`Request.update`): free its tag, fail the rest."""
-        self.in_flight -= 1
+        """End a request of this queue whose good part was completed already (`update`): free its tag, fail the rest."""
+        self._free(request)
+        if self.turn.tracer is not None:
+            self.turn.tracer.returned(request, self.name, self.in_flight, status_name(status))
         if status != OK:
+            self._account(request, request.size)
             request.fail_rest(status)
-        elif request.op == FLUSH:
-            request.update(0, None)
+        else:
+            self._account(request, 0)
         self.came_back()
-        if not self._scheduled and (self._dispatch or self.elevator.waiting()):
-            self.schedule()
+        if self.restart or self.merges_waiting:
+            self.run_again()
 
     def hand_up(self, request: Request, status: int, data: Buffer | None, fate: int) -> None:
-        """End a request that a stacked device above has cloned for this queue: its owner decides what becomes of its bios.
+        """End a request that somebody else has made for this queue, a stacked device above or the flush machine: its owner
+        decides what becomes of its bios.
 
-        Unlike a request of this queue's own, of what failed no good prefix is told: the device above sends all of it again.
+        Unlike a request of this queue's own, of what failed no good prefix is told: all of it is sent again.
         """
         request.data = data
         request.finish(status, request.size if status == OK else 0, fate)
         self.complete(request)
+        self.came_back()
+
+    def end_sequence(self, request: Request, status: int, fate: int) -> None:
+        """The flush machine has done with a request: end its bio."""
+        request.owner = self
+        self._account(request, request.size)
+        if status == OK:
+            request.update(request.size, request.data)
+        else:
+            self._fail(request, status, fate)
         self.came_back()
 
     def came_back(self) -> None:
@@ -251,32 +193,92 @@ class RequestQueue(RequestOwner):
         if self.watcher is not None:
             self.turn.defer(self.watcher)
 
+    # Counting.
+
+    def _account(self, request: Request, size: int) -> None:
+        """A request has ended, the last `size` bytes of it just now. Linux: blk_account_io_completion(),
+        blk_account_io_done()."""
+        self._group(request).done(size >> SECTOR_SHIFT, self.clock.now_ns - request.start_ns)
+
+    def _group(self, request: Request) -> Counters:
+        op = request.op
+        stats = self.stats
+        if op == READ:
+            return stats.reads
+        if op == WRITE or op == WRITE_ZEROES:
+            return stats.writes
+        if op == DISCARD:
+            return stats.discards
+        # What a client asked for is, in the kernel, an empty write that wants a flush; what comes from above is a bare command.
+        return stats.writes if request.owner is self else stats.reads
+
+    def note_refusal(self, clone: Request) -> None:
+        self._account(clone, 0)
+
+    def note_merge(self, request: Request, bio: Bio) -> None:
+        self._group(request).merges += 1
+        if bio.life is not None:
+            bio.life.note(MERGED, f"{self.name}: now {request.size} bytes from sector {request.sector}")
+
+    def note_join(self, first: Request, second: Request) -> None:
+        self._group(second).merges += 1
+        if self.turn.tracer is not None:
+            self.trace(second, MERGED, f"{self.name}: into a request from sector {first.sector}")
+
+    def note_flush(self, flush: Request) -> None:
+        """The flush machine's own request has ended."""
+        self.stats.flushes.done(0, self.clock.now_ns - flush.start_ns)
+
+    # Once more.
+
     def requeue(self, request: Request, delay_ns: int) -> None:
         """Take back a request in flight whose try came to nothing: its tag is free, it goes first in line, now or after a delay.
 
-        Linux: blk_mq_requeue_request() and blk_mq_delay_kick_requeue_list().
+        Linux: blk_mq_requeue_request() and blk_mq_delay_kick_requeue_list(). Unlike the kernel without an elevator, where it
+        could still merge, it keeps its boundaries.
         """
         self.in_flight -= 1
-        dropped: list[Bio] = []
+        if self.turn.tracer is not None:
+            when = f"in {delay_ns // NS_PER_MS} ms" if delay_ns else "at once"
+            self.turn.tracer.returned(request, self.name, self.in_flight, f"requeued {when}")
+            self.trace(request, REQUEUED, f"{self.name}: {when}")
+        dropped = Dropped()
         for piece in drop_dead(request, dropped):
             piece.state = IDLE
             piece.cannot_merge = True
             self._requeued.append(piece)
-        for bio in dropped:
-            bio.complete(IOERR)
+        self._end_dropped(dropped)
         self.came_back()
         if delay_ns == 0:
             self.kick_requeued()
         elif not self._requeue_timer.is_armed():
             self.timers.arm(self._requeue_timer, delay_ns)
 
+    def requeue_data(self, request: Request) -> None:
+        """The flush before a write is done: now its data."""
+        self._requeued.append(request)
+        self.kick_requeued()
+
+    def requeue_flush(self, flush: Request) -> None:
+        """A flush of the flush machine's goes to the front of what is dispatched."""
+        self._requeued_flushes.append(flush)
+        self.kick_requeued()
+
     def kick_requeued(self) -> None:
         """What was requeued need not wait longer."""
         self.timers.cancel(self._requeue_timer)
+        if not self._is_kicked and (self._requeued or self._requeued_flushes):
+            self._is_kicked = True
+            self.turn.defer(self._kick)
+
+    def bring_in_requeued(self) -> None:
+        """Linux: blk_mq_requeue_work(): one after the other to the head, so that of several the last comes first."""
+        self._is_kicked = False
         while self._requeued:
-            self._dispatch.appendleft(self._requeued.pop())
-        if self._dispatch:
-            self.schedule()
+            self._enter(self._requeued.popleft(), True)
+        while self._requeued_flushes:
+            self._dispatch.appendleft(self._requeued_flushes.popleft())
+        self.rerun()
 
     # Control.
 
@@ -288,32 +290,53 @@ class RequestQueue(RequestOwner):
         self.quiesced = False
         self.schedule()
 
+    def die(self) -> None:
+        """What is behind the queue is gone for good: what waits, and whatever comes, fails. Linux: blk_mark_disk_dead()."""
+        self.dying = True
+        self.bounce(OFFLINE)
+
+    def set_limits(self, limits: QueueLimits) -> None:
+        self.limits = limits
+        self.one_segment_bytes = limits.max_segment_size
+
     def set_scheduler(self, name: str) -> None:
         """Change the elevator under load; what waits moves over. ValueError when there is none of that name."""
         if name not in ELEVATORS:
             raise ValueError(f"unknown I/O scheduler {name!r}; there are {', '.join(sorted(ELEVATORS))}")
         waiting = self.elevator.take_all()
-        self.elevator = ELEVATORS[name]()
+        self.nr_requests = 2 * min(self.depth, REQUESTS_DEFAULT) if name != "none" else self.depth
+        self.elevator = ELEVATORS[name](self)
+        self.sorts = self.elevator.sorts
         self.scheduler = name
         for request in waiting:
-            self.elevator.insert(request)
+            self.elevator.insert(request, False)
+        if waiting:
+            self.schedule()
 
     def waiting(self) -> int:
         """Requests that are not in flight."""
-        return self.elevator.waiting() + len(self._dispatch) + len(self._requeued)
+        return (
+            self.elevator.waiting()
+            + len(self._dispatch)
+            + len(self._requeued)
+            + len(self._requeued_flushes)
+            + self.flushes.waiting()
+        )
 
     def waiting_requests(self) -> list[Request]:
-        """They themselves. Asked only when something went wrong."""
+        """They themselves, but for those that wait for a flush. Asked only when something went wrong."""
         return [*self._requeued, *self._dispatch, *self.elevator.requests()]
 
     def idle(self) -> bool:
         return self.in_flight == 0 and self.waiting() == 0
 
     def take_waiting(self) -> list[Request]:
-        """Everything that waits, first in line first. The caller answers for it, or puts it back."""
-        waiting = [*self._requeued, *self._dispatch, *self.elevator.take_all()]
+        """Everything that waits for the driver, first in line first. The caller answers for it, or puts it back."""
+        waiting = [*self._requeued_flushes, *self._dispatch, *self._requeued, *self.elevator.take_all()]
+        self._requeued_flushes.clear()
         self._requeued.clear()
         self._dispatch.clear()
+        self.merges_waiting = False
         return waiting
 
     def put_back(self, requests: list[Request]) -> None:
@@ -322,53 +345,29 @@ class RequestQueue(RequestOwner):
             if request.cannot_merge:
                 self._dispatch.append(request)
             else:
-                self.elevator.insert(request)
+                self._enter(request, False)
 
     def bounce(self, status: int = TRANSPORT) -> None:
         """Give back, undispatched, everything that waits: the path has failed, its owners may know another one."""
         for request in self.take_waiting():
-            self.in_flight += 1
-            request.state = IN_FLIGHT
-            request.finish(status, 0, NOT_SENT)
-            self._deliver(request)
+            self.deliver(request, status, NOT_SENT)
+        self.flushes.bounce(status)
 
     def cancel_dead(self) -> None:
         """Fail, undispatched, every waiting bio whose client went away. What it was merged with stays."""
-        dropped: list[Bio] = []
-        for request in self.elevator.take_all():
-            for left in drop_dead(request, dropped):
-                self.elevator.insert(left)
-        self._dispatch = _without_dead(self._dispatch, dropped)
-        self._requeued = _without_dead(self._requeued, dropped)
-        for bio in dropped:
+        dropped = Dropped()
+        if any(is_dead(request) for request in self.elevator.requests()):
+            for request in self.elevator.take_all():
+                for left in drop_dead(request, dropped):
+                    self.elevator.insert(left, False)
+            self.merges_waiting = self.elevator.waiting() > 0
+        self._dispatch = without_dead(self._dispatch, dropped)
+        self._requeued = without_dead(self._requeued, dropped)
+        self.flushes.cancel_dead()
+        self._end_dropped(dropped)
+
+    def _end_dropped(self, dropped: Dropped) -> None:
+        for request in dropped.sequences:
+            self.deliver(request, IOERR, NOT_SENT)
+        for bio in dropped.bios:
             bio.complete(IOERR)
-
-
-def _without_dead(requests: deque[Request], dropped: list[Bio]) -> deque[Request]:
-    kept: deque[Request] = deque()
-    for request in requests:
-        kept.extend(drop_dead(request, dropped))
-    return kept
-
-
-def drop_dead(request: Request, dropped: list[Bio]) -> list[Request]:
-    """What is left of an undispatched request without the bios of dead clients (they go to `dropped`): contiguous pieces.
-
-    A clone from a device above is left whole: that device has dispatched it, and waits for it.
-    """
-    if request.original is not None or not any(bio.client().dead for bio in request.bios):
-        return [request]
-    pieces: list[Request] = []
-    contiguous = False
-    for bio in request.bios:
-        if bio.client().dead:
-            dropped.append(bio)
-            contiguous = False
-            continue
-        if contiguous:
-            pieces[-1].bios.append(bio)
-            pieces[-1].size += bio.size
-        else:
-            pieces.append(request.piece(bio))
-        contiguous = True
-    return pieces

@@ -41,14 +41,18 @@ class Histogram:
 
     def record(self, value: int) -> None:
         """Count one value (>= 0)."""
-        assert value >= 0
-        self.counts[bucket_of(value)] += 1
+        self.record_many(value, 1)
+
+    def record_many(self, value: int, times: int) -> None:
+        """Count a value (>= 0) that occurred `times` times (>= 1)."""
+        assert value >= 0 and times >= 1
+        self.counts[bucket_of(value)] += times
         if self.count == 0 or value < self.minimum:
             self.minimum = value
         if value > self.maximum:
             self.maximum = value
-        self.count += 1
-        self.total += value
+        self.count += times
+        self.total += value * times
 
     def merge(self, other: "Histogram") -> None:
         """Add the counts of `other`."""

@@ -8,16 +8,20 @@ from hawser.block.bio import Bio, BioOwner
 from hawser.block.copies import Copies, hand_up_orphans
 from hawser.block.device import BlockDevice
 from hawser.block.limits import QueueLimits
-from hawser.block.ops import DISCARD, FLUSH, READ
+from hawser.block.ops import DISCARD, FLUSH, PREFLUSH, READ
 from hawser.block.plug import Plug
 from hawser.block.split import SplitBio
-from hawser.core.status import DM_REQUEUE, IOERR, NOTSUPP, OK
+from hawser.block.stats import DiskStats
+from hawser.core.clock import NEVER, Clock
+from hawser.core.status import DM_REQUEUE, IOERR, NOTSUPP, OK, TARGET
+from hawser.core.trace import MAPPED
 from hawser.core.turn import Turn, Work
+from hawser.core.units import SECTOR_SHIFT
 from hawser.dm.clone import CloneBio
 from hawser.dm.routes import Route, routes_of
 from hawser.dm.stack import Stack
 from hawser.dm.table import Table
-from hawser.dm.target import END_DONE, END_REQUEUE, KILL, REMAPPED, REQUEUE
+from hawser.dm.target import END_DONE, END_REQUEUE, KILL, REMAPPED, REQUEUE, SUBMITTED
 
 
 class _Ending(Work):
@@ -47,9 +51,41 @@ class _CloneOwner(BioOwner):
         return bio.original.client()
 
 
+class _FlushFirst(BioOwner):
+    """Of a write that wants a flush before it: the flush, and when that has succeeded the data. Linux: dm_io_complete()."""
+
+    def __init__(self, stack: "BioStack", whole: Bio) -> None:
+        super().__init__()
+        self.stack = stack
+        self.whole = whole
+
+    def begin(self, plug: Plug) -> None:
+        self.stack.start(Bio(FLUSH, self.whole.sector, 0, self), plug)
+
+    def bio_done(self, bio: Bio) -> None:
+        whole = self.whole
+        if bio.op != FLUSH or bio.status != OK:
+            whole.fate = bio.fate
+            whole.orphan = bio.orphan
+            whole.more_orphans = bio.more_orphans
+            whole.complete(bio.status)
+            return
+        data = Bio(whole.op, whole.sector, whole.size, self, whole.data, whole.flags & ~PREFLUSH)
+        data.segments = whole.segments
+        plug = Plug()
+        self.stack.submit_again(data, plug)
+        plug.finish()
+
+    def client_of(self, bio: Bio) -> BioOwner:
+        return self.whole.client()
+
+
 class BioStack(Stack):
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, clock: Clock, stats: DiskStats) -> None:
         self.queue = None
+        self.device = None
+        self.clock = clock
+        self.stats = stats
         self.takes_while_blocked = False
         self.turn = turn
         self.pending = 0
@@ -80,6 +116,9 @@ class BioStack(Stack):
         if bio.op == FLUSH:
             self._send(bio, self._table.flush_routes, plug)
             return
+        if bio.flags & PREFLUSH and bio.size:
+            _FlushFirst(self, bio).begin(plug)
+            return
         target = self._table.find(bio.sector)
         if bio.size > target.room(bio.sector, bio.op):
             self._cut(bio, plug)
@@ -104,18 +143,21 @@ class BioStack(Stack):
             # Nobody has anything to flush; or nobody can do the other things.
             clone = CloneBio(bio, self._owner, self._table.targets[0])
             clone.status = OK if bio.op == FLUSH else NOTSUPP
+            if clone.status == OK:
+                self._begin(clone)
             self.turn.defer(_Ending(self, clone))
         elif len(routes) == 1:
-            self._map_copy(bio, routes[0], plug)
+            self._map_copy(bio, routes[0], True, plug)
         else:
             copies = Copies(bio)
             bios = [copies.copy(None, bio.sector) for _ in routes]
             for number, route in enumerate(routes):
-                self._map_copy(bios[number], route, plug)
+                self._map_copy(bios[number], route, number == 0, plug)
 
-    def _map_copy(self, bio: Bio, route: Route, plug: Plug) -> None:
+    def _map_copy(self, bio: Bio, route: Route, counts: bool, plug: Plug) -> None:
         clone = CloneBio(bio, self._owner, route.target)
         clone.number = route.number
+        clone.counts = counts
         if bio.op == FLUSH:
             clone.sector = route.target.start
         self._map(clone, plug)
@@ -136,9 +178,13 @@ class BioStack(Stack):
 
     def _map(self, clone: CloneBio, plug: Plug) -> None:
         result = clone.target.map_bio(clone)
+        if clone.start_ns == NEVER and clone.counts and (result == REMAPPED or result == SUBMITTED):
+            self._begin(clone)
         if result == REMAPPED:
             device: BlockDevice | None = clone.device
             assert device is not None
+            if clone.life is not None and not clone.target.explains:
+                clone.life.note(MAPPED, f"{clone.target.type_name}: to {device.name}, sector {clone.sector}")
             device.submit(clone, plug)
         elif result == KILL or result == REQUEUE:
             clone.status = IOERR if result == KILL else DM_REQUEUE
@@ -159,6 +205,11 @@ class BioStack(Stack):
     def finish_bio(self, clone: CloneBio) -> None:
         original = clone.original
         self.pending -= 1
+        if clone.start_ns != NEVER:
+            self._account(clone)
+        if clone.status == TARGET and clone.op >= DISCARD and clone.device is not None:
+            if clone.device.limits.max_bytes_of(clone.op) == 0:
+                self.switch_off(clone.op)
         if self._watcher is not None:
             self.turn.defer(self._watcher)
             if clone.status == DM_REQUEUE and self._take_back(original):
@@ -172,6 +223,38 @@ class BioStack(Stack):
             hand_up_orphans(clone, original, clone.device, clone.target.moves_sectors)
         # A requeue that no suspend waits for is an error (Linux: dm_handle_requeue); it must not escape under its own name.
         original.complete(IOERR if clone.status == DM_REQUEUE else clone.status)
+
+    def submit_again(self, bio: Bio, plug: Plug) -> None:
+        """A bio that comes back from below to be started, whatever the device is doing."""
+        device = self.device
+        assert device is not None
+        device.submit(bio, plug)
+
+    def _begin(self, clone: CloneBio) -> None:
+        """A target has taken it. Linux: dm_start_io_acct()."""
+        stats = self.stats
+        clone.start_ns = self.clock.now_ns
+        if stats.reads_in_flight == 0 and stats.writes_in_flight == 0:
+            stats.busy_since_ns = clone.start_ns
+        if clone.op == READ:
+            stats.reads_in_flight += 1
+        else:
+            stats.writes_in_flight += 1
+
+    def _account(self, clone: CloneBio) -> None:
+        """Linux: dm_end_io_acct(). A flush counts as the empty write that it is in the kernel."""
+        stats = self.stats
+        now_ns = self.clock.now_ns
+        sectors = clone.original.size >> SECTOR_SHIFT
+        if clone.op == READ:
+            stats.reads_in_flight -= 1
+            stats.reads.done(sectors, now_ns - clone.start_ns)
+        else:
+            stats.writes_in_flight -= 1
+            group = stats.discards if clone.op == DISCARD else stats.writes
+            group.done(sectors, now_ns - clone.start_ns)
+        if stats.reads_in_flight == 0 and stats.writes_in_flight == 0:
+            stats.busy_ns += now_ns - stats.busy_since_ns
 
     def _take_back(self, original: Bio) -> bool:
         """During a noflush suspend the device keeps what targets hand back, but not for clients that are dead."""

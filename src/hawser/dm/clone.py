@@ -7,6 +7,7 @@ from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import BlockDevice
 from hawser.block.ops import READ
 from hawser.block.request import MapContext
+from hawser.core.clock import NEVER
 from hawser.core.status import OK
 from hawser.dm.target import Target
 
@@ -25,6 +26,13 @@ class CloneBio(Bio):
         self.context: MapContext | None = None
         self.answered_errors = 0
         self.written_before = 0
+        self.segments = original.segments
+        self.ioprio = original.ioprio
+        self.life = original.life
+        # When it was begun, or NEVER when no target has taken it yet.
+        self.start_ns = NEVER
+        # Whether it is in the statistics: of several copies the first one is, for all of them.
+        self.counts = True
 
     def restore(self) -> None:
         """As it was before it was mapped: to be mapped again after a failure. It is never cut smaller by a retry."""

@@ -13,6 +13,7 @@ from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
 from hawser.block.limits import STACKING_START, QueueLimits
 from hawser.block.plug import Plug
+from hawser.block.queue import RequestQueue
 from hawser.block.request import Request, RequestOwner
 from hawser.core.clock import Clock, Timers
 from hawser.core.log import LogSink
@@ -20,7 +21,7 @@ from hawser.core.status import IOERR
 from hawser.core.turn import Turn, Work
 from hawser.dm.bio_based import BioStack
 from hawser.dm.clone import CloneBio
-from hawser.dm.request_based import RequestStack
+from hawser.dm.request_based import QueueMaker, RequestStack
 from hawser.dm.stack import Stack
 from hawser.dm.suspension import DEFERRED_MAX, SUSPENDED, SUSPENDING, ControlError, ControlListener, Suspension
 from hawser.dm.table import ADDING_FAILED, Table, TableLine, load_table
@@ -81,6 +82,7 @@ class MappedDevice(BlockDevice):
         self.table: Table | None = None
         self.inactive: Table | None = None
         self.kind = ""
+        self.make_queue: QueueMaker = RequestQueue
         self._stack: Stack | None = None
         # The stack that takes bios; None when they have to be kept or fail.
         self._open: Stack | None = None
@@ -141,9 +143,14 @@ class MappedDevice(BlockDevice):
             raise TableError(str(error), error.errno_name, [*error.log, *FIRST_LOAD_FAILED]) from None
         self.kind = table.kind
         if self.kind == BIO_BASED:
-            self._stack = BioStack(self.turn)
+            # Discards are cut at the door, reads and writes where they are going (Linux: dm_split_and_process_bio()).
+            self.cuts_reads_and_writes = False
+            self._stack = BioStack(self.turn, self.clock, self.stats)
         else:
-            self._stack = RequestStack(self.name, limits, self.turn, self.timers)
+            stack = RequestStack(self.name, limits, self.turn, self.timers, self.make_queue)
+            self.stats = stack.own.stats
+            self._stack = stack
+        self._stack.device = self
         self.queue = self._stack.queue
         self.set_limits(limits)
         if self.is_suspended():

@@ -5,6 +5,7 @@ Unlike the kernel: there such a request fails when it is inserted below (blk_ins
 
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
+from hawser.block.merge import segments_in
 from hawser.block.request import Request
 from hawser.block.split import SplitBio
 from hawser.core.status import IOERR, NOTSUPP, OK
@@ -14,8 +15,8 @@ def refit(requests: list[Request], device: BlockDevice) -> list[Request]:
     """`requests`, in order, those that do not fit `device` cut up. Bios that it cannot take at all are refused."""
     fitting: list[Request] = []
     for request in requests:
-        # A clone from a device above cannot be cut here; that device would have to.
-        if request.original is not None or _fits(request, device):
+        # A clone from a device above cannot be cut here, that device would have to; nor can data of a flush sequence.
+        if request.owner is not request.queue or _fits(request, device):
             fitting.append(request)
         else:
             fitting.extend(_cut(request, device))
@@ -24,7 +25,8 @@ def refit(requests: list[Request], device: BlockDevice) -> list[Request]:
 
 def _fits(request: Request, device: BlockDevice) -> bool:
     limits = device.limits
-    if request.size > limits.max_bytes_of(request.op) or len(request.bios) > limits.max_segments:
+    request.count_segments(limits)
+    if request.size > limits.max_bytes_of(request.op) or request.segments > limits.max_segments:
         return False
     for bio in request.bios:
         if device.check(bio) != OK:
@@ -47,11 +49,14 @@ def _cut(request: Request, device: BlockDevice) -> list[Request]:
             is_open = False
         else:
             last = pieces[-1] if is_open else None
-            if last is not None and last.size + bio.size <= most and len(last.bios) < limits.max_segments:
+            segments = segments_in(limits, bio)
+            if last is not None and last.size + bio.size <= most and last.segments + segments <= limits.max_segments:
                 last.bios.append(bio)
                 last.size += bio.size
+                last.segments += segments
             else:
                 pieces.append(request.piece(bio))
+                pieces[-1].segments = segments
             is_open = True
     return pieces
 

@@ -6,17 +6,20 @@ inserts the clone into the path's queue. Completion has two hooks: the bio hook 
 hook lets the target decide about the rest.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
 from hawser.block.driver import Driver
+from hawser.block.elevators import mq_deadline
 from hawser.block.limits import QueueLimits
+from hawser.block.ops import DISCARD
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
 from hawser.block.request import NOT_SENT, Request, RequestOwner
 from hawser.core.clock import Timers
-from hawser.core.status import DEV_RESOURCE, IOERR, OK, RESOURCE
+from hawser.core.status import DEV_RESOURCE, IOERR, OK, RESOURCE, TARGET
 from hawser.core.turn import Turn, Work
 from hawser.core.units import NS_PER_MS
 from hawser.dm.refit import refit
@@ -37,6 +40,12 @@ from hawser.dm.target import (
 # Linux: the delay of dm_mq_delay_requeue_request().
 REQUEUE_DELAY_NS: Final = 100 * NS_PER_MS
 DEPTH: Final = 2048
+# Linux: that of queues with one hardware queue (elevator_init_mq).
+SCHEDULER_DEFAULT: Final = mq_deadline.NAME
+
+
+# What makes a device's own queue: the laboratory has another one, of 2008.
+QueueMaker = Callable[[str, Driver, QueueLimits, Turn, Timers, int], RequestQueue]
 
 
 class _DelayedRequeue(Work):
@@ -60,13 +69,18 @@ class RequestMapper(Driver):
         super().__init__(turn)
         self.stack = stack
         self.target: Target | None = None
+        # Clones that may exist at once. Linux: the contexts come with the tags (dm_mq_init_request), so that memory cannot
+        # run out.
+        self.contexts_free = DEPTH
+        # Whether it asks if the paths are busy. Off: it learns it from the refusal of a clone (the laboratory compares).
+        self.asks = True
         self._touched: list[Driver] = []
 
     def queue_rq(self, request: Request) -> int:
         target = self.target
         if target is None:
             return IOERR
-        if target.busy():
+        if self.contexts_free == 0 or (self.asks and target.busy()):
             return RESOURCE
         result = target.clone_and_map(request)
         if result == REMAPPED:
@@ -87,6 +101,7 @@ class RequestMapper(Driver):
         queue = clone.queue
         status = queue.insert_cloned(clone)
         if status == OK:
+            self.contexts_free -= 1
             driver = queue.driver
             if not driver.plugged:
                 driver.plugged = True
@@ -99,6 +114,7 @@ class RequestMapper(Driver):
         # The path refused it: the target shall see that as the clone's end, and may try another path.
         clone.status = status
         clone.fate = NOT_SENT
+        self.contexts_free -= 1
         self.turn.defer(_Refused(self.stack, clone))
         return OK
 
@@ -137,11 +153,12 @@ class _CloneOwner(RequestOwner):
         if (original.orphans is not None or clone.orphan is not None) and target.withholds(clone):
             stack.own.came_back()
             return
-        # The bio hook: what succeeded is told at once.
-        if clone.good_bytes and original.original is None:
-            original.update(clone.good_bytes, clone.data)
+        stack.mapper.contexts_free += 1
+        stack.tell_good(original, clone)
         # The request hook.
         result = target.end_request(clone)
+        if clone.status != OK and not stack.bio_hook:
+            result = END_DONE
         if result == END_DONE:
             stack.end(original, clone)
         elif result == END_REQUEUE or result == END_DELAY_REQUEUE:
@@ -150,9 +167,13 @@ class _CloneOwner(RequestOwner):
 
 
 class RequestStack(Stack):
-    def __init__(self, name: str, limits: QueueLimits, turn: Turn, timers: Timers) -> None:
+    def __init__(
+        self, name: str, limits: QueueLimits, turn: Turn, timers: Timers, make_queue: QueueMaker = RequestQueue
+    ) -> None:
+        self.device = None
         self.mapper = RequestMapper(self, turn)
-        self.own = RequestQueue(name, self.mapper, limits, turn, timers, DEPTH)
+        self.own = make_queue(name, self.mapper, limits, turn, timers, DEPTH)
+        self.own.set_scheduler(SCHEDULER_DEFAULT)
         self.queue = self.own
         self.takes_while_blocked = True
         self.clones: RequestOwner = _CloneOwner(self)
@@ -160,18 +181,22 @@ class RequestStack(Stack):
         self._later = _DelayedRequeue(self.own)
         # While a flush suspend is under way: what it waits for is mapped past the queue.
         self._flushing = False
+        # The bios' hook of completion, which holds errors back until the target has decided. Off, they reach the submitter, as
+        # they would if only the end of requests were hooked: to show what it is for ("Why does request-based dm use
+        # bio->bi_end_io(), too?", the RFC of 2008).
+        self.bio_hook = True
 
     def set_table(self, table: Table, limits: QueueLimits) -> None:
         assert len(table.targets) == 1
         self.mapper.target = table.targets[0]
-        self.own.limits = limits
+        self.own.set_limits(limits)
+        self.own.flushes.gate = table.targets[0]
 
     def block(self, noflush: bool, watcher: Work, returned: list[Bio]) -> None:
         own = self.own
         if not noflush:
             # What waited for a path is mapped once more and fails, now that there is no queueing (Linux: dm_kick_requeue).
-            own.kick_requeued()
-            own.rerun()
+            own.bring_in_requeued()
         own.quiesce()
         own.watcher = watcher
         self._flushing = not noflush
@@ -228,7 +253,7 @@ class RequestStack(Stack):
             self.mapper.commit()
         elif status == RESOURCE:
             self.own.requeue(request, 0)
-        elif request.original is None:
+        elif request.owner is self.own:
             self.own.end(request, status)
         else:
             self.own.hand_up(request, status, None, NOT_SENT)
@@ -242,14 +267,30 @@ class RequestStack(Stack):
     def finish_request(self, clone: Request) -> None:
         original = clone.original
         assert original is not None
-        if clone.good_bytes and original.original is None:
-            original.update(clone.good_bytes, clone.data)
+        self.mapper.contexts_free += 1
+        self.tell_good(original, clone)
         self.end(original, clone)
+
+    def tell_good(self, original: Request, clone: Request) -> None:
+        """The bio hook: bios that have succeeded are told at once, as far as all before them have; the others are held back.
+
+        Linux: end_clone_bio(). A bio that was done in part counts as not done.
+        """
+        good = clone.good_bytes
+        if good and original.owner is self.own:
+            whole = good if clone.status == OK else clone.whole_bios_of(good)
+            if whole:
+                data = clone.data
+                if whole < good and data is not None:
+                    data = memoryview(data)[:whole]
+                self.own.update(original, whole, data)
 
     def end(self, original: Request, clone: Request) -> None:
         """The clone has the last word. An original that is itself a clone goes up to the device that made it."""
         original.mapped = None
-        if original.original is None:
+        if clone.status == TARGET and clone.op >= DISCARD and clone.queue.limits.max_bytes_of(clone.op) == 0:
+            self.switch_off(clone.op)
+        if original.owner is self.own:
             self.own.end(original, clone.status)
         else:
             self.own.hand_up(original, clone.status, clone.data, clone.fate)

@@ -6,11 +6,14 @@
 Linux: dm_submit_bio() in drivers/md/dm.c and dm_mq_queue_rq() in drivers/md/dm-rq.c.
 """
 
+from dataclasses import replace
+
 from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
 from hawser.block.limits import QueueLimits
+from hawser.block.ops import DISCARD
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
 from hawser.block.request import Request, RequestOwner
@@ -26,6 +29,22 @@ class Stack:
     queue: RequestQueue | None
     # Whether bios can be started while I/O is blocked, because they wait in a queue here.
     takes_while_blocked: bool
+
+    # Whose stack it is; set by the device itself.
+    device: BlockDevice | None
+
+    def switch_off(self, op: int) -> None:
+        """A path does not do discards, or write zeroes, after all: nor does the device from now on.
+
+        Linux: blk_queue_disable_discard(), blk_queue_disable_write_zeroes() as dm_done() and clone_endio() call them.
+        """
+        device = self.device
+        if device is not None:
+            limits = device.limits
+            off = (
+                replace(limits, max_discard_sectors=0) if op == DISCARD else replace(limits, max_write_zeroes_sectors=0)
+            )
+            device.set_limits(off)
 
     def set_table(self, table: Table, limits: QueueLimits) -> None:
         raise NotImplementedError

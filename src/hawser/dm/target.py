@@ -13,6 +13,7 @@ from mypy_extensions import mypyc_attr
 
 from hawser.block.device import BlockDevice
 from hawser.block.disk import Disk
+from hawser.block.flush import FlushGate
 from hawser.block.limits import QueueLimits
 from hawser.block.ops import DISCARD, FLUSH, WRITE_ZEROES
 from hawser.block.request import Request, RequestOwner
@@ -124,7 +125,7 @@ class TargetContext:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Target:
+class Target(FlushGate):
     """`start` and `length` in sectors of the mapped device. Subclasses set the facts of their kind in their constructor."""
 
     def __init__(self, type_name: str, start: int, length: int) -> None:
@@ -138,6 +139,8 @@ class Target:
         self.moves_sectors = False
         # A longer read or write is cut at multiples of this from the target's start; 0: never (Linux: ti->max_io_len).
         self.max_io_sectors = 0
+        # Whether it tells who watches itself where it maps I/O to, as it has reasons to give.
+        self.explains = False
         # How many copies it gets of a flush, of a discard and of write zeroes. With none, a flush has nothing to do here, and
         # the others are not supported. Unlike the kernel, where a target that says nothing gets none.
         self.num_flush_bios = 1

@@ -112,7 +112,7 @@ class Sentinel:
     def _look_at_queue(self, queue: RequestQueue) -> None:
         if queue._dispatch:
             self.hardware.marks.hit("refused below")
-        if queue._resource_timer.is_armed():
+        if queue._delayed.is_armed():
             self.hardware.marks.hit("rerun timer")
         if queue.in_flight < 0 or queue.in_flight > queue.depth:
             self.referee.fault(f"{queue.name}: {queue.in_flight} tags of {queue.depth} are in use")

@@ -13,6 +13,7 @@ from hawser.block.ops import FLUSH, READ, WRITE, is_write_class
 from hawser.block.orphan import Orphan
 from hawser.block.request import ANSWERED, NOT_SENT, Request, RequestOwner
 from hawser.core.status import IOERR, OK, RESOURCE, is_path_error, status_name
+from hawser.core.trace import MAPPED
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import (
     BIO_BASED,
@@ -49,6 +50,7 @@ class Multipath(Queueing):
         geometry = parse_geometry(words, context.devices)
         _check(geometry, context)
         super().__init__(context, start, length, _shared_disk(geometry, context), geometry.queue_if_no_path)
+        self.explains = True
         self.kind = BIO_BASED if geometry.queue_mode == "bio" else REQUEST_BASED
         self.geometry: Geometry = geometry
         self.state = PathState(geometry.groups, geometry.initial, context.host, context.log)
@@ -76,11 +78,12 @@ class Multipath(Queueing):
         original = clone.original
         if self.fences.active and self.fences.blocks(clone.op, clone.sector, clone.end_sector(), original.orphans):
             return self._fence_bio(clone)
-        if clone.op == FLUSH and not self._may_promise(original):
+        if clone.op == FLUSH and not self.may_promise(original):
             return KILL
         path = self.state.choose(clone.size)
         if path is None:
             return self._park_without_path(clone)
+        retried = clone.context is not None
         if clone.context is not None:
             path = self._elsewhere(path, clone.context, clone.size)
         if self.state.entered and self._fenced_by_entering(
@@ -89,6 +92,8 @@ class Multipath(Queueing):
             return self._fence_bio(clone)
         clone.context = path
         clone.device = path.device
+        if clone.life is not None:
+            clone.life.note(MAPPED, self._why(path, clone.size, retried))
         path.group.selector.start_io(path, clone.size)
         if clone.op == FLUSH:
             clone.written_before = _written(path.device)
@@ -110,12 +115,12 @@ class Multipath(Queueing):
         if clone.status == OK:
             self._succeeded(path, clone.op, clone.size, clone.written_before)
             if clone.op == FLUSH:
-                if not self._may_promise(original):
+                if not self.may_promise(original):
                     clone.status = IOERR
             elif clone.op != READ:
                 self._testify(path, clone.sector, clone.size, [clone], original.orphans, clone.written_before)
                 if must_withhold(original.orphans):
-                    self._withheld_bios.append(clone)
+                    self._withhold_bio(clone)
                     return END_INCOMPLETE
             return END_DONE
         if clone.fate != NOT_SENT and is_write_class(clone.op):
@@ -161,7 +166,7 @@ class Multipath(Queueing):
     def clone_and_map(self, request: Request) -> int:
         if self.fences.active and self.fences.blocks(request.op, request.sector, request.end_sector(), request.orphans):
             return self._fence_request(request)
-        if request.op == FLUSH and not self._may_promise(request.bios[0]):
+        if request.op == FLUSH and request.bios and not self.may_promise(request.bios[0]):
             return KILL
         path = self.state.choose(request.size)
         if path is None:
@@ -176,6 +181,8 @@ class Multipath(Queueing):
         clone.context = path
         clone.mapped_bytes = request.size
         request.mapped = clone
+        if self.context.turn.tracer is not None:
+            self._trace_request(request, MAPPED, self._why(path, request.size, request.avoid is not None))
         path.group.selector.start_io(path, request.size)
         if request.op == FLUSH:
             clone.written_before = _written(path.device)
@@ -206,7 +213,7 @@ class Multipath(Queueing):
         if not must_withhold(original.orphans):
             return False
         self.end_request(clone)
-        self._withheld_requests.append(clone)
+        self._withhold_request(clone, original)
         return True
 
     def end_request(self, clone: Request) -> int:
@@ -221,7 +228,7 @@ class Multipath(Queueing):
         if clone.status == OK:
             self._succeeded(path, clone.op, clone.mapped_bytes, clone.written_before)
             if clone.op == FLUSH:
-                if not self._may_promise(original.bios[0]):
+                if original.bios and not self.may_promise(original.bios[0]):
                     clone.status = IOERR
             elif clone.op != READ:
                 self._testify(
@@ -245,6 +252,15 @@ class Multipath(Queueing):
 
     # What both do.
 
+    def _why(self, path: Path, size: int, elsewhere: bool) -> str:
+        """Where an I/O goes and why there, for who watches."""
+        group = path.group
+        where = f"{path.device.devt} ({path.device.name})"
+        if elsewhere:
+            return f"to {where}: once more, on another path than the one that answered with an error"
+        groups = f"group {group.number} of {len(self.state.groups)}"
+        return f"to {where}: {group.selector.explain(path, size)}; {groups}"
+
     def _succeeded(self, path: Path, op: int, size: int, written_before: int) -> None:
         path.ios += 1
         path.bytes_done += size
@@ -267,7 +283,7 @@ class Multipath(Queueing):
             if device.left_behind is not None:
                 self.state.tell_left(path)
 
-    def _may_promise(self, bio: Bio) -> bool:
+    def may_promise(self, bio: Bio) -> bool:
         """Whether a flush may succeed: nothing acknowledged was in doubt since its client opened the disk."""
         return bio.client().doubt_seen == self.disk.doubt
 

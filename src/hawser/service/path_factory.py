@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
 
+from hawser.block.dispatch import DEPTH_DEFAULT
 from hawser.block.driver import Driver
 from hawser.block.limits import MAX_SECTORS_DEFAULT, UNLIMITED, QueueLimits
-from hawser.block.queue import DEPTH_DEFAULT, RequestQueue
+from hawser.block.queue import RequestQueue
 from hawser.core.log import LogSink
 from hawser.core.rng import Rng
 from hawser.core.units import SECTOR_SHIFT

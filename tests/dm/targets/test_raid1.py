@@ -56,6 +56,7 @@ def test_everything_but_a_read_goes_to_both_legs():
     client.write(3, pattern(1, 2))
     client.write(9, pattern(1, 1), FUA)
     client.flush()
+    rig.world.run()
     client.discard(16, 4096)
     client.write_zeroes(32, 4096)
     rig.world.run()

@@ -13,6 +13,7 @@ from typing import Final
 
 from hawser.block.limits import QueueLimits
 from hawser.block.orphan import Orphan
+from hawser.block.stats import DiskStats
 from hawser.core.clock import Clock, Timer, Timers
 from hawser.core.log import LogSink
 from hawser.core.turn import Turn
@@ -34,29 +35,30 @@ MARSHAL_VERSION: Final = 1
 
 # Nothing in them changes after the world is built, or nothing of theirs decides. An attribute that holds one is left out.
 STATIC: Final = (
-    Clock, ClientOp, DeviceRegistry, Geometry, Judge, LogSink, MappedDevice, Policy, QueueLimits, Story, Table, TargetContext,
-    TargetHost, Turn,
+    Clock, ClientOp, DeviceRegistry, DiskStats, Geometry, Judge, LogSink, MappedDevice, Policy, QueueLimits, Story, Table,
+    TargetContext, TargetHost, Turn,
 )  # fmt: skip
 
 # Attributes that are left out in every class that has them.
 LEFT_OUT: Final = frozenset((
     # Times: those of armed timers count, as what is left of them (`Timers`).
-    "deadline_ns", "ticket",
+    "deadline_ns", "ticket", "start_ns", "expires_ns", "_pending_since_ns", "_last_start_ns",
     # Counters that are only shown to people.
     "ios", "bytes_done", "fail_count", "proofs", "unproven", "_said_off", "verdicts",
     # What an orphan keeps in memory, and what it is called.
     "buffers", "path_name",
     # Names and other texts, and what is set once.
     "name", "devt", "uri", "limits", "scheduler", "type_name", "ops", "cookie", "weight", "size_sectors", "block_size", "policy",
-    "_block_mask", "_max_bytes", "has_own_cache", "unit_sectors", "volatile", "keeps_reads", "answers_are_final", "number",
+    "_block_mask", "_fits_bytes", "_fits_segments", "one_segment_bytes", "nr_requests", "parameters", "_serial", "key",
+    "has_own_cache", "unit_sectors", "volatile", "keeps_reads", "answers_are_final", "number", "explains",
     "repeat_count", "relative_throughput", "info_args", "table_args", "immutable", "singleton", "depth",
     "gives_up",
     # Pieces of work and ears: they hold nothing once the turn is empty, and who they belong to never changes. A timer counts
     # while it is armed.
-    "_work", "_refused", "_later", "_replay", "_ear", "_resource_timer", "_requeue_timer", "_timeout", "_checks", "clones",
-    "_clone_owner", "listeners", "events", "listener", "timers",
+    "_run", "_ended", "_kick", "_later", "_replay", "_ear", "_delayed", "_requeue_timer", "_overdue", "_timeout", "_checks",
+    "clones", "_clone_owner", "listeners", "events", "listener", "timers",
     # A second name of something that counts under its first.
-    "_own_queue", "requests", "own", "shared",
+    "_own_queue", "requests", "own", "shared", "gate",
 ))  # fmt: skip
 
 

@@ -127,6 +127,8 @@ class SmallWorld:
             line += " round-robin 0 1 0 259:0 round-robin 0 1 0 259:1"
         device = MappedDevice("mpatha", "254:0", self.turn, self.clock, self.timers, self.log)
         device.load(parse_lines(line), self.registry)
+        if device.queue is not None:
+            device.queue.set_scheduler(scenario.scheduler)
         device.resume()
         return device
 
