@@ -159,6 +159,21 @@ def test_blocks_are_the_disks():
     assert rig.logged() == ["dust: block 0 removed from badblocklist by write"] * 2
 
 
+def test_blocks_end_with_the_disk_not_with_the_target():
+    rig = Dust("0 512 dust 259:0 16 4096")
+    assert rig.say("addbadblock 256") == ""
+    assert rig.say("addbadblock 257") == "- selected block value out of range"
+
+
+@pytest.mark.parametrize(("size", "good"), [(512, True), (512 * 1024, True), (1024 * 1024, False)])
+def test_a_block_is_no_longer_than_the_target(size: int, good: bool):
+    if good:
+        assert Dust(f"0 1024 dust 259:0 0 {size}").target().max_io_sectors == size // 512
+    else:
+        with pytest.raises(TableError, match="Block size is too large"):
+            Dust(f"0 1024 dust 259:0 0 {size}")
+
+
 def test_a_flush_counts_as_a_write_to_the_first_block():
     """Oracle: it heals block 0."""
     rig = Dust(TABLE)

@@ -1,5 +1,5 @@
-"""A write of unknown fate below a target reaches the fence of a multipath above it, at the sectors that it has there; and
-the fence of one below stays where it is. A ghost is a write whose path never answered, and which may still land."""
+"""A write of unknown fate below a target reaches the fence of a multipath above it, at the sectors that it has there; and the
+fence of one below stays where it is. A ghost is a write whose path never answered, and which may still land."""
 
 import pytest
 from tests.dm.targets.rigs import TargetRig, pattern
