@@ -132,7 +132,8 @@ def answers(harbour: Harbour, *lines: bytes) -> list[Reply]:
 
     async def story(gateway: Gateway) -> None:
         control = ControlServer(gateway, str(harbour.directory / "c"))
-        found.extend(control.answer(line) for line in lines)
+        for line in lines:
+            found.extend([reply async for reply in control.replies(line)])
 
     harbour.run(harbour.options("ram:?size=1M&weight=1", "ram:?size=1M&weight=2"), story)
     return found

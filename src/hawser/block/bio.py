@@ -9,6 +9,7 @@ from mypy_extensions import mypyc_attr
 from hawser.block.ops import OP_NAMES, READ, Buffer
 from hawser.block.orphan import Orphan
 from hawser.core.status import OK
+from hawser.core.trace import Life
 from hawser.core.units import SECTOR_SHIFT
 
 
@@ -61,6 +62,8 @@ class Bio:
         self.parts: list[Buffer] | None = None
         self.orphans: list[Orphan] | None = None
         self.cookie: bytes | None = None
+        # Set while somebody watches (hawser.core.trace).
+        self.life: Life | None = None
         # Why it failed, when it did: see hawser.block.request. Of one that was cut on its way, several commands may be orphans.
         self.fate = 0
         self.orphan: Orphan | None = None
@@ -84,6 +87,8 @@ class Bio:
         if self.orphans is not None:
             for orphan in self.orphans:
                 orphan.bio_ended(status == OK)
+        if self.life is not None:
+            self.life.ended(self, status)
         self.owner.bio_done(self)
 
     def take_part(self, view: Buffer | None, size: int) -> None:

@@ -16,6 +16,7 @@ from hawser.block.request import Request
 from hawser.block.split import SplitBio, front_bytes, vector_of
 from hawser.block.stats import DiskStats
 from hawser.core.status import AGAIN, INVAL, IOERR, NOTSUPP, OK
+from hawser.core.trace import QUEUED
 from hawser.core.turn import Turn, Work
 from hawser.core.units import SECTOR_SHIFT
 
@@ -74,6 +75,8 @@ class BlockDevice:
 
         Out of range or not aligned to the logical block: IOERR and INVAL, as Linux' submit_bio_noacct() has it.
         """
+        if self.turn.tracer is not None:
+            self._trace_entry(bio)
         status = self.check(bio)
         if status != OK:
             self.turn.defer(_Refusal(bio, status))
@@ -83,6 +86,13 @@ class BlockDevice:
             self._start_flush(bio, plug)
         else:
             self._start_large(bio, plug)
+
+    def _trace_entry(self, bio: Bio) -> None:
+        tracer = self.turn.tracer
+        if bio.life is not None:
+            bio.life.note(QUEUED, self.name)
+        elif tracer is not None and bio.client() is bio.owner:
+            bio.life = tracer.born(bio, self.name)
 
     def refuse(self, bio: Bio, status: int) -> None:
         """End a bio that cannot be taken, or need not be, in this turn."""
@@ -175,7 +185,10 @@ class QueueDevice(BlockDevice):
         self._own_queue = queue
 
     def start(self, bio: Bio, plug: Plug) -> None:
-        plug.add(self._own_queue, bio)
+        if self._own_queue.dying:
+            self.refuse(bio, IOERR)
+        else:
+            plug.add(self._own_queue, bio)
 
     def idle(self) -> bool:
         return self._own_queue.idle()

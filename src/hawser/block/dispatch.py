@@ -26,7 +26,8 @@ from hawser.block.ops import DISCARD
 from hawser.block.request import IDLE, IN_FLIGHT, Request, RequestOwner
 from hawser.block.stats import DiskStats
 from hawser.core.clock import Clock, Timer, Timers
-from hawser.core.status import DEV_RESOURCE, IOERR, NOTSUPP, OK, RESOURCE
+from hawser.core.status import DEV_RESOURCE, IOERR, NOTSUPP, OFFLINE, OK, RESOURCE, status_name
+from hawser.core.trace import WAITS
 from hawser.core.turn import Turn, Work
 from hawser.core.units import NS_PER_MS
 
@@ -84,11 +85,14 @@ class DispatchQueue(RequestOwner):
         self.nr_requests = depth
         self.in_flight = 0
         self.quiesced = False
+        # What is behind it is gone: whoever asks shall come and be failed rather than wait (Linux: QUEUE_FLAG_DYING).
+        self.dying = False
         self.nomerges = 0
         self.feedback = True
         self.stats = DiskStats()
         self.elevator: Elevator = NoneElevator(self)
         self.sorts = False
+        self.scheduler = "none"
         # Whether something waits that a new bio may be merged into.
         self.merges_waiting = False
         self.dispatch_busy = 0
@@ -145,6 +149,8 @@ class DispatchQueue(RequestOwner):
 
     def _enter(self, request: Request, at_head: bool) -> None:
         """Let the elevator have it."""
+        if self.turn.tracer is not None:
+            self.trace(request, WAITS, f"{self.name}: {self.scheduler}")
         self.elevator.insert(request, at_head)
         self.merges_waiting = True
 
@@ -168,11 +174,16 @@ class DispatchQueue(RequestOwner):
             self.stats.busy_since_ns = self.clock.now_ns
         self.in_flight += 1
         request.state = IN_FLIGHT
+        tracer = self.turn.tracer
+        if tracer is not None:
+            tracer.sent(request, self.name, self.in_flight)
         status = self.driver.queue_rq(request)
         if status != OK:
             self.in_flight -= 1
             request.state = IDLE
             request.cannot_merge = True
+            if tracer is not None:
+                tracer.returned(request, self.name, self.in_flight, f"refused: {status_name(status)}")
         return status
 
     def refused(self, request: Request, status: int) -> None:
@@ -188,6 +199,8 @@ class DispatchQueue(RequestOwner):
         were when the original was merged: NOTSUPP where the operation is not offered any more, IOERR else. The caller commits.
         """
         limits = self.limits
+        if self.dying:
+            return OFFLINE
         most = limits.max_bytes_of(clone.op)
         if clone.size > most:
             return NOTSUPP if most == 0 else IOERR
@@ -200,19 +213,24 @@ class DispatchQueue(RequestOwner):
                 self._dispatch.append(clone)
                 self.restart = True
                 return OK
+            if self.sorts:
+                # With an elevator there was a tag of the scheduler's for the clone, and the driver's was asked for in vain.
+                self.note_refusal(clone)
             return RESOURCE
         status = self._send(clone)
         if status != OK:
-            self.note_refused(clone)
+            self.note_refusal(clone)
         return status
 
-    def note_refused(self, clone: Request) -> None:
-        """The driver would not take a clone: it counts as an empty I/O all the same."""
+    def note_refusal(self, clone: Request) -> None:
+        """A clone was counted when it came, and ends here. Linux: blk_account_io_done() in blk_insert_cloned_request()."""
         raise NotImplementedError
 
     def busy(self) -> bool:
         """Whether a request sent now would wait. Linux: blk_lld_busy()."""
-        return self.feedback and (self.in_flight >= self.depth or self.quiesced or self.driver.busy())
+        if not self.feedback or self.dying:
+            return False
+        return self.in_flight >= self.depth or self.quiesced or self.driver.busy()
 
     # Running the queue.
 
@@ -264,6 +282,7 @@ class DispatchQueue(RequestOwner):
             request = elevator.next()
             if request is None:
                 break
+            request.cannot_merge = True
             batch.append(request)
             if len(batch) > free or (len(batch) == free and not self.sorts):
                 break
@@ -288,9 +307,11 @@ class DispatchQueue(RequestOwner):
             if self.dispatch_busy:
                 self._note_busy(False)
             return True
-        self._dispatch.extend(requests)
-        for request in requests:
-            request.cannot_merge = True
+        # The list itself, where it can be: it may be long.
+        if self._dispatch:
+            self._dispatch.extend(requests)
+        else:
+            self._dispatch = requests
         if not self.restart:
             self.schedule()
         elif status == RESOURCE and not self._delayed.is_armed():
@@ -329,6 +350,12 @@ class DispatchQueue(RequestOwner):
         self._last_end = request.end_sector()
         self._last_op = request.op
         return False
+
+    def trace(self, request: Request, step: str, detail: str) -> None:
+        """Tell the I/Os of a request what has become of it. Asked only while somebody watches."""
+        for bio in request.bios:
+            if bio.life is not None:
+                bio.life.note(step, detail)
 
     # Merging with what waits.
 

@@ -20,9 +20,10 @@ from hawser.block.plug import Plug
 from hawser.block.request import IDLE, IN_FLIGHT, NOT_SENT, Request
 from hawser.block.stats import Counters
 from hawser.core.clock import Timer, Timers
-from hawser.core.status import IOERR, OK, TRANSPORT
+from hawser.core.status import IOERR, OFFLINE, OK, TRANSPORT, status_name
+from hawser.core.trace import MERGED, REQUEUED
 from hawser.core.turn import Turn, Work
-from hawser.core.units import SECTOR_SHIFT
+from hawser.core.units import NS_PER_MS, SECTOR_SHIFT
 
 WAITING_MAX: Final = 4096
 
@@ -68,7 +69,6 @@ class RequestQueue(DispatchQueue):
         self, name: str, driver: Driver, limits: QueueLimits, turn: Turn, timers: Timers, depth: int = DEPTH_DEFAULT
     ) -> None:
         super().__init__(name, driver, limits, turn, timers, depth)
-        self.scheduler = "none"
         self.flushes = FlushMachine(self)
         self._requeued: deque[Request] = deque()
         self._requeued_flushes: deque[Request] = deque()
@@ -106,6 +106,8 @@ class RequestQueue(DispatchQueue):
     def complete(self, request: Request) -> None:
         """The driver's answer is in `request`: free its tag and tell its owner. Called by Driver.run, in a turn."""
         self._free(request)
+        if self.turn.tracer is not None:
+            self.turn.tracer.returned(request, self.name, self.in_flight, status_name(request.status))
         owner = request.owner
         if owner is not self.flushes:
             self._account(request, request.size)
@@ -154,6 +156,8 @@ class RequestQueue(DispatchQueue):
     def end(self, request: Request, status: int) -> None:
         """End a request of this queue whose good part was completed already (`update`): free its tag, fail the rest."""
         self._free(request)
+        if self.turn.tracer is not None:
+            self.turn.tracer.returned(request, self.name, self.in_flight, status_name(status))
         if status != OK:
             self._account(request, request.size)
             request.fail_rest(status)
@@ -208,14 +212,18 @@ class RequestQueue(DispatchQueue):
         # What a client asked for is, in the kernel, an empty write that wants a flush; what comes from above is a bare command.
         return stats.writes if request.owner is self else stats.reads
 
-    def note_refused(self, clone: Request) -> None:
+    def note_refusal(self, clone: Request) -> None:
         self._account(clone, 0)
 
     def note_merge(self, request: Request, bio: Bio) -> None:
         self._group(request).merges += 1
+        if bio.life is not None:
+            bio.life.note(MERGED, f"{self.name}: now {request.size} bytes from sector {request.sector}")
 
     def note_join(self, first: Request, second: Request) -> None:
         self._group(second).merges += 1
+        if self.turn.tracer is not None:
+            self.trace(second, MERGED, f"{self.name}: into a request from sector {first.sector}")
 
     def note_flush(self, flush: Request) -> None:
         """The flush machine's own request has ended."""
@@ -230,6 +238,10 @@ class RequestQueue(DispatchQueue):
         could still merge, it keeps its boundaries.
         """
         self.in_flight -= 1
+        if self.turn.tracer is not None:
+            when = f"in {delay_ns // NS_PER_MS} ms" if delay_ns else "at once"
+            self.turn.tracer.returned(request, self.name, self.in_flight, f"requeued {when}")
+            self.trace(request, REQUEUED, f"{self.name}: {when}")
         dropped = Dropped()
         for piece in drop_dead(request, dropped):
             piece.state = IDLE
@@ -277,6 +289,11 @@ class RequestQueue(DispatchQueue):
     def unquiesce(self) -> None:
         self.quiesced = False
         self.schedule()
+
+    def die(self) -> None:
+        """What is behind the queue is gone for good: what waits, and whatever comes, fails. Linux: blk_mark_disk_dead()."""
+        self.dying = True
+        self.bounce(OFFLINE)
 
     def set_limits(self, limits: QueueLimits) -> None:
         self.limits = limits

@@ -12,6 +12,7 @@ from hawser.block.ops import DISCARD, NOMERGE, READ, WRITE, Buffer
 from hawser.block.orphan import Orphan
 from hawser.block.request import ANSWERED, NOT_SENT, UNKNOWN
 from hawser.core.status import OK
+from hawser.core.trace import SPLIT
 from hawser.core.units import SECTOR_SHIFT
 
 
@@ -109,6 +110,9 @@ class SplitBio(BioOwner):
         piece = Bio(whole.op, self.sector(), size, self, data, flags)
         piece.segments = -(-size // self.vector)
         piece.ioprio = whole.ioprio
+        piece.life = whole.life
+        if whole.life is not None:
+            whole.life.note(SPLIT, f"{size} bytes from sector {piece.sector}")
         self._starts.append(piece.sector)
         self.views.append(None)
         self.left += 1

@@ -5,19 +5,24 @@ from typing import NoReturn
 
 import click
 
+from hawser.cli.control_option import control_option, require_control
 from hawser.service.control import ask
 
 
-def _print(control: str, verb: str, args: list[str]) -> None:
-    if not control:
-        _fail("hawser dm: name the server's control socket with --control or HAWSER_CONTROL")
+def print_reply(control: str, verb: str, args: list[str]) -> None:
+    """Ask, and print what is said."""
     try:
         reply = ask(control, verb, args)
     except (OSError, ValueError) as error:
-        _fail(f"hawser dm: {control}: no server answers there: {error}")
+        _fail(f"hawser: {control}: no server answers there: {error}")
     if not reply.ok:
         _fail(reply.err)
     click.echo(reply.out, nl=False)
+
+
+def _print(control: str, verb: str, args: list[str]) -> None:
+    require_control(control, "hawser dm")
+    print_reply(control, verb, args)
 
 
 def _fail(text: str) -> NoReturn:
@@ -26,7 +31,7 @@ def _fail(text: str) -> NoReturn:
 
 
 @click.group()
-@click.option("--control", envvar="HAWSER_CONTROL", default="", metavar="SOCKET", help="Default: $HAWSER_CONTROL.")
+@control_option
 @click.pass_context
 def dm(context: click.Context, control: str) -> None:
     """The verbs of dmsetup, on a running server's devices."""

@@ -8,6 +8,8 @@ from hawser.cli.demo import demo
 from hawser.cli.dm import dm
 from hawser.cli.lab import lab
 from hawser.cli.serve import serve
+from hawser.cli.stats import stats
+from hawser.cli.trace import trace
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -20,3 +22,5 @@ main.add_command(serve)
 main.add_command(dm)
 main.add_command(demo)
 main.add_command(lab)
+main.add_command(stats)
+main.add_command(trace)

@@ -32,6 +32,13 @@ from hawser.service.serve import leave, run
 @click.option(
     "--table", default="", metavar="LINE", help="A multipath table line instead of the one built from the options."
 )
+@click.option(
+    "--scheduler", default="none", show_default=True, help="I/O scheduler of request-based maps: none, mq-deadline."
+)
+@click.option(
+    "--device", "devices", multiple=True, metavar="NAME=TABLE", help="Another mapped device, below the map or above it."
+)
+@click.option("--export", default="", metavar="NAME", help="The device that clients get. Default: the topmost.")
 @click.option("--read-only", is_flag=True)
 @click.option("--insecure-listen", is_flag=True, help="Allow addresses that are not loopback, without encryption.")
 @click.option(
@@ -48,6 +55,9 @@ def serve(
     io_timeout: str,
     control: str,
     table: str,
+    scheduler: str,
+    devices: tuple[str, ...],
+    export: str,
     read_only: bool,
     insecure_listen: bool,
     unsafe_no_fence: bool,
@@ -73,15 +83,26 @@ def serve(
             control,
             table,
             read_only,
+            scheduler,
+            [_parse_device(text) for text in devices],
+            export,
             unsafe_no_fence,
         )
         if options.io_timeout_ns == 0:
             raise OptionError("--io-timeout 0 would give up on every command at once")
         options.grouped()
+        options.check_devices()
     except (UriError, ListenError, OptionError) as error:
         log.error(str(error))
         leave(2)
     leave(run(options, log))
+
+
+def _parse_device(text: str) -> tuple[str, str]:
+    name, equals, table = text.partition("=")
+    if not name or not equals or not table.strip():
+        raise OptionError(f"--device {text!r}: is not NAME=TABLE, such as whole=0 2048 linear mpatha 0")
+    return name, table
 
 
 def _timeout_ns(option: str, text: str, forever: bool) -> int | None:

@@ -37,6 +37,9 @@ class Reactor:
     def ignore_writes(self, fd: int) -> None:
         raise NotImplementedError
 
+    def time_has_passed(self) -> None:
+        """Something was done inline that took its time: whoever looks at the clock later in this turn shall see that."""
+
     def at_end_of_turn(self, handler: Handler) -> None:
         """Call `handler.after_turn` once, when this turn has been drained."""
         raise NotImplementedError

@@ -11,6 +11,8 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from hawser.core.trace import Tracer
+
 BUDGET_DEFAULT: Final = 4096
 
 
@@ -23,9 +25,10 @@ class Work:
 
 
 class Turn:
-    """First in, first out."""
+    """First in, first out. `tracer` is who watches what happens in it, if somebody does."""
 
     def __init__(self) -> None:
+        self.tracer: Tracer | None = None
         self._queue: deque[Work] = deque()
 
     def defer(self, work: Work) -> None:

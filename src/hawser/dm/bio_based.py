@@ -14,6 +14,7 @@ from hawser.block.split import SplitBio
 from hawser.block.stats import DiskStats
 from hawser.core.clock import NEVER, Clock
 from hawser.core.status import DM_REQUEUE, IOERR, NOTSUPP, OK, TARGET
+from hawser.core.trace import MAPPED
 from hawser.core.turn import Turn, Work
 from hawser.core.units import SECTOR_SHIFT
 from hawser.dm.clone import CloneBio
@@ -178,6 +179,8 @@ class BioStack(Stack):
         if result == REMAPPED:
             device: BlockDevice | None = clone.device
             assert device is not None
+            if clone.life is not None and not clone.target.explains:
+                clone.life.note(MAPPED, f"{clone.target.type_name}: to {device.name}, sector {clone.sector}")
             device.submit(clone, plug)
         elif result == KILL or result == REQUEUE:
             clone.status = IOERR if result == KILL else DM_REQUEUE

@@ -28,6 +28,7 @@ class CloneBio(Bio):
         self.written_before = 0
         self.segments = original.segments
         self.ioprio = original.ioprio
+        self.life = original.life
         # When it was begun, or NEVER when no target has taken it yet.
         self.start_ns = NEVER
 

@@ -13,6 +13,7 @@ from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
 from hawser.block.limits import STACKING_START
 from hawser.block.plug import Plug
+from hawser.block.queue import RequestQueue
 from hawser.block.request import Request, RequestOwner
 from hawser.core.clock import Clock, Timers
 from hawser.core.log import LogSink
@@ -20,7 +21,7 @@ from hawser.core.status import IOERR
 from hawser.core.turn import Turn, Work
 from hawser.dm.bio_based import BioStack
 from hawser.dm.clone import CloneBio
-from hawser.dm.request_based import RequestStack
+from hawser.dm.request_based import QueueMaker, RequestStack
 from hawser.dm.stack import Stack
 from hawser.dm.suspension import DEFERRED_MAX, SUSPENDED, SUSPENDING, ControlError, ControlListener, Suspension
 from hawser.dm.table import ADDING_FAILED, Table, TableLine, load_table
@@ -85,6 +86,7 @@ class MappedDevice(BlockDevice):
         self.table_read_only = False
         self.inactive_read_only = False
         self.kind = ""
+        self.make_queue: QueueMaker = RequestQueue
         self._stack: Stack | None = None
         # The stack that takes bios; None when they have to be kept or fail.
         self._open: Stack | None = None
@@ -152,7 +154,7 @@ class MappedDevice(BlockDevice):
             self.cuts_reads_and_writes = False
             self._stack = BioStack(self.turn, self.clock, self.stats)
         else:
-            stack = RequestStack(self.name, limits, self.turn, self.timers)
+            stack = RequestStack(self.name, limits, self.turn, self.timers, self.make_queue)
             self.stats = stack.own.stats
             self._stack = stack
         self._stack.device = self

@@ -6,6 +6,7 @@ inserts the clone into the path's queue. Completion has two hooks: the bio hook 
 hook lets the target decide about the rest.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from hawser.block.bio import Bio
@@ -43,6 +44,10 @@ DEPTH: Final = 2048
 SCHEDULER_DEFAULT: Final = mq_deadline.NAME
 
 
+# What makes a device's own queue: the laboratory has another one, of 2008.
+QueueMaker = Callable[[str, Driver, QueueLimits, Turn, Timers, int], RequestQueue]
+
+
 class _DelayedRequeue(Work):
     """Puts originals back once the stack has unwound: their tag is in use until queue_rq has returned."""
 
@@ -67,13 +72,15 @@ class RequestMapper(Driver):
         # Clones that may exist at once. Linux: the contexts come with the tags (dm_mq_init_request), so that memory cannot
         # run out.
         self.contexts_free = DEPTH
+        # Whether it asks if the paths are busy. Off: it learns it from the refusal of a clone (the laboratory compares).
+        self.asks = True
         self._touched: list[Driver] = []
 
     def queue_rq(self, request: Request) -> int:
         target = self.target
         if target is None:
             return IOERR
-        if target.busy() or self.contexts_free == 0:
+        if self.contexts_free == 0 or (self.asks and target.busy()):
             return RESOURCE
         result = target.clone_and_map(request)
         if result == REMAPPED:
@@ -160,10 +167,12 @@ class _CloneOwner(RequestOwner):
 
 
 class RequestStack(Stack):
-    def __init__(self, name: str, limits: QueueLimits, turn: Turn, timers: Timers) -> None:
+    def __init__(
+        self, name: str, limits: QueueLimits, turn: Turn, timers: Timers, make_queue: QueueMaker = RequestQueue
+    ) -> None:
         self.device = None
         self.mapper = RequestMapper(self, turn)
-        self.own = RequestQueue(name, self.mapper, limits, turn, timers, DEPTH)
+        self.own = make_queue(name, self.mapper, limits, turn, timers, DEPTH)
         self.own.set_scheduler(SCHEDULER_DEFAULT)
         self.queue = self.own
         self.takes_while_blocked = True

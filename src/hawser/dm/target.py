@@ -156,6 +156,8 @@ class Target(FlushGate):
         self.flush_bypasses_map = False
         # Whether it tells of its devices. A table of which that is unknown never counts as one without (Linux: iterate_devices).
         self.iterates_devices = True
+        # Whether it tells who watches itself where it maps I/O to, as it has reasons to give.
+        self.explains = False
         # What it says of a device that it cannot use.
         self.lookup_error = "error getting device"
 

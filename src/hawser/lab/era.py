@@ -81,6 +81,8 @@ class Era:
         self._minor = 0
         self._words = self._make_words()
         self.map = self._map(MAP_NAME, self.table(0))
+        if self.map.queue is not None:
+            self.map.queue.set_scheduler(plan.scheduler)
         self.device = self._upper()
         self.adopt_table()
         # Before the manager: what it fails in a new table is counted.

@@ -147,7 +147,8 @@ class LimitsPlan:
 class Plan:
     """`tables[0]` is loaded at the start; `{p0}`, `{p1}`, ... in tables and messages stand for the paths' device numbers.
 
-    `stack`: what lies around the multipath map: "" or words of `linear-above`, `split-above`, `linear-below`, `multipath-above`.
+    `scheduler`: that of a request-based map's own queue. `stack`: what lies around the multipath map: "" or words of
+    `linear-above`, `split-above`, `linear-below`, `multipath-above`.
     `manager`: whether hawser.manager looks after the paths. `unsafe_no_fence`: the shipped switch, to show what fences are for.
     """
 
@@ -160,6 +161,7 @@ class Plan:
     unit_sectors: int = 1
     declared_unit_sectors: int = 1
     mode: str = "rq"
+    scheduler: str = "none"
     stack: str = ""
     tables: list[str] = field(default_factory=list)
     limits: LimitsPlan = field(default_factory=LimitsPlan)

@@ -31,8 +31,13 @@ from hawser.dm.dmsetup import brief as verbs
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.registry import DeviceRegistry
 from hawser.dm.table import parse_lines
+from hawser.lab.request_fn import RequestFnQueue
 from hawser.multipath import target as multipath_target
 from hawser.multipath.disk import CACHE_LUN, PathDevice, SharedDisk
+
+# Whose request queue a request-based map stands on: Linux 6.12's, or that of 2.6.25 (hawser.lab.request_fn).
+MACHINE_TODAY: Final = "today"
+MACHINE_2008: Final = "2008"
 
 TARGET_MODULES: Final = (targets, multipath_target)
 
@@ -209,9 +214,10 @@ class Client(BioOwner):
 
 
 class World:
-    """Clock, turn, log and devices; `run` lets things happen."""
+    """Clock, turn, log and devices; `run` lets things happen. `machine`: whose request queue maps stand on."""
 
-    def __init__(self) -> None:
+    def __init__(self, machine: str = MACHINE_TODAY) -> None:
+        self.machine = machine
         self.clock = Clock()
         self.timers = Timers(self.clock)
         self.turn = Turn()
@@ -240,9 +246,11 @@ class World:
         return RamPath(driver, device)
 
     def mapped(self, name: str, table: str) -> MappedDevice:
-        """A mapped device with this table. TableError when it is refused."""
+        """A mapped device with this table, of `machine`. TableError when it is refused."""
         devt = f"254:{len(self.registry.all_mapped())}"
         device = MappedDevice(name, devt, self.turn, self.clock, self.timers, self.log)
+        if self.machine == MACHINE_2008:
+            device.make_queue = RequestFnQueue
         device.load(parse_lines(table), self.registry)
         device.resume()
         self.registry.add(device)

@@ -48,9 +48,11 @@ class NullClient(BioOwner):
 
 
 class NullRig:
-    """A multipath map over `paths` null paths of one disk of `size_bytes`."""
+    """A multipath map over `paths` null paths of one disk of `size_bytes`; request-based it has this I/O scheduler."""
 
-    def __init__(self, mode: str, paths: int, selector: str, size_bytes: int, block: int) -> None:
+    def __init__(
+        self, mode: str, paths: int, selector: str, size_bytes: int, block: int, scheduler: str = "none"
+    ) -> None:
         self.world = World()
         self.block = block
         self.drivers: list[NullDriver] = []
@@ -67,6 +69,8 @@ class NullRig:
             words.append(device.devt)
         table = f"0 {sectors} multipath 2 queue_mode {mode} 0 1 1 {selector} {paths} 0 {' '.join(words)}"
         self.device: BlockDevice = self.world.mapped("null", table)
+        if self.device.queue is not None:
+            self.device.queue.set_scheduler(scheduler)
         self.blocks = size_bytes // block
         self.client = NullClient()
 

@@ -78,18 +78,20 @@ class FenceSet(OrphanWatcher):
 
     def blocks(self, op: int, start: int, end: int, own: list[Orphan] | None) -> bool:
         """Whether an I/O on sectors [start, end) must wait; `own` are orphans that it is itself a copy of."""
-        if not self.enabled:
-            return False
+        return self.enabled and self.first_block(op, start, end, own) is not None
+
+    def first_block(self, op: int, start: int, end: int, own: list[Orphan] | None) -> Orphan | None:
+        """The first orphan on whose account such an I/O must wait."""
         for orphan in self.orphans:
             if op == FLUSH:
                 if orphan.kind == CACHE:
-                    return True
+                    return orphan
                 continue
             if not orphan.overlaps(start, end) or (own is not None and orphan in own):
                 continue
             if op != READ or orphan.unacked > 0:
-                return True
-        return False
+                return orphan
+        return None
 
     def orphan_resolved(self, orphan: Orphan) -> None:
         self.orphans.remove(orphan)

@@ -5,6 +5,7 @@ flush suspend cannot end while I/O is parked, so it turns queueing off and resum
 whose parked bios are handed back instead.
 """
 
+from hawser.core.trace import PARKED
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import BIO_BASED, KILL, REQUEUE, SUBMITTED, TargetContext
 from hawser.multipath.disk import SharedDisk
@@ -28,6 +29,8 @@ class Queueing(WaitingRoom):
         """What to do with a bio for which there is no path."""
         if self.queue_if_no_path:
             self._parked.append(clone)
+            if clone.life is not None:
+                clone.life.note(PARKED, "until there is a path")
             return SUBMITTED
         return REQUEUE if self.handing_back else KILL
 

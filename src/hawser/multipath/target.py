@@ -13,6 +13,7 @@ from hawser.block.ops import FLUSH, READ, WRITE, is_write_class
 from hawser.block.orphan import Orphan
 from hawser.block.request import ANSWERED, NOT_SENT, Request, RequestOwner
 from hawser.core.status import IOERR, OK, RESOURCE, is_path_error, status_name
+from hawser.core.trace import MAPPED
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import (
     BIO_BASED,
@@ -50,6 +51,7 @@ class Multipath(Queueing):
         geometry = parse_geometry(words, context.devices, context.log)
         _check(geometry)
         super().__init__(context, start, length, _shared_disk(geometry, context), geometry.queue_if_no_path)
+        self.explains = True
         self.kind = BIO_BASED if geometry.queue_mode == "bio" else REQUEST_BASED
         self.geometry: Geometry = geometry
         self.state = PathState(geometry.groups, geometry.initial, context.host, context.log)
@@ -82,6 +84,7 @@ class Multipath(Queueing):
         path = self.state.choose(clone.size)
         if path is None:
             return self._park_without_path(clone)
+        retried = clone.context is not None
         if clone.context is not None:
             path = self._elsewhere(path, clone.context, clone.size)
         if self.state.entered and self._fenced_by_entering(
@@ -90,6 +93,8 @@ class Multipath(Queueing):
             return self._fence_bio(clone)
         clone.context = path
         clone.device = path.device
+        if clone.life is not None:
+            clone.life.note(MAPPED, self._why(path, clone.size, retried))
         path.group.selector.start_io(path, clone.size)
         if clone.op == FLUSH:
             clone.written_before = _written(path.device)
@@ -116,7 +121,7 @@ class Multipath(Queueing):
             elif clone.op != READ:
                 self._testify(path, clone.sector, clone.size, [clone], original.orphans, clone.written_before)
                 if must_withhold(original.orphans):
-                    self._withheld_bios.append(clone)
+                    self._withhold_bio(clone)
                     return END_INCOMPLETE
             return END_DONE
         if clone.fate != NOT_SENT and is_write_class(clone.op):
@@ -177,6 +182,8 @@ class Multipath(Queueing):
         clone.context = path
         clone.mapped_bytes = request.size
         request.mapped = clone
+        if self.context.turn.tracer is not None:
+            self._trace_request(request, MAPPED, self._why(path, request.size, request.avoid is not None))
         path.group.selector.start_io(path, request.size)
         if request.op == FLUSH:
             clone.written_before = _written(path.device)
@@ -207,7 +214,7 @@ class Multipath(Queueing):
         if not must_withhold(original.orphans):
             return False
         self.end_request(clone)
-        self._withheld_requests.append(clone)
+        self._withhold_request(clone, original)
         return True
 
     def end_request(self, clone: Request) -> int:
@@ -245,6 +252,15 @@ class Multipath(Queueing):
         return END_DELAY_REQUEUE if clone.status == RESOURCE else END_REQUEUE
 
     # What both do.
+
+    def _why(self, path: Path, size: int, elsewhere: bool) -> str:
+        """Where an I/O goes and why there, for who watches."""
+        group = path.group
+        where = f"{path.device.devt} ({path.device.name})"
+        if elsewhere:
+            return f"to {where}: once more, on another path than the one that answered with an error"
+        groups = f"group {group.number} of {len(self.state.groups)}"
+        return f"to {where}: {group.selector.explain(path, size)}; {groups}"
 
     def _succeeded(self, path: Path, op: int, size: int, written_before: int) -> None:
         path.ios += 1

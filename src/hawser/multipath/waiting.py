@@ -17,6 +17,7 @@ from hawser.block.orphan import CLIENT, PROOF_ANSWER, Orphan
 from hawser.block.request import Request
 from hawser.block.split import SplitBio
 from hawser.core.status import IOERR
+from hawser.core.trace import FENCED, PARKED, WITHHELD
 from hawser.core.turn import Work
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import KILL, REQUEUE, SUBMITTED, Target, TargetContext
@@ -77,6 +78,8 @@ class WaitingRoom(Target):
         if self.handing_back:
             return REQUEUE
         self._fenced_bios.append(clone)
+        if clone.life is not None:
+            clone.life.note(FENCED, self._behind(clone.op, clone.sector, clone.end_sector(), clone.original.orphans))
         return SUBMITTED
 
     def _fence_request(self, request: Request) -> int:
@@ -85,7 +88,20 @@ class WaitingRoom(Target):
         if len(self._fenced_requests) >= FENCED_MAX:
             return REQUEUE
         self._fenced_requests.append(request)
+        if self.context.turn.tracer is not None:
+            start, end = request.span()
+            self._trace_request(request, FENCED, self._behind(request.op, start, end, request.orphans))
         return SUBMITTED
+
+    def _behind(self, op: int, start: int, end: int, own: list[Orphan] | None) -> str:
+        """Which orphan an I/O waits behind, for who watches."""
+        orphan = self.fences.first_block(op, start, end, own)
+        return f"behind {orphan.describe()}" if orphan is not None else ""
+
+    def _trace_request(self, request: Request, step: str, detail: str) -> None:
+        for bio in request.bios:
+            if bio.life is not None:
+                bio.life.note(step, detail)
 
     def _hand_back_fenced(self) -> None:
         """A noflush suspend has begun. Bios are mapped once more, and are refused then."""
@@ -101,6 +117,8 @@ class WaitingRoom(Target):
 
     def _park_for_replay(self, clone: CloneBio) -> None:
         self._parked.append(clone)
+        if clone.life is not None:
+            clone.life.note(PARKED, "to be mapped once more")
         self._schedule_replay()
 
     def _schedule_replay(self) -> None:
@@ -133,6 +151,17 @@ class WaitingRoom(Target):
                 bio.orphans = []
             bio.orphans.append(orphan)
         self.fences.add(orphan)
+
+    def _withhold_bio(self, clone: CloneBio) -> None:
+        """It has succeeded, and must not say so yet."""
+        self._withheld_bios.append(clone)
+        if clone.life is not None:
+            clone.life.note(WITHHELD, "an orphan of its own may land on a write that was beside it")
+
+    def _withhold_request(self, clone: Request, original: Request) -> None:
+        self._withheld_requests.append(clone)
+        if self.context.turn.tracer is not None:
+            self._trace_request(original, WITHHELD, "an orphan of its own may land on a write that was beside it")
 
     def fences_changed(self) -> None:
         self._fences_moved = True

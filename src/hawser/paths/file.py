@@ -55,6 +55,7 @@ class FileDriver(Driver):
         self.direct = direct
         self.timeout_ns = timeout_ns
         self.timers = timers
+        self.reactor = reactor
         self.log = log
         self.answers_are_final = True
         self.threaded = direct
@@ -89,7 +90,9 @@ class FileDriver(Driver):
                 self._hand_over(request)
             else:
                 self._write(fd, request)
-        if monotonic_ns() - before_ns > SLOW_NS:
+        after_ns = monotonic_ns()
+        self.reactor.time_has_passed()
+        if after_ns - before_ns > SLOW_NS:
             self.threaded = True
             self.log.warning(
                 f"{self.name}: was slow (over {SLOW_NS // NS_PER_MS} ms); its I/O goes to threads from now on"

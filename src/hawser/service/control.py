@@ -9,7 +9,7 @@ The socket's mode is 0600: who may open it may fail paths.
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
 import msgspec
@@ -18,7 +18,10 @@ from hawser.core.units import is_number
 from hawser.dm.dmsetup import brief as verbs
 from hawser.dm.dmsetup.brief import VerbError
 from hawser.exports.unix_socket import bind_unix
+from hawser.service.control_error import ControlVerbError
 from hawser.service.gateway import Gateway
+from hawser.service.statistics import stats
+from hawser.service.tracing import trace
 
 LINE_MAX: Final = 64 * 1024
 CLIENTS_MAX: Final = 32
@@ -31,12 +34,16 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Reply(msgspec.Struct, omit_defaults=True):
+    """`more`: what is asked for comes in several replies, and this is not the last."""
+
     ok: bool
     out: str = ""
     err: str = ""
+    more: bool = False
 
 
 Verb = Callable[[Gateway, list[str]], str]
+StreamVerb = Callable[[Gateway, list[str]], AsyncIterator[str]]
 
 
 def _optional_name(args: list[str], verb: str) -> str | None:
@@ -71,7 +78,18 @@ def _message(gateway: Gateway, args: list[str]) -> str:
     return verbs.message(gateway.registry, args[0], int(args[1]), args[2:])
 
 
-VERBS: Final[dict[str, Verb]] = {"ls": _ls, "table": _table, "status": _status, "info": _info, "message": _message}
+VERBS: Final[dict[str, Verb]] = {
+    "ls": _ls,
+    "table": _table,
+    "status": _status,
+    "info": _info,
+    "message": _message,
+    "stats": stats,
+}
+
+
+# Verbs that take their time, and answer in pieces.
+STREAMS: Final[dict[str, StreamVerb]] = {"trace": trace}
 
 
 class ControlServer:
@@ -109,8 +127,9 @@ class ControlServer:
                 line = await asyncio.wait_for(reader.readline(), READ_SECONDS)
                 if not line:
                     break
-                writer.write(msgspec.json.encode(self.answer(line)) + b"\n")
-                await writer.drain()
+                async for reply in self.replies(line):
+                    writer.write(msgspec.json.encode(reply) + b"\n")
+                    await writer.drain()
         except (OSError, ValueError, TimeoutError, asyncio.CancelledError):
             # The client went away, sent a line without end, or fell silent; or the server stops.
             self.gateway.log.info("a control client was disconnected")
@@ -118,21 +137,36 @@ class ControlServer:
             self._clients.discard(writer)
             writer.close()
 
-    def answer(self, line: bytes) -> Reply:
-        """The reply to one line."""
+    async def replies(self, line: bytes) -> AsyncIterator[Reply]:
+        """The reply to one line, or its pieces."""
         try:
             request = msgspec.json.decode(line, type=Request)
         except msgspec.MsgspecError as error:
-            return Reply(False, err=f'a request is {{"verb": ..., "args": [...]}}: {error}')
+            yield Reply(False, err=f'a request is {{"verb": ..., "args": [...]}}: {error}')
+            return
+        stream = STREAMS.get(request.verb)
+        if stream is None:
+            yield self._answer(request)
+            return
+        try:
+            async for piece in stream(self.gateway, request.args):
+                yield Reply(True, out=piece, more=True)
+        except ControlVerbError as error:
+            yield Reply(False, err=str(error))
+        else:
+            yield Reply(True)
+
+    def _answer(self, request: Request) -> Reply:
         verb = self.verbs.get(request.verb)
         if verb is None:
-            return Reply(False, err=f"unknown verb {request.verb!r}; there are {', '.join(sorted(self.verbs))}")
+            known = ", ".join(sorted([*self.verbs, *STREAMS]))
+            return Reply(False, err=f"unknown verb {request.verb!r}; there are {known}")
         done: list[Reply] = []
 
         def call() -> None:
             try:
                 done.append(Reply(True, out=verb(self.gateway, request.args)))
-            except VerbError as error:
+            except (VerbError, ControlVerbError) as error:
                 done.append(Reply(False, err=str(error)))
 
         self.gateway.loop.run(call)
@@ -149,9 +183,23 @@ def _bind(path: str) -> socket.socket:
 
 def ask(path: str, verb: str, args: list[str]) -> Reply:
     """Ask a running server. OSError when nobody answers there."""
+    for reply in ask_for_pieces(path, verb, args):
+        return reply
+    raise OSError("it has closed the connection without an answer")
+
+
+def ask_for_pieces(path: str, verb: str, args: list[str], patience_s: float = READ_SECONDS) -> Iterator[Reply]:
+    """Ask for something that may come in several replies. OSError when nobody answers, or not to the end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(READ_SECONDS)
+        sock.settimeout(patience_s)
         sock.connect(path)
         sock.sendall(msgspec.json.encode(Request(verb, args)) + b"\n")
-        answer = sock.makefile("rb").readline()
-    return msgspec.json.decode(answer, type=Reply)
+        lines = sock.makefile("rb")
+        while True:
+            line = lines.readline()
+            if not line:
+                raise OSError("it has closed the connection before the end of its answer")
+            reply = msgspec.json.decode(line, type=Reply)
+            yield reply
+            if not reply.more:
+                return

@@ -64,7 +64,10 @@ class Gateway:
         self.server = Server(self.loop, self.loop.timers, log)
         self.paths: list[RealPath] = []
         self.devices: list[PathDevice] = []
+        # The map, and what clients are given: that, or a device that stands on it.
         self.device: MappedDevice | None = None
+        self.exported: MappedDevice | None = None
+        self._minor = 0
         self.target: Multipath | None = None
         self.manager: Manager | None = None
 
@@ -116,25 +119,43 @@ class Gateway:
 
     def _load(self) -> None:
         options = self.options
-        device = MappedDevice(
-            options.name, f"{MAP_MAJOR}:0", self.loop.turn, self.loop.clock, self.loop.timers, self.log
-        )
+        for name, below in options.below():
+            self._make_device(name, below)
         table = options.table
         try:
             if not table:
                 used = replace(options, paths=[path.uri for path in self.paths])
                 table = build_table(used, [made.devt for made in self.devices], self.devices[0].size_sectors)
-            device.load(parse_lines(table), self.registry)
-            device.resume()
-        except (TableError, OptionError) as error_found:
-            raise StartError(f"table {table!r}: {error_found}" if table else str(error_found)) from None
+        except OptionError as error_found:
+            raise StartError(str(error_found)) from None
+        device = self._make_device(options.name, table)
         self.device = device
-        self.registry.add(device)
+        self.exported = device
+        for name, above in options.above():
+            self.exported = self._make_device(name, above)
+        if options.export:
+            self.exported = self.registry.mapped(options.export)
         self.follow_table()
         device.table_listeners.append(_TableEar(self))
         if self.target is None:
             raise StartError(f"table {table!r}: there is no multipath target in it")
         self.disk.name = options.name
+
+    def _make_device(self, name: str, table: str) -> MappedDevice:
+        """A mapped device with this table, live. StartError when it is refused."""
+        device = MappedDevice(
+            name, f"{MAP_MAJOR}:{self._minor}", self.loop.turn, self.loop.clock, self.loop.timers, self.log
+        )
+        self._minor += 1
+        try:
+            device.load(parse_lines(table), self.registry)
+            if device.queue is not None:
+                device.queue.set_scheduler(self.options.scheduler)
+            device.resume()
+        except TableError as error_found:
+            raise StartError(f"{name}: table {table!r}: {error_found}") from None
+        self.registry.add(device)
+        return device
 
     def follow_table(self) -> None:
         """The target is the one of the live table."""
@@ -156,9 +177,9 @@ class Gateway:
         self.manager.follow(self.device)
 
     def _listen(self) -> None:
-        assert self.device is not None
+        assert self.exported is not None
         for uri in self.options.listen:
-            self.server.exports.add(Volume(uri.export, self.device))
+            self.server.exports.add(Volume(uri.export, self.exported))
         opened = 0
         for uri in self.options.listen:
             try:
@@ -193,8 +214,8 @@ class Gateway:
                 self.target.fail(path, "the server stops")
         for real in self.paths:
             real.driver.shut_down()
-        if self.device is not None:
-            self.device.abandon()
+        for device in self.registry.all_mapped():
+            device.abandon()
 
     def _let_go(self) -> None:
         self.server.drop_all("the server stops")

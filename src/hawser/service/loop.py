@@ -92,6 +92,9 @@ class Loop(Reactor):
             self._epoll.register(fd, mask)
             self._added.add(fd)
 
+    def time_has_passed(self) -> None:
+        self.clock.now_ns = monotonic_ns()
+
     def at_end_of_turn(self, handler: Handler) -> None:
         self._ending.append(handler)
 

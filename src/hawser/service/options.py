@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from hawser.block.elevators.base import ELEVATORS
 from hawser.core.units import NS_PER_S
 from hawser.exports.listen_uri import ListenUri
 from hawser.manager.policy import Policy
@@ -30,8 +31,33 @@ class ServeOptions:
     control: str = ""
     table: str = ""
     read_only: bool = False
+    scheduler: str = "none"
+    # Further mapped devices, name and table, in the order in which they are made; which one is exported (empty: the last one).
+    devices: list[tuple[str, str]] = field(default_factory=list)
+    export: str = ""
     # Fences off (hawser.multipath.fence): to show what they prevent, never for data.
     unsafe_no_fence: bool = False
+
+    def check_devices(self) -> None:
+        """Refuse names that are taken, and an export that is none of them."""
+        names = [self.name, *(name for name, _ in self.devices)]
+        for name in names:
+            if names.count(name) > 1:
+                raise OptionError(f"there are two devices named {name!r}")
+        if self.export and self.export not in names:
+            raise OptionError(f"--export {self.export}: no such device; there are {', '.join(names)}")
+        if self.scheduler not in ELEVATORS:
+            raise OptionError(f"--scheduler {self.scheduler}: there are {', '.join(sorted(ELEVATORS))}")
+
+    def below(self) -> list[tuple[str, str]]:
+        """The devices that are made before the map: all up to the first whose table names it."""
+        for number, (_, table) in enumerate(self.devices):
+            if self.name in table.split():
+                return self.devices[:number]
+        return self.devices
+
+    def above(self) -> list[tuple[str, str]]:
+        return self.devices[len(self.below()) :]
 
     def grouped(self) -> list[list[int]]:
         """The paths' indices by priority group. Paths that share no cache are never spread over (DESIGN, Hard problems 2)."""

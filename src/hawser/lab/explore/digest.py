@@ -35,8 +35,8 @@ MARSHAL_VERSION: Final = 1
 
 # Nothing in them changes after the world is built, or nothing of theirs decides. An attribute that holds one is left out.
 STATIC: Final = (
-    Clock, ClientOp, DeviceRegistry, DiskStats, Geometry, Judge, LogSink, MappedDevice, Policy, QueueLimits, Story, Table, TargetContext,
-    TargetHost, Turn,
+    Clock, ClientOp, DeviceRegistry, DiskStats, Geometry, Judge, LogSink, MappedDevice, Policy, QueueLimits, Story, Table,
+    TargetContext, TargetHost, Turn,
 )  # fmt: skip
 
 # Attributes that are left out in every class that has them.
@@ -49,7 +49,8 @@ LEFT_OUT: Final = frozenset((
     "buffers", "path_name",
     # Names and other texts, and what is set once.
     "name", "devt", "uri", "limits", "scheduler", "type_name", "ops", "cookie", "weight", "size_sectors", "block_size", "policy",
-    "_block_mask", "_fits_bytes", "_fits_segments", "one_segment_bytes", "nr_requests", "parameters", "_serial", "key", "has_own_cache", "unit_sectors", "volatile", "keeps_reads", "answers_are_final", "number",
+    "_block_mask", "_fits_bytes", "_fits_segments", "one_segment_bytes", "nr_requests", "parameters", "_serial", "key",
+    "has_own_cache", "unit_sectors", "volatile", "keeps_reads", "answers_are_final", "number", "explains",
     "repeat_count", "relative_throughput", "info_args", "table_args", "immutable", "singleton", "depth",
     "gives_up",
     # Pieces of work and ears: they hold nothing once the turn is empty, and who they belong to never changes. A timer counts

@@ -45,8 +45,8 @@ class Scenario:
     operator reinstates failed paths at any moment. `manager`: hawser.manager does, and flushes caches. `durable`: every
     state is asked what a power loss would leave there. `write_back`: caches write single sectors back whenever they like.
     `caches_reads`: a path's own cache also keeps what it has read. `loses`: the path whose server never executes anything
-    late. `may_wait`: whether clients may wait for ever. `holed`: the path that is a black hole from the start. `scheduler`: that of
-    the map's own queue.
+    late. `may_wait`: whether clients may wait for ever. `holed`: the path that is a black hole from the start. `scheduler`:
+    that of the map's own queue.
     """
 
     name: str

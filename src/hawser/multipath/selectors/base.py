@@ -36,6 +36,12 @@ class PathSelector:
         """The path for an I/O of `size` bytes, or None when no path is valid."""
         raise NotImplementedError
 
+    def explain(self, chosen: Path, size: int) -> str:
+        """Why `chosen` was the one, for people: what the selector has looked at. Asked right after `select`, only while somebody
+        watches."""
+        others = [path.device.devt for path in self.valid if path is not chosen]
+        return f"{self.name}: its turn among {1 + len(others)}"
+
     def start_io(self, path: Path, size: int) -> None:
         """An I/O of `size` bytes goes down `path`."""
 

@@ -40,6 +40,10 @@ class QueueLength(PathSelector):
             valid.append(best)
         return best
 
+    def explain(self, chosen: Path, size: int) -> str:
+        lengths = ", ".join(f"{path.device.devt} {path.in_flight}" for path in self.valid)
+        return f"queue-length: {chosen.in_flight} in flight, the fewest of {lengths}"
+
     def start_io(self, path: Path, size: int) -> None:
         path.in_flight += 1
 

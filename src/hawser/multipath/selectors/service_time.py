@@ -63,6 +63,12 @@ class ServiceTime(PathSelector):
             valid.append(best)
         return best
 
+    def explain(self, chosen: Path, size: int) -> str:
+        loads = ", ".join(
+            f"{path.device.devt} {path.in_flight_bytes}/{path.relative_throughput}" for path in self.valid
+        )
+        return f"service-time: least bytes in flight by weight for {size} more, of {loads}"
+
     def start_io(self, path: Path, size: int) -> None:
         path.in_flight_bytes += size
 

@@ -1,0 +1,1 @@
+"""What a real kernel needs per I/O, counted in instructions."""

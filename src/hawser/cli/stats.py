@@ -1,0 +1,30 @@
+"""`hawser stats`: what the devices of a running server have done, as /proc/diskstats has it, and how long it took."""
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from hawser.cli.control_option import control_option, require_control
+from hawser.cli.dm import print_reply
+from hawser.service.control import ask
+from hawser.service.statistics import LATENCY_COLUMNS, DeviceLatency
+
+
+@click.command()
+@control_option
+@click.option("--latency", is_flag=True, help="Quantiles per device and path, in microseconds, instead of counters.")
+@click.option("--json", "as_json", is_flag=True, help="Both, with whole histograms, as JSON.")
+def stats(control: str, latency: bool, as_json: bool) -> None:
+    """Counters of every map and path since the server started, in the format of /proc/diskstats."""
+    require_control(control, "hawser stats")
+    if not latency or as_json:
+        print_reply(control, "stats", ["json"] if as_json else [])
+        return
+    reply = ask(control, "stats", ["latency"])
+    table = Table(title="latency, µs")
+    for column in ("device", "I/O", "count", *LATENCY_COLUMNS):
+        table.add_column(column, justify="left" if column in ("device", "I/O") else "right")
+    for row in msgspec.json.decode(reply.out, type=list[DeviceLatency]):
+        table.add_row(row.device, row.group, f"{row.count:,}", *(f"{value:,.1f}" for value in row.microseconds))
+    Console().print(table)

@@ -1,0 +1,42 @@
+"""`hawser trace`: follow every I/O of a running server for a while, into a file that Perfetto opens."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from hawser.cli.control_option import control_option, require_control
+from hawser.service.control import ask_for_pieces
+from hawser.service.tracing import FINISH_SECONDS, SECONDS_MAX
+
+# Beside the time that was asked for, and that which I/Os may take to end: how long a piece may be on its way.
+PATIENCE_SECONDS: Final = 30.0
+
+
+@click.command()
+@control_option
+@click.option("--seconds", type=click.FloatRange(0, SECONDS_MAX, min_open=True), default=1.0, show_default=True)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE", help="JSON."
+)
+def trace(control: str, seconds: float, output: Path) -> None:
+    """Follow every I/O for some seconds: what merged, which path it took and why, what made it wait, how long it took.
+
+    The file is trace-event JSON; open it in https://ui.perfetto.dev or chrome://tracing.
+    """
+    require_control(control, "hawser trace")
+    size = 0
+    part = output.with_name(output.name + ".part")
+    try:
+        with part.open("w") as file:
+            for reply in ask_for_pieces(control, "trace", [repr(seconds)], seconds + FINISH_SECONDS + PATIENCE_SECONDS):
+                if not reply.ok:
+                    raise ValueError(reply.err)
+                size += file.write(reply.out)
+        part.replace(output)
+    except (OSError, ValueError) as error:
+        part.unlink(missing_ok=True)
+        click.echo(f"hawser trace: {error}", err=True)
+        sys.exit(1)
+    click.echo(f"{output}: {seconds:g} s, {size:,} bytes; open it in https://ui.perfetto.dev")

@@ -1,0 +1,79 @@
+"""The `stats` verb of the control socket: counters of /proc/diskstats and latencies, per device and path."""
+
+from typing import Any, Final
+
+import msgspec
+
+from hawser.block.device import BlockDevice
+from hawser.block.stats import Counters
+from hawser.core.histogram import bucket_top
+from hawser.core.units import NS_PER_US
+from hawser.service.control_error import ControlVerbError
+from hawser.service.gateway import Gateway
+
+QUANTILES: Final = (0.5, 0.9, 0.99, 0.999)
+LATENCY_COLUMNS: Final = ("p50", "p90", "p99", "p99.9", "max")
+FIELDS: Final = (
+    *("rd_ios", "rd_merges", "rd_sectors", "rd_ticks", "wr_ios", "wr_merges", "wr_sectors", "wr_ticks"),
+    *("in_flight", "io_ticks", "time_in_queue"),
+    *("ds_ios", "ds_merges", "ds_sectors", "ds_ticks", "fl_ios", "fl_ticks"),
+)
+
+
+class DeviceLatency(msgspec.Struct):
+    """One row of `stats latency`; `microseconds` are the LATENCY_COLUMNS."""
+
+    device: str
+    group: str
+    count: int
+    microseconds: list[float]
+
+
+def stats(gateway: Gateway, args: list[str]) -> str:
+    """`stats [latency|json]`."""
+    devices = _devices(gateway)
+    now_ns = gateway.loop.clock.now_ns
+    if not args:
+        return "".join(_line(device, now_ns) for device in devices)
+    if args == ["latency"]:
+        rows = [row for device in devices for row in _latencies(device)]
+        return msgspec.json.encode(rows).decode()
+    if args == ["json"]:
+        return msgspec.json.encode([_whole(device, now_ns) for device in devices]).decode() + "\n"
+    raise ControlVerbError("stats takes nothing, or one of: latency, json")
+
+
+def _devices(gateway: Gateway) -> list[BlockDevice]:
+    return [*gateway.registry.all_mapped(), *gateway.devices]
+
+
+def _line(device: BlockDevice, now_ns: int) -> str:
+    """A line of /proc/diskstats. (Documentation/admin-guide/iostats.rst.)"""
+    major, _, minor = device.devt.partition(":")
+    numbers = " ".join(str(number) for number in device.stats.fields(now_ns))
+    return f"{major:>4} {minor:>7} {device.name} {numbers}\n"
+
+
+def _groups(device: BlockDevice) -> list[tuple[str, Counters]]:
+    stats = device.stats
+    return [("read", stats.reads), ("write", stats.writes), ("discard", stats.discards), ("flush", stats.flushes)]
+
+
+def _latencies(device: BlockDevice) -> list[DeviceLatency]:
+    rows: list[DeviceLatency] = []
+    for name, group in _groups(device):
+        histogram = group.latencies()
+        if histogram.count:
+            values = [histogram.quantile(fraction) for fraction in QUANTILES] + [histogram.maximum]
+            rows.append(DeviceLatency(device.name, name, histogram.count, [value / NS_PER_US for value in values]))
+    return rows
+
+
+def _whole(device: BlockDevice, now_ns: int) -> dict[str, Any]:
+    """Counters by name, and of each histogram the buckets that are not empty: [largest value in ns, count]."""
+    latencies = {
+        name: [[bucket_top(index), count] for index, count in enumerate(group.latencies().counts) if count]
+        for name, group in _groups(device)
+    }
+    fields = dict(zip(FIELDS, device.stats.fields(now_ns), strict=True))
+    return {"device": device.name, "number": device.devt, **fields, "latency_ns": latencies}

@@ -1,0 +1,52 @@
+"""The `trace` verb of the control socket: follow every I/O for a while, and send the trace file piece by piece.
+
+The pieces are made between turns, a bounded one at a time, so that I/O goes on while the file is on its way.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from time import monotonic
+from typing import Final
+
+from hawser.block.recorder import Recorder
+from hawser.service.control_error import ControlVerbError
+from hawser.service.gateway import Gateway
+from hawser.service.trace_file import chunks
+
+SECONDS_MAX: Final = 600.0
+# How long I/Os that were begun in time may take to end.
+FINISH_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 0.01
+
+
+async def trace(gateway: Gateway, args: list[str]) -> AsyncIterator[str]:
+    """`trace SECONDS`: the text of a trace file. ControlVerbError when it cannot be had."""
+    seconds = _seconds(args)
+    turn = gateway.loop.turn
+    if turn.tracer is not None:
+        raise ControlVerbError("trace: another one is under way; wait for its end")
+    recorder = Recorder(gateway.loop.clock)
+    turn.tracer = recorder
+    start_ns = gateway.loop.clock.now_ns
+    try:
+        await asyncio.sleep(seconds)
+        recorder.is_open = False
+        deadline = monotonic() + FINISH_SECONDS
+        while recorder.open_ios() and monotonic() < deadline:
+            await asyncio.sleep(POLL_SECONDS)
+    finally:
+        turn.tracer = None
+    recorder.close()
+    for chunk in chunks(recorder, start_ns, f"hawser {gateway.options.name}"):
+        yield chunk
+
+
+def _seconds(args: list[str]) -> float:
+    try:
+        (text,) = args
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= SECONDS_MAX:
+        raise ControlVerbError(f"trace takes a number of seconds above 0, up to {SECONDS_MAX:.0f}, such as 1 or 0.5")
+    return seconds

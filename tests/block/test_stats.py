@@ -1,0 +1,134 @@
+"""What a device says that it has done. Linux: Documentation/admin-guide/iostats.rst."""
+
+import pytest
+
+from hawser.block.bio import Bio
+from hawser.block.ops import DISCARD, READ, WRITE, WRITE_ZEROES
+from hawser.block.stats import Counters, DiskStats
+from hawser.core.status import IOERR, MEDIUM, OK, TRANSPORT
+from hawser.core.units import KIB, MIB, NS_PER_MS
+from hawser.lab.world import Answer, Client, Store, World, make_multipath
+
+FIELDS = [
+    "rd_ios",
+    "rd_merges",
+    "rd_sectors",
+    "rd_ticks",
+    "wr_ios",
+    "wr_merges",
+    "wr_sectors",
+    "wr_ticks",
+    "in_flight",
+    "io_ticks",
+    "time_in_queue",
+    "ds_ios",
+    "ds_merges",
+    "ds_sectors",
+    "ds_ticks",
+    "fl_ios",
+    "fl_ticks",
+]
+
+
+def said(stats: DiskStats, now_ns: int = 0) -> dict[str, int]:
+    """The fields that are not 0, but for times."""
+    named = dict(zip(FIELDS, stats.fields(now_ns), strict=True))
+    return {name: value for name, value in named.items() if value and not name.endswith(("ticks", "queue"))}
+
+
+def test_there_are_as_many_fields_as_linux_has():
+    assert len(DiskStats().fields(0)) == 17
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_what_merges_above_counts_above(mode: str):
+    rig = make_multipath(World(), mode=mode)
+    rig.client.submit([Bio(READ, 8 * number, 4 * KIB, rig.client) for number in range(8)])
+    rig.world.run()
+    above = said(rig.device.stats)
+    below = [said(path.device.stats) for path in rig.paths]
+    if mode == "rq":
+        assert above == {"rd_ios": 1, "rd_merges": 7, "rd_sectors": 64}
+        assert below == [{"rd_ios": 1, "rd_sectors": 64}, {}]
+    else:
+        assert above == {"rd_ios": 8, "rd_sectors": 64}
+        assert below == [{"rd_ios": 4, "rd_sectors": 32}] * 2
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_each_operation_has_its_group(mode: str):
+    rig = make_multipath(World(), mode=mode, paths=1)
+    for op in (READ, WRITE, DISCARD, WRITE_ZEROES):
+        rig.client.submit([Bio(op, 100 * op, 4 * KIB, rig.client, bytes(4 * KIB) if op == WRITE else None)])
+        rig.world.run()
+    want = {"rd_ios": 1, "rd_sectors": 8, "wr_ios": 2, "wr_sectors": 16, "ds_ios": 1, "ds_sectors": 8}
+    assert said(rig.device.stats) == said(rig.paths[0].device.stats) == want
+
+
+def test_what_is_tried_twice_counts_once_above_and_twice_below():
+    rig = make_multipath(World())
+    rig.paths[0].driver.script.append(Answer(TRANSPORT, good_bytes=8 * KIB))
+    rig.client.submit([Bio(READ, 8 * number, 4 * KIB, rig.client) for number in range(4)])
+    rig.world.run()
+    assert said(rig.device.stats) == {"rd_ios": 1, "rd_merges": 3, "rd_sectors": 32}
+    assert [said(path.device.stats) for path in rig.paths] == [
+        {"rd_ios": 1, "rd_sectors": 32},
+        {"rd_ios": 1, "rd_sectors": 16},
+    ]
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_what_fails_counts_too(mode: str):
+    rig = make_multipath(World(), mode=mode, paths=1)
+    rig.paths[0].driver.script.append(Answer(MEDIUM))
+    rig.client.read(0, 4 * KIB)
+    rig.world.run()
+    assert said(rig.device.stats) == {"rd_ios": 1, "rd_sectors": 8}
+
+
+def test_without_a_path_a_request_counts_and_a_bio_does_not():
+    """Transcript 63[32], 63[35], 63[69], 63[72]."""
+    for mode, want in (("rq", {"wr_ios": 1, "fl_ios": 1, "ds_ios": 1, "ds_sectors": 8}), ("bio", {})):
+        rig = make_multipath(World(), mode=mode, paths=1)
+        rig.message("fail_path 259:0")
+        flush, discard = rig.client.flush(), rig.client.discard(0, 4 * KIB)
+        rig.world.run()
+        assert (flush.status, discard.status, said(rig.device.stats)) == (IOERR, IOERR, want)
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_times_are_those_from_the_first_bio_to_the_end(mode: str):
+    rig = make_multipath(World(), mode=mode, paths=1)
+    rig.paths[0].driver.default = Answer(delay_ns=5 * NS_PER_MS)
+    rig.client.read(0, 4 * KIB)
+    rig.world.pass_time(2 * NS_PER_MS)
+    stats = rig.device.stats
+    if mode == "bio":
+        assert (stats.fields(rig.world.clock.now_ns)[8], stats.fields(rig.world.clock.now_ns)[9]) == (1, 2)
+    rig.client.write(80, bytes(4 * KIB))
+    rig.world.run()
+    fields = dict(zip(FIELDS, stats.fields(rig.world.clock.now_ns), strict=True))
+    assert (fields["rd_ticks"], fields["wr_ticks"], fields["io_ticks"], fields["time_in_queue"]) == (5, 5, 7, 10)
+    assert fields["in_flight"] == 0
+    assert (stats.reads.latencies().maximum, stats.reads.latencies().count) == (5 * NS_PER_MS, 1)
+
+
+def test_those_that_took_equally_long_are_all_in_the_histogram():
+    group = Counters()
+    for ns in (5, 5, 5, 9, 5):
+        group.done(8, ns)
+    latencies = group.latencies()
+    assert (latencies.count, latencies.total, latencies.counts[5], latencies.counts[9]) == (5, 29, 4, 1)
+    assert group.latencies().count == 5, "asked twice, counted once"
+    assert (int(group.ios), int(group.sectors), group.ns) == (5, 40, 29)
+
+
+def test_a_device_that_only_passes_on_counts_its_pieces():
+    """Each piece that a target gets counts as one (dm_start_io_acct)."""
+    world = World()
+    path = world.ram_path("p", Store(MIB))
+    device = world.mapped("two", f"0 8 linear {path.device.devt} 0\n8 8 linear {path.device.devt} 100")
+    client = Client(device)
+    bio = client.read(4, 4 * KIB)
+    world.run()
+    assert (bio.status, said(device.stats)) == (OK, {"rd_ios": 2, "rd_sectors": 8})
