@@ -3,11 +3,12 @@
 import pytest
 
 from hawser.block.bio import Bio
-from hawser.block.ops import READ, WRITE
+from hawser.block.ops import FLUSH, RAHEAD, READ, WRITE, WRITE_ZEROES
 from hawser.core.rng import Rng
-from hawser.core.status import IOERR, MEDIUM, OK
+from hawser.core.status import IOERR, MEDIUM, NOTSUPP, OK
 from hawser.core.units import MIB, SECTOR_SIZE
 from hawser.dm.mapped_device import MappedDevice
+from hawser.dm.target import TableError
 from hawser.lab.world import Answer, Client, RamPath, Store, World
 
 
@@ -81,13 +82,62 @@ def test_a_flush_reaches_every_disk_below():
     assert client.device.idle()
 
 
-def test_error_fails_everything():
-    world, _, client = make("0 100 error")
-    client.read(0, 512)
-    client.write(99, bytes(512))
+@pytest.mark.parametrize("words", ["", "x", "259:0 0", "259:0 0 0"])
+def test_error_fails_everything_but_a_flush(words: str):
+    """Oracle: that has nothing to do. Write zeroes are not offered; a discard is, to fail as an error."""
+    world, _, client = make(f"0 100 error {words}")
+    bios = [client.read(0, 512), client.write(99, bytes(512)), client.discard(0, 512), client.write_zeroes(0, 512)]
+    bios.append(client.flush())
     assert client.done == []
     world.run()
-    assert [bio.status for bio in client.done] == [IOERR, IOERR]
+    assert [bio.status for bio in bios] == [IOERR, IOERR, IOERR, NOTSUPP, OK]
+    assert isinstance(client.device, MappedDevice)
+    assert client.device.live_targets()[0].status_table() == ""
+    assert client.device.idle()
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("259:0 x", "Invalid device sector (-EINVAL)"),
+        ("nosuch 0", "Device lookup failed (-ENOENT)"),
+        ("240:0 0", "Device lookup failed (-ENXIO)"),
+    ],
+)
+def test_two_words_of_error_are_a_device(words: str, error: str):
+    with pytest.raises(TableError) as caught:
+        make(f"0 100 error {words}")
+    assert str(caught.value) == f"254:0: error: {error}"
+
+
+@pytest.mark.parametrize(
+    ("table", "flushes"),
+    [
+        ("0 8 linear 259:0 0\n8 8 linear 259:0 8\n16 8 linear 259:1 0", [1, 1]),
+        ("0 8 linear 259:0 0\n8 8 striped 2 4 259:0 8 259:1 8", [1, 1]),
+        ("0 8 linear 259:0 0\n8 8 zero", [1, 0]),
+        ("0 8 linear 259:0 0\n8 8 error", [1, 0]),
+        ("0 8 zero\n8 8 error", [0, 0]),
+        ("0 8 linear 259:0 0\n8 8 delay 259:0 8 0\n16 8 delay 259:1 0 0", [2, 1]),
+        ("0 8 delay 259:0 0 0\n8 8 striped 2 4 259:0 8 259:1 8", [2, 1]),
+        ("0 8 flakey 259:0 0 1 0\n8 8 dust 259:1 0 512", [1, 1]),
+    ],
+)
+def test_flushes_are_sent_as_linux_sends_them(table: str, flushes: list[int]):
+    """Oracle: one for each device where all targets let it pass, else one for each copy that a target wants."""
+    world, disks, client = make(table)
+    bio = client.flush()
+    world.run()
+    sent = [len([op for op, _, _ in disk.driver.sent if op == FLUSH]) for disk in disks]
+    assert (bio.status, sent) == (OK, flushes)
+    assert client.device.idle()
+
+
+def test_zero_is_not_read_ahead():
+    world, _, client = make("0 100 zero")
+    client.submit([Bio(READ, 0, 512, client, None, RAHEAD), Bio(WRITE_ZEROES, 0, 512, client)])
+    world.run()
+    assert sorted(bio.status for bio in client.done) == [NOTSUPP, IOERR]
 
 
 def test_zero_gives_zeroes_and_swallows_writes():

@@ -11,7 +11,7 @@ from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
-from hawser.block.limits import STACKING_START
+from hawser.block.limits import STACKING_START, QueueLimits
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
 from hawser.block.request import Request, RequestOwner
@@ -36,6 +36,10 @@ from hawser.dm.target import (
     TargetHost,
 )
 
+FIRST_LOAD_FAILED: Final = (
+    "core: Cannot calculate initial queue limits",
+    "ioctl: unable to set up device queue for new table.",
+)
 # The numbers of enum dm_queue_mode, as its refusals print them.
 KIND_NUMBERS: Final = {BIO_BASED: 1, REQUEST_BASED: 2}
 
@@ -145,9 +149,7 @@ class MappedDevice(BlockDevice):
         try:
             limits = table.calculate_limits(self.devt, self.log)
         except TableError as error:
-            error.log += ["core: Cannot calculate initial queue limits"]
-            error.log += ["ioctl: unable to set up device queue for new table."]
-            raise
+            raise TableError(str(error), error.errno_name, [*error.log, *FIRST_LOAD_FAILED]) from None
         self.kind = table.kind
         if self.kind == BIO_BASED:
             # Discards are cut at the door, reads and writes where they are going (Linux: dm_split_and_process_bio()).
@@ -190,15 +192,17 @@ class MappedDevice(BlockDevice):
                 return True
         return False
 
-    def _swap(self, table: Table) -> None:
-        """Make `table` live. Nothing is in flight. TableError when the devices below it do not fit. Linux: dm_swap_table()."""
+    def _limits_with(self, table: Table) -> QueueLimits:
+        """What the limits will be when `table` is live. TableError when the devices below it do not fit."""
+        if self.table is not None and table.has_no_data_devices():
+            # What is parked until a path appears was cut to the old limits.
+            return table.retain_limits(self.limits)
+        return table.calculate_limits(self.devt, self.log)
+
+    def _swap(self, table: Table, limits: QueueLimits) -> None:
+        """Make `table` live. Nothing is in flight. Linux: dm_swap_table()."""
         old = self.table
         devices = table.devices()
-        if old is not None and table.has_no_data_devices():
-            # What is parked until a path appears was cut to the old limits.
-            limits = table.retain_limits(self.limits)
-        else:
-            limits = table.calculate_limits(self.devt, self.log)
         changed = old is not None and (limits != self.limits or table.size_sectors != self.size_sectors)
         stack = self.stack()
         self.table = table
@@ -268,10 +272,11 @@ class MappedDevice(BlockDevice):
         if table is not None:
             self.inactive = None
             try:
-                self._swap(table)
-            except TableError:
+                limits = self._limits_with(table)
+            except BaseException:
                 table.destroy()
                 raise
+            self._swap(table, limits)
         if self.table is None:
             raise ControlError("The device has no table.", "EINVAL")
         for target in self.table.targets:

@@ -17,12 +17,12 @@ SECTORS = 8
 
 
 class ChaosDriver(RamDriver):
-    """Takes its time, fails now and then (`trouble` in 1000), and sometimes does not know what became of a write."""
+    """Takes its time, fails now and then (`per_mille` of the requests), and sometimes does not know what became of a write."""
 
     def __init__(self, name: str, store: Store, turn: Turn, timers: Timers) -> None:
         super().__init__(name, store, turn, timers)
         self.rng = Rng(0)
-        self.trouble = 0
+        self.per_mille = 0
         self.ghostly = False
         self.slowest_ms = 4
 
@@ -33,7 +33,7 @@ class ChaosDriver(RamDriver):
     def _answer(self, request: Request) -> Answer:
         rng = self.rng
         delay_ns = rng.below(self.slowest_ms + 1) * NS_PER_MS
-        if not rng.chance(self.trouble, 1000):
+        if not rng.chance(self.per_mille, 1000):
             return Answer(delay_ns=delay_ns)
         if self.ghostly and rng.chance(1, 3):
             return Answer(TIMEOUT, fate=UNKNOWN, delay_ns=delay_ns, lands=rng.chance(1, 2))

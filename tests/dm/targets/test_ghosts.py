@@ -1,7 +1,8 @@
-"""A write of unknown fate below a target reaches the fence of a multipath above it, at the sectors that it has there; and the fence
-of one below stays where it is. A ghost is a write whose path never answered, and which may still land."""
+"""A write of unknown fate below a target reaches the fence of a multipath above it, at the sectors that it has there; and the
+fence of one below stays where it is. A ghost is a write whose path never answered, and which may still land."""
 
 import pytest
+from tests.dm.targets.rigs import TargetRig, pattern
 
 from hawser.block.bio import Bio
 from hawser.block.ops import WRITE
@@ -14,7 +15,6 @@ from hawser.dm.mapped_device import MappedDevice
 from hawser.lab.world import Answer, Client
 from hawser.multipath.disk import SharedDisk
 from hawser.multipath.target import Multipath
-from tests.dm.targets.rigs import TargetRig, pattern
 
 MS = NS_PER_MS
 GHOST = Answer(TIMEOUT, fate=UNKNOWN)

@@ -1,6 +1,8 @@
 """raid1: what goes to both legs, what an answer of one of them means, and that the legs stay alike."""
 
 import pytest
+from tests.dm.controls import begin_suspend, load, suspend
+from tests.dm.targets.rigs import TargetRig, pattern
 
 from hawser.block.bio import Bio
 from hawser.block.ops import DISCARD, FLUSH, FUA, NOWAIT, RAHEAD, READ, WRITE, WRITE_ZEROES
@@ -10,8 +12,6 @@ from hawser.core.status import AGAIN, IOERR, MEDIUM, NOTSUPP, OK, TIMEOUT, TRANS
 from hawser.core.units import NS_PER_MS
 from hawser.dm.target import TableError
 from hawser.lab.world import Answer, Client
-from tests.dm.controls import begin_suspend, load, suspend
-from tests.dm.targets.rigs import TargetRig, pattern
 
 MS = NS_PER_MS
 TABLE = "0 1024 raid1 2 259:0 0 259:1 0"

@@ -175,6 +175,15 @@ def test_one_flush_for_each_device_however_many_stripes_lie_on_it():
     assert rig.info() == "3 259:0 259:1 259:0 1 AAA"
 
 
+def test_beside_another_target_a_flush_is_copied_for_each_stripe_and_its_errors_count():
+    rig = TargetRig("0 96 striped 3 16 259:0 0 259:1 0 259:0 64\n96 8 delay 259:1 200 0")
+    rig.disks[1].driver.script.append(Answer(IOERR))
+    rig.client.flush()
+    rig.world.run()
+    assert [len(sent) for sent in rig.sent()] == [2, 2]
+    assert (rig.client.done[0].status, rig.info()) == (IOERR, "3 259:0 259:1 259:0 1 ADA")
+
+
 def test_an_error_marks_every_stripe_on_the_device():
     rig = TargetRig("0 96 striped 3 16 259:0 0 259:1 0 259:0 64")
     rig.disks[0].driver.script.append(Answer(MEDIUM))

@@ -5,6 +5,7 @@ waits for less than others overtakes them; what is due at one time goes in the o
 everything at once. Unlike the kernel, time has no ticks here.
 """
 
+from collections import deque
 from typing import Final
 
 from hawser.block.device import BlockDevice
@@ -21,26 +22,29 @@ from hawser.dm.target import REMAPPED, SUBMITTED, TableError, Target, TargetCont
 
 # Bios that may wait here before submitters are held back.
 DELAYED_MAX: Final = 4096
+LAST_NS: Final = 1 << 62
+
+
+class _Delayed:
+    """`serial` numbers all that was delayed, in order of coming."""
+
+    def __init__(self, clone: CloneBio, due_ns: int, serial: int) -> None:
+        self.clone = clone
+        self.due_ns = due_ns
+        self.serial = serial
 
 
 class _Class:
-    """Reads, writes or flushes: where they go, and when. `ops` of them wait."""
+    """Reads, writes or flushes: where they go, and when. What waits is in order of coming, which is that of being due."""
 
     def __init__(self, device: BlockDevice, start: int, delay_ms: int) -> None:
         self.device = device
         self.start = start
         self.delay_ms = delay_ms
-        self.ops = 0
+        self.waiting: deque[_Delayed] = deque()
 
     def words(self) -> str:
         return f"{self.device.devt} {self.start} {self.delay_ms}"
-
-
-class _Delayed:
-    def __init__(self, clone: CloneBio, group: _Class, due_ns: int) -> None:
-        self.clone = clone
-        self.group = group
-        self.due_ns = due_ns
 
 
 class _Expiry(Timer):
@@ -85,9 +89,10 @@ class DelayTarget(Target):
         # Counted apart even where they share the words.
         self.writes = self.groups[1] if len(words) > 3 else self._group(context, words)
         self.flushes = self.groups[2] if len(words) > 6 else self._group(context, words[-3:])
-        self.moves_sectors = any(group.start != start for group in (self.reads, self.writes, self.flushes))
+        self._classes: list[_Class] = [self.reads, self.writes, self.flushes]
+        self.moves_sectors = any(group.start != start for group in self._classes)
         self.may_delay = True
-        self._delayed: list[_Delayed] = []
+        self._serial = 0
         self._expiry = _Expiry(self)
 
     def _group(self, context: TargetContext, words: list[str]) -> _Class:
@@ -116,50 +121,50 @@ class DelayTarget(Target):
         if group.delay_ms == 0 or not self.may_delay:
             return REMAPPED
         due_ns = self.clock.now_ns + group.delay_ms * NS_PER_MS
-        self._delayed.append(_Delayed(clone, group, due_ns))
-        group.ops += 1
+        self._serial += 1
+        group.waiting.append(_Delayed(clone, due_ns, self._serial))
         if not self._expiry.is_armed() or due_ns < self._expiry.deadline_ns:
             self.timers.arm(self._expiry, due_ns - self.clock.now_ns)
         return SUBMITTED
 
     def release_due(self) -> None:
-        """Send what has waited long enough. Linux: flush_delayed_bios()."""
+        """Send what has waited long enough, each by itself: the kernel, too, has no plug here. Linux: flush_delayed_bios()."""
         now_ns = self.clock.now_ns
-        self._send([delayed for delayed in self._delayed if delayed.due_ns <= now_ns])
-        if self._delayed:
-            due_ns = min(delayed.due_ns for delayed in self._delayed)
-            self.timers.arm(self._expiry, due_ns - now_ns)
+        self._send(self._take(now_ns))
+        heads = [group.waiting[0].due_ns for group in self._classes if group.waiting]
+        if heads:
+            self.timers.arm(self._expiry, min(heads) - now_ns)
 
-    def _release_all(self) -> None:
-        self.timers.cancel(self._expiry)
-        self._send(list(self._delayed))
-
-    def _send(self, due: list[_Delayed]) -> None:
-        """Each by itself: the kernel, too, has no plug here."""
-        self._take(due)
-        for delayed in due:
-            device = delayed.clone.device
+    def _send(self, clones: list[CloneBio]) -> None:
+        for clone in clones:
+            device = clone.device
             assert device is not None
             plug = Plug()
-            device.submit(delayed.clone, plug)
+            device.submit(clone, plug)
             plug.finish()
 
-    def _take(self, taken: list[_Delayed]) -> list[CloneBio]:
-        """These wait no longer."""
-        for delayed in taken:
-            delayed.group.ops -= 1
-        if len(taken) == len(self._delayed):
-            self._delayed = []
-        else:
-            gone = {id(delayed) for delayed in taken}
-            self._delayed = [delayed for delayed in self._delayed if id(delayed) not in gone]
+    def _take(self, until_ns: int) -> list[CloneBio]:
+        """What is due by then, in the order in which it came."""
+        taken: list[_Delayed] = []
+        for group in self._classes:
+            waiting = group.waiting
+            while waiting and waiting[0].due_ns <= until_ns:
+                taken.append(waiting.popleft())
+        taken.sort(key=_serial_of)
         return [delayed.clone for delayed in taken]
+
+    def _take_all(self) -> list[CloneBio]:
+        self.timers.cancel(self._expiry)
+        return self._take(LAST_NS)
+
+    def _count(self) -> int:
+        return sum(len(group.waiting) for group in self._classes)
 
     # Suspend and the rest.
 
     def presuspend(self, noflush: bool) -> None:
         self.may_delay = False
-        self._release_all()
+        self._send(self._take_all())
 
     def presuspend_undo(self) -> None:
         # Unlike the kernel, where nothing is delayed any more until a resume.
@@ -174,31 +179,37 @@ class DelayTarget(Target):
 
     def bounce(self) -> None:
         """Unlike the kernel, what waits here shall not go to a path that has failed meanwhile."""
-        if self._delayed:
-            self.timers.cancel(self._expiry)
-            self.turn.defer(_Bounce(self.host, self._take(list(self._delayed))))
+        self.turn.defer(_Bounce(self.host, self._take_all()))
         super().bounce()
 
     def cancel_dead(self) -> None:
-        dead = [delayed for delayed in self._delayed if delayed.clone.client().dead]
-        for clone in self._take(dead):
+        dead: list[CloneBio] = []
+        for group in self._classes:
+            dead += [delayed.clone for delayed in group.waiting if delayed.clone.client().dead]
+            group.waiting = deque([delayed for delayed in group.waiting if not delayed.clone.client().dead])
+        for clone in dead:
             clone.status = IOERR
+            clone.fate = NOT_SENT
             self.host.finish_bio(clone)
 
     def idle(self) -> bool:
-        return not self._delayed
+        return self._count() == 0
 
     def congested(self) -> bool:
-        return len(self._delayed) >= DELAYED_MAX
+        return self._count() >= DELAYED_MAX
 
     def destroy(self) -> None:
         self.timers.cancel(self._expiry)
 
     def status_info(self) -> str:
-        return f"{self.reads.ops} {self.writes.ops} {self.flushes.ops}"
+        return " ".join(str(len(group.waiting)) for group in self._classes)
 
     def status_table(self) -> str:
         return " ".join(group.words() for group in self.groups)
+
+
+def _serial_of(delayed: _Delayed) -> int:
+    return delayed.serial
 
 
 register_target("delay", DelayTarget, "1.4.0")

@@ -10,7 +10,7 @@ from typing import Final
 
 from hawser.block.device import BlockDevice
 from hawser.block.limits import QueueLimits
-from hawser.block.ops import DISCARD, RAHEAD
+from hawser.block.ops import DISCARD, FLUSH, RAHEAD
 from hawser.core.status import NOTSUPP, OK
 from hawser.core.turn import Turn, Work
 from hawser.core.units import SECTOR_SHIFT
@@ -97,6 +97,11 @@ class StripedTarget(Target):
     def map_bio(self, clone: CloneBio) -> int:
         if clone.op >= DISCARD:
             return self._map_share(clone)
+        if clone.op == FLUSH:
+            # One for each stripe, where a neighbour in the table keeps flushes from going straight to the devices.
+            clone.device = self.stripes[clone.number].device
+            clone.sector = 0
+            return REMAPPED
         offset = clone.sector - self.start
         chunk = offset // self.chunk_sectors
         stripe = self.stripes[chunk % len(self.stripes)]
