@@ -64,6 +64,9 @@ class Plug:
         queue = request.queue
         if requests:
             limit = REQUESTS_MAX_MULTIPLE if self.multiple else REQUESTS_MAX
+            if len(requests) >= queue.nr_requests:
+                # Linux takes a request's tag when it is made; who waits for one hands over what is plugged.
+                limit = min(limit, self._tags(queue))
             if len(requests) >= limit or (requests[0].size >= FLUSH_SIZE and queue.nomerges != MERGES_NONE):
                 self.flush()
                 requests = self.requests
@@ -72,6 +75,14 @@ class Plug:
         requests.append(request)
         if not self.batch:
             self.finish()
+
+    def _tags(self, queue: "RequestQueue") -> int:
+        """How many requests of all queues may be here, as long as `queue` has tags for its own."""
+        others = 0
+        for request in self.requests:
+            if request.queue is not queue:
+                others += 1
+        return queue.nr_requests + others
 
     def _merge(self, queue: "RequestQueue", bio: Bio) -> bool:
         requests = self.requests

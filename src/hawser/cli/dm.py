@@ -1,28 +1,27 @@
-"""`hawser dm`: what dmsetup prints, of a running server."""
+"""`hawser dm`: dmsetup, of a running server."""
 
 import sys
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
 from hawser.cli.control_option import control_option, require_control
 from hawser.service.control import ask
 
+# Verbs that read a table from standard input when none is on the command line.
+READERS: Final = ("create", "load", "reload")
 
-def print_reply(control: str, verb: str, args: list[str]) -> None:
-    """Ask, and print what is said."""
+
+def print_reply(control: str, verb: str, args: list[str], stdin: str = "", patience_s: float | None = None) -> None:
+    """Ask, and print what is said. Without `patience_s` that may take as long as it takes."""
     try:
-        reply = ask(control, verb, args)
+        reply = ask(control, verb, args, stdin, patience_s)
     except (OSError, ValueError) as error:
         _fail(f"hawser: {control}: no server answers there: {error}")
+    click.echo(reply.out, nl=False)
     if not reply.ok:
         _fail(reply.err)
-    click.echo(reply.out, nl=False)
-
-
-def _print(control: str, verb: str, args: list[str]) -> None:
-    require_control(control, "hawser dm")
-    print_reply(control, verb, args)
+    click.echo(reply.err, err=True, nl=False)
 
 
 def _fail(text: str) -> NoReturn:
@@ -30,50 +29,28 @@ def _fail(text: str) -> NoReturn:
     sys.exit(1)
 
 
-@click.group()
+def _table_from_stdin(verb: str, args: list[str]) -> str:
+    brings_table = any(word.startswith(("--table", "-n", "--notable", "--concise")) for word in args)
+    if verb not in READERS or brings_table or sys.stdin.isatty():
+        return ""
+    return sys.stdin.read()
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @control_option
-@click.pass_context
-def dm(context: click.Context, control: str) -> None:
-    """The verbs of dmsetup, on a running server's devices."""
-    context.obj = control
+@click.argument("verb")
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def dm(control: str, verb: str, args: tuple[str, ...]) -> None:
+    """dmsetup, on a running server's devices: its verbs, its options, what it prints.
 
+    ls, table, status, info, deps, targets, version; create, load, suspend, resume, clear, rename, remove, message, wait, ...
 
-@dm.command()
-@click.pass_obj
-def ls(control: str) -> None:
-    """List the devices."""
-    _print(control, "ls", [])
+        hawser dm status
 
+        hawser dm ls --tree
 
-@dm.command()
-@click.argument("name", required=False)
-@click.pass_obj
-def table(control: str, name: str | None) -> None:
-    """Print the live table in canonical form."""
-    _print(control, "table", [name] if name is not None else [])
-
-
-@dm.command()
-@click.argument("name", required=False)
-@click.pass_obj
-def status(control: str, name: str | None) -> None:
-    """Print the status line: groups, paths, A or F, fail counts."""
-    _print(control, "status", [name] if name is not None else [])
-
-
-@dm.command()
-@click.argument("name", required=False)
-@click.pass_obj
-def info(control: str, name: str | None) -> None:
-    """Print name, state, open count, event number."""
-    _print(control, "info", [name] if name is not None else [])
-
-
-@dm.command(context_settings={"ignore_unknown_options": True})
-@click.argument("name")
-@click.argument("sector")
-@click.argument("words", nargs=-1)
-@click.pass_obj
-def message(control: str, name: str, sector: str, words: tuple[str, ...]) -> None:
-    """Send a message to the target at SECTOR: fail_path, reinstate_path, switch_group, ..."""
-    _print(control, "message", [name, sector, *words])
+        hawser dm message mpatha 0 fail_path 259:0
+    """
+    require_control(control, "hawser dm")
+    words = list(args)
+    print_reply(control, verb, words, _table_from_stdin(verb, words))

@@ -12,6 +12,7 @@ from typing import Final
 
 from hawser.block.device import BlockDevice
 from hawser.core.log import LogSink
+from hawser.dm.condition import Waiting
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.registry import MINORS_MAX, DeviceRegistry
 from hawser.dm.suspension import ControlError
@@ -25,6 +26,7 @@ RESERVED_NAMES: Final = ("control", ".", "..")
 
 # Makes a mapped device of a name and a number.
 DeviceMaker = Callable[[str, str], MappedDevice]
+Freezer = Callable[[MappedDevice], Waiting]
 
 
 class TableFinder(DeviceFinder):
@@ -70,6 +72,8 @@ class Control:
         self.log = log if log is not None else LogSink()
         self.make = make
         self.versions = versions if versions is not None else known_versions()
+        # Writes out what the world still holds back of a device's data, before it is suspended.
+        self.freeze: Freezer | None = None
         # Why the last thing that was refused was refused, in words for people; empty when errno says it all.
         self.reason = ""
 

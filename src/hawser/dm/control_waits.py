@@ -66,13 +66,18 @@ class _Event(Condition):
         return self.device.event_nr != self.event_nr or self.device.removed
 
 
-def suspend(control: Control, device: MappedDevice, noflush: bool) -> Waiting:
-    """Hold the device's I/O back and wait until none is in flight. One that is suspended is left so."""
+def suspend(control: Control, device: MappedDevice, noflush: bool, lock_fs: bool = True) -> Waiting:
+    """Hold the device's I/O back and wait until none is in flight. One that is suspended is left so.
+
+    `lock_fs`: first what is cached above is written out, unless it is a noflush suspend.
+    """
     if device.is_suspending():
         # Somebody else has the lock.
         yield _NotSuspending(device)
     if device.is_suspended():
         return
+    if not noflush and lock_fs:
+        yield from _freeze(control, device)
     heard = _Heard()
     device.suspend(noflush, heard)
     try:
@@ -84,7 +89,13 @@ def suspend(control: Control, device: MappedDevice, noflush: bool) -> Waiting:
         raise control.refuse("EINTR")
 
 
-def resume(control: Control, device: MappedDevice, noflush: bool) -> Waiting:
+def _freeze(control: Control, device: MappedDevice) -> Waiting:
+    """Unlike lock_fs(), before targets know of the suspend: without a path this may take as long as queueing does."""
+    if control.freeze is not None:
+        yield from control.freeze(device)
+
+
+def resume(control: Control, device: MappedDevice, noflush: bool, lock_fs: bool = True) -> Waiting:
     """Make the inactive table live, if there is one (for which an active device is suspended first), and let I/O flow."""
     if device.inactive is None:
         if device.is_suspended():
@@ -93,6 +104,8 @@ def resume(control: Control, device: MappedDevice, noflush: bool) -> Waiting:
             except ControlError as error:
                 raise control.refuse(error.errno_name) from None
         return
+    if device.table is not None and not device.is_suspended() and not noflush and lock_fs:
+        yield from _freeze(control, device)
     heard = _Heard()
     try:
         if device.resume(heard, noflush):

@@ -145,8 +145,6 @@ class Target(FlushGate):
         self.moves_sectors = False
         # A longer read or write is cut at multiples of this from the target's start; 0: never (Linux: ti->max_io_len).
         self.max_io_sectors = 0
-        # Whether it tells who watches itself where it maps I/O to, as it has reasons to give.
-        self.explains = False
         # How many copies it gets of a flush, of a discard and of write zeroes. With none, a flush has nothing to do here, and
         # the others are not supported. Unlike the kernel, where a target that says nothing gets none.
         self.num_flush_bios = 1
@@ -158,6 +156,8 @@ class Target(FlushGate):
         self.flush_bypasses_map = False
         # Whether it tells of its devices. A table of which that is unknown never counts as one without (Linux: iterate_devices).
         self.iterates_devices = True
+        # Whether it tells who watches itself where it maps I/O to, as it has reasons to give.
+        self.explains = False
         # What it says of a device that it cannot use.
         self.lookup_error = "error getting device"
 

@@ -3,7 +3,8 @@
     {"verb": "status", "args": ["mpatha"]}   ->   {"ok": true, "out": "0 2048 multipath ...\n"}
                                                   {"ok": false, "err": "..."}
 
-The socket's mode is 0600: who may open it may fail paths.
+The verbs are those of dmsetup, with its options among the arguments, and the server's own. One that waits (suspend, wait, ...) is
+answered when it is done, and given up when whoever asked goes away. The socket's mode is 0600: who may open it may fail paths.
 """
 
 import asyncio
@@ -14,11 +15,9 @@ from typing import Final
 
 import msgspec
 
-from hawser.core.units import is_number
-from hawser.dm.dmsetup import brief as verbs
-from hawser.dm.dmsetup.brief import VerbError
 from hawser.exports.unix_socket import bind_unix
 from hawser.service.control_error import ControlVerbError
+from hawser.service.dm_verbs import DM_VERBS, DmRun
 from hawser.service.gateway import Gateway
 from hawser.service.statistics import stats
 from hawser.service.tracing import trace
@@ -28,13 +27,16 @@ CLIENTS_MAX: Final = 32
 READ_SECONDS: Final = 30.0
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
+class Request(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """`stdin`: what the verb would read, of those of dmsetup that read tables."""
+
     verb: str
     args: list[str] = []
+    stdin: str = ""
 
 
 class Reply(msgspec.Struct, omit_defaults=True):
-    """`more`: what is asked for comes in several replies, and this is not the last."""
+    """`more`: what is asked for comes in several replies, and this is not the last. `out` may say something though it failed."""
 
     ok: bool
     out: str = ""
@@ -46,47 +48,7 @@ Verb = Callable[[Gateway, list[str]], str]
 StreamVerb = Callable[[Gateway, list[str]], AsyncIterator[str]]
 
 
-def _optional_name(args: list[str], verb: str) -> str | None:
-    if len(args) > 1:
-        raise VerbError(f"{verb} takes at most one device name")
-    return args[0] if args else None
-
-
-def _ls(gateway: Gateway, args: list[str]) -> str:
-    if args:
-        raise VerbError("ls takes no arguments")
-    return verbs.ls(gateway.registry)
-
-
-def _table(gateway: Gateway, args: list[str]) -> str:
-    return verbs.table(gateway.registry, _optional_name(args, "table"))
-
-
-def _status(gateway: Gateway, args: list[str]) -> str:
-    return verbs.status(gateway.registry, _optional_name(args, "status"))
-
-
-def _info(gateway: Gateway, args: list[str]) -> str:
-    return verbs.info(gateway.registry, _optional_name(args, "info"))
-
-
-def _message(gateway: Gateway, args: list[str]) -> str:
-    if len(args) < 2:
-        raise VerbError("message takes a device name, a sector and words")
-    if not is_number(args[1]):
-        raise VerbError("Invalid sector.\nCommand failed.")
-    return verbs.message(gateway.registry, args[0], int(args[1]), args[2:])
-
-
-VERBS: Final[dict[str, Verb]] = {
-    "ls": _ls,
-    "table": _table,
-    "status": _status,
-    "info": _info,
-    "message": _message,
-    "stats": stats,
-}
-
+VERBS: Final[dict[str, Verb]] = {"stats": stats}
 
 # Verbs that take their time, and answer in pieces.
 STREAMS: Final[dict[str, StreamVerb]] = {"trace": trace}
@@ -127,7 +89,7 @@ class ControlServer:
                 line = await asyncio.wait_for(reader.readline(), READ_SECONDS)
                 if not line:
                     break
-                async for reply in self.replies(line):
+                async for reply in self.replies(line, reader):
                     writer.write(msgspec.json.encode(reply) + b"\n")
                     await writer.drain()
         except (OSError, ValueError, TimeoutError, asyncio.CancelledError):
@@ -137,12 +99,15 @@ class ControlServer:
             self._clients.discard(writer)
             writer.close()
 
-    async def replies(self, line: bytes) -> AsyncIterator[Reply]:
-        """The reply to one line, or its pieces."""
+    async def replies(self, line: bytes, reader: asyncio.StreamReader | None = None) -> AsyncIterator[Reply]:
+        """The reply to one line, or its pieces. `reader` tells when the client is gone."""
         try:
             request = msgspec.json.decode(line, type=Request)
         except msgspec.MsgspecError as error:
             yield Reply(False, err=f'a request is {{"verb": ..., "args": [...]}}: {error}')
+            return
+        if request.verb in DM_VERBS:
+            yield await self._dm(request, reader)
             return
         stream = STREAMS.get(request.verb)
         if stream is None:
@@ -156,17 +121,25 @@ class ControlServer:
         else:
             yield Reply(True)
 
+    async def _dm(self, request: Request, reader: asyncio.StreamReader | None) -> Reply:
+        run = DmRun(self.gateway, [request.verb, *request.args], request.stdin)
+        await run.wait(lambda: reader is not None and reader.at_eof())
+        answer = run.answer
+        if not run.is_done or answer.rc:
+            return Reply(False, answer.stdout, f"{answer.stderr}{run.reason}".removesuffix("\n") or "interrupted")
+        return Reply(True, answer.stdout, answer.stderr)
+
     def _answer(self, request: Request) -> Reply:
         verb = self.verbs.get(request.verb)
         if verb is None:
-            known = ", ".join(sorted([*self.verbs, *STREAMS]))
+            known = ", ".join(sorted([*DM_VERBS, *self.verbs, *STREAMS]))
             return Reply(False, err=f"unknown verb {request.verb!r}; there are {known}")
         done: list[Reply] = []
 
         def call() -> None:
             try:
                 done.append(Reply(True, out=verb(self.gateway, request.args)))
-            except (VerbError, ControlVerbError) as error:
+            except ControlVerbError as error:
                 done.append(Reply(False, err=str(error)))
 
         self.gateway.loop.run(call)
@@ -181,19 +154,21 @@ def _bind(path: str) -> socket.socket:
         os.umask(old)
 
 
-def ask(path: str, verb: str, args: list[str]) -> Reply:
-    """Ask a running server. OSError when nobody answers there."""
-    for reply in ask_for_pieces(path, verb, args):
+def ask(path: str, verb: str, args: list[str], stdin: str = "", patience_s: float | None = READ_SECONDS) -> Reply:
+    """Ask a running server. OSError when nobody answers there, or not in time (None: that may take for ever)."""
+    for reply in ask_for_pieces(path, verb, args, patience_s, stdin):
         return reply
     raise OSError("it has closed the connection without an answer")
 
 
-def ask_for_pieces(path: str, verb: str, args: list[str], patience_s: float = READ_SECONDS) -> Iterator[Reply]:
+def ask_for_pieces(
+    path: str, verb: str, args: list[str], patience_s: float | None = READ_SECONDS, stdin: str = ""
+) -> Iterator[Reply]:
     """Ask for something that may come in several replies. OSError when nobody answers, or not to the end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(patience_s)
         sock.connect(path)
-        sock.sendall(msgspec.json.encode(Request(verb, args)) + b"\n")
+        sock.sendall(msgspec.json.encode(Request(verb, args, stdin)) + b"\n")
         lines = sock.makefile("rb")
         while True:
             line = lines.readline()

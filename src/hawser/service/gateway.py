@@ -7,6 +7,7 @@ from typing import Final
 
 from hawser.core.log import LogSink
 from hawser.dm import targets
+from hawser.dm.control import Control
 from hawser.dm.mapped_device import MappedDevice, TableListener
 from hawser.dm.registry import DeviceRegistry
 from hawser.dm.table import parse_lines
@@ -58,7 +59,8 @@ class Gateway:
         self.options = options
         self.log = log
         self.loop = Loop()
-        self.registry: DeviceRegistry = DeviceRegistry()
+        self.registry: DeviceRegistry = DeviceRegistry(MAP_MAJOR)
+        self.control = Control(self.registry, log, self._new_device)
         self.disk = SharedDisk(options.name, log)
         self.disk.fences.enabled = not options.unsafe_no_fence
         self.server = Server(self.loop, self.loop.timers, log)
@@ -67,7 +69,6 @@ class Gateway:
         # The map, and what clients are given: that, or a device that stands on it.
         self.device: MappedDevice | None = None
         self.exported: MappedDevice | None = None
-        self._minor = 0
         self.target: Multipath | None = None
         self.manager: Manager | None = None
 
@@ -143,10 +144,9 @@ class Gateway:
 
     def _make_device(self, name: str, table: str) -> MappedDevice:
         """A mapped device with this table, live. StartError when it is refused."""
-        device = MappedDevice(
-            name, f"{MAP_MAJOR}:{self._minor}", self.loop.turn, self.loop.clock, self.loop.timers, self.log
-        )
-        self._minor += 1
+        device = self._new_device(name, self.registry.free_number())
+        # Clients and the manager have it: nobody may take it away.
+        device.in_service = True
         try:
             device.load(parse_lines(table), self.registry)
             if device.queue is not None:
@@ -156,6 +156,9 @@ class Gateway:
             raise StartError(f"{name}: table {table!r}: {error_found}") from None
         self.registry.add(device)
         return device
+
+    def _new_device(self, name: str, devt: str) -> MappedDevice:
+        return MappedDevice(name, devt, self.loop.turn, self.loop.clock, self.loop.timers, self.log)
 
     def follow_table(self) -> None:
         """The target is the one of the live table."""

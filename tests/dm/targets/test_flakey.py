@@ -111,11 +111,11 @@ def test_up_and_down_by_the_clock():
 # What becomes of a read, a write, a flush and a discard while it is down, and which of them the disk sees.
 DOWN = [
     ("", [IOERR, IOERR, IOERR, IOERR], []),
-    ("1 error_reads", [IOERR, OK, OK, OK], [WRITE, FLUSH, DISCARD]),
+    ("1 error_reads", [IOERR, OK, OK, OK], [WRITE, DISCARD, FLUSH]),
     ("1 error_writes", [OK, IOERR, IOERR, IOERR], [READ]),
     ("1 drop_writes", [OK, OK, OK, OK], [READ]),
     ("2 error_reads drop_writes", [IOERR, OK, OK, OK], []),
-    ("2 random_read_corrupt 1", [OK, OK, OK, OK], [READ, WRITE, FLUSH, DISCARD]),
+    ("2 random_read_corrupt 1", [OK, OK, OK, OK], [READ, WRITE, DISCARD, FLUSH]),
 ]
 
 

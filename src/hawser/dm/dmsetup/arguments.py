@@ -112,6 +112,8 @@ SHORT: Final[dict[str, str]] = {
 SHORT_WITHOUT: Final = ("v",)
 
 NUMBERS: Final = ("major", "minor")
+# More digits than any number that means something has.
+DIGITS_MAX: Final = 1000
 
 
 class UsageError(ValueError):
@@ -226,4 +228,4 @@ def leading_number(text: str) -> int:
     end = 0
     while end < len(digits) and digits[end].isascii() and digits[end].isdigit():
         end += 1
-    return sign * int(digits[:end]) if end else 0
+    return sign * int(digits[: min(end, DIGITS_MAX)]) if end else 0

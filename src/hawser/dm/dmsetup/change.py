@@ -13,7 +13,7 @@ from hawser.dm.control_waits import wait_event
 from hawser.dm.dmsetup.arguments import leading_number
 from hawser.dm.dmsetup.call import Call
 from hawser.dm.dmsetup.show import put_info
-from hawser.dm.dmsetup.table_text import TableTextError, parse_table, split_words
+from hawser.dm.dmsetup.table_text import DIGITS_MAX, TableTextError, parse_table, split_words
 from hawser.dm.dmsetup.task import Task, mangled, task_for
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.suspension import ControlError
@@ -279,7 +279,7 @@ def message(call: Call, words: list[str]) -> bool:
 def _sector(text: str) -> int | None:
     """A decimal number as strtoull(3) reads it, for which a negative one wraps round; or None."""
     match = _NUMBER.fullmatch(text.lstrip())
-    if match is None or abs(int(text)) > SECTOR_MAX:
+    if match is None or len(text) > DIGITS_MAX or abs(int(text)) > SECTOR_MAX:
         return None
     return int(text) & SECTOR_MAX
 

@@ -29,7 +29,7 @@ def suspend(call: Call, words: list[str]) -> WaitingBool:
     if device is None:
         return task.failed("suspend", "ENXIO")
     try:
-        yield from suspend_device(call.control, device, call.has("noflush"))
+        yield from suspend_device(call.control, device, call.has("noflush"), not call.has("nolockfs"))
     except ControlError as error:
         return task.failed("suspend", error.errno_name)
     if call.has("verbose"):
@@ -49,7 +49,7 @@ def _resume(call: Call, task: Task, noflush: bool, shows: bool) -> WaitingBool:
     if device is None:
         return task.failed("resume", "ENXIO")
     try:
-        yield from resume_device(call.control, device, noflush)
+        yield from resume_device(call.control, device, noflush, not call.has("nolockfs"))
     except ControlError as error:
         return task.failed("resume", error.errno_name)
     show_node(call, device)

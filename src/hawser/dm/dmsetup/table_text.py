@@ -11,6 +11,8 @@ from typing import Final
 from hawser.dm.table import TableLine
 
 LARGEST: Final = (1 << 64) - 1
+# A word of more digits is too large, whatever they are: Python would refuse to read some.
+DIGITS_MAX: Final = 1000
 TYPE_NAME_MAX: Final = 15
 _LINE: Final = re.compile(r"([+-]?\d++)\s*([+-]?\d++)\s*(\S+)\s*(.*)", re.ASCII | re.DOTALL)
 
@@ -39,7 +41,7 @@ def parse_table(text: str, source: str) -> list[TableLine]:
 
 
 def _unsigned(digits: str) -> int:
-    value = int(digits)
+    value = int(digits) if len(digits) <= DIGITS_MAX else LARGEST + 1
     if abs(value) > LARGEST:
         return LARGEST
     return value & LARGEST

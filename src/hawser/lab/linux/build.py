@@ -42,6 +42,7 @@ class Builder:
         versions = header.part("targets")
         known = {name: versions.text(name) for name in versions.names()}
         control = Control(devices, kit.log, self._make_mapped, known or None)
+        control.freeze = caches.freeze
         surroundings = LinuxSurroundings(control, kit, nodes, sysfs)
         self.system = System(kit, nodes, devices, caches, files, sysfs, control, surroundings)
         self.maker = Maker(kit, devices, caches)

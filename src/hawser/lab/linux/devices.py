@@ -200,9 +200,9 @@ class Maker:
 
 
 def tags_of(facts: Facts) -> int:
-    """How many commands its hardware queues take together."""
+    """How many commands each of its hardware queues takes. There is one here: programs seldom use several at a time."""
     queues = facts.part("hw_queues")
-    tags = sum(queues.part(number).number("nr_tags") for number in queues.names())
+    tags = max((queues.part(number).number("nr_tags") for number in queues.names()), default=0)
     return tags or facts.part("queue").number("nr_requests", 128)
 
 

@@ -13,7 +13,7 @@ from hawser.block.limits import QueueLimits
 from hawser.block.ops import READ, WRITE, Buffer
 from hawser.core.status import IOERR, OK
 from hawser.core.units import KIB, SECTOR_SHIFT
-from hawser.dm.condition import Condition
+from hawser.dm.condition import Condition, Waiting
 from hawser.lab.linux.kit import Kit
 from hawser.lab.linux.submission import submit_alone, submit_batch
 from hawser.lab.linux.waits import AllDone, Bios
@@ -135,6 +135,12 @@ class PageCaches:
         """The cache, if there is one."""
         cache = self._caches.get(device.devt)
         return cache if cache is not None and cache.device is device else None
+
+    def freeze(self, device: BlockDevice) -> Waiting:
+        """Write out what is dirty of a device; errors of that are nobody's. Linux: bdev_freeze()."""
+        cache = self.known(device)
+        if cache is not None and cache.is_dirty():
+            yield from cache.sync()
 
     def drop(self, device: BlockDevice) -> None:
         self._caches.pop(device.devt, None)

@@ -1,7 +1,9 @@
 """System: what a program of the simulated machine can get at, and what it prints."""
 
+from typing import Final
+
 from hawser.core.clock import NEVER
-from hawser.core.units import NS_PER_S
+from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.dm.condition import Delay
 from hawser.dm.control import Control
 from hawser.dm.dmsetup.call import Surroundings
@@ -11,6 +13,8 @@ from hawser.lab.linux.kit import Kit
 from hawser.lab.linux.nodes import Nodes
 from hawser.lab.linux.page_cache import PageCaches
 from hawser.lab.linux.sysfs import Sysfs
+
+EXIT_NS: Final = NS_PER_MS
 
 
 class System:
@@ -37,6 +41,10 @@ class System:
         self.surroundings = surroundings
         self.labels: dict[str, str] = {}
         self.snapshots: dict[str, list[int]] = {}
+
+    def exit_delay(self) -> Delay:
+        """Before a program that has done its work closes its files: whoever waits for the same I/O in the kernel is faster."""
+        return Delay(self.kit.clock.now_ns + EXIT_NS)
 
     def delay(self, seconds: float) -> Delay:
         """To be waited for."""

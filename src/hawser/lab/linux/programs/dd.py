@@ -144,6 +144,7 @@ def dd(system: System, argv: list[str], output: Output) -> Run:
         except DdError as error:
             output.complain(f"dd: {error}")
             rc = 1
+        yield system.exit_delay()
         for stream in streams:
             yield from stream.close()
     finally:

@@ -172,6 +172,7 @@ def io(system: System, argv: list[str], output: Output) -> Run:
     try:
         tally = _Tally(job)
         yield from _perform(system, file, job, tally)
+        yield system.exit_delay()
         yield from system.files.close(file)
     finally:
         system.files.close_now(file)
