@@ -281,6 +281,9 @@ class DispatchQueue(RequestOwner):
                 break
             request = elevator.next()
             if request is None:
+                if not batch and elevator.waiting() and not self._delayed.is_armed():
+                    # It holds back what it has, for a class or for a time that is none of ours (Linux: BLK_MQ_BUDGET_DELAY).
+                    self.timers.arm(self._delayed, RESOURCE_DELAY_NS)
                 break
             request.cannot_merge = True
             batch.append(request)

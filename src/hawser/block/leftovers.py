@@ -40,6 +40,7 @@ def drop_dead(request: Request, dropped: Dropped) -> list[Request]:
     if request.owner is not request.queue:
         dropped.sequences.append(request)
         return []
+    request.queue.forget(request)
     pieces: list[Request] = []
     contiguous = False
     for bio in request.bios:

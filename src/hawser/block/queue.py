@@ -339,6 +339,11 @@ class RequestQueue(DispatchQueue):
         self.merges_waiting = False
         return waiting
 
+    def forget(self, request: Request) -> None:
+        """A request that waited is no more; others may stand for what is left of it. Linux: blk_mq_free_request()."""
+        if request.node is not None:
+            self.elevator.finished(request)
+
     def put_back(self, requests: list[Request]) -> None:
         """What `take_waiting` gave, or pieces of it."""
         for request in requests:

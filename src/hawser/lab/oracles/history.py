@@ -176,15 +176,16 @@ class History:
 
     # Losses.
 
-    def lose(self, sector: int, value: int, left: int) -> None:
+    def lose(self, sector: int, value: int, left: int, kept: bool = False) -> None:
         """A cache has legally lost `value`, which it had not written back; what is below it there is `left`.
 
         Whatever else was written there and not flushed lay below that, and is gone with it, or may be: it is still on its way.
+        `kept`: another leg of a mirror holds it, so that either may be read until the mirror has found out, and nothing is lost.
         """
         self.moment += 1
         history = self._sectors[sector]
         for own in history:
-            if not own.is_durable and own.lost == NEVER and own.value != left:
+            if not own.is_durable and own.lost == NEVER and own.value != left and not kept:
                 own.lost = self.moment
                 self.lost_writes += 1
         for own in history:
