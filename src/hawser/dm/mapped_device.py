@@ -18,16 +18,16 @@ from hawser.block.request import Request, RequestOwner
 from hawser.core.clock import Clock, Timers
 from hawser.core.log import LogSink
 from hawser.core.status import IOERR
-from hawser.core.turn import Turn, Work
+from hawser.core.turn import Turn
 from hawser.dm.bio_based import BioStack
 from hawser.dm.clone import CloneBio
 from hawser.dm.request_based import QueueMaker, RequestStack
+from hawser.dm.retired import RetiredTables
 from hawser.dm.stack import Stack
 from hawser.dm.suspension import DEFERRED_MAX, SUSPENDED, SUSPENDING, ControlError, ControlListener, Suspension
-from hawser.dm.table import ADDING_FAILED, Table, TableLine, load_table
+from hawser.dm.table import ADDING_FAILED, Table, TableLine, check_replacement, load_table
 from hawser.dm.target import (
     BIO_BASED,
-    REQUEST_BASED,
     DeviceFinder,
     MessageError,
     TableError,
@@ -40,8 +40,6 @@ FIRST_LOAD_FAILED: Final = (
     "core: Cannot calculate initial queue limits",
     "ioctl: unable to set up device queue for new table.",
 )
-# The numbers of enum dm_queue_mode, as its refusals print them.
-KIND_NUMBERS: Final = {BIO_BASED: 1, REQUEST_BASED: 2}
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -51,16 +49,6 @@ class TableListener:
     def table_swapped(self) -> None:
         """The device has another live table, through which nothing has gone yet."""
         raise NotImplementedError
-
-
-class _Reap(Work):
-    """Destroys tables that were replaced, when the last write that they withheld has been told."""
-
-    def __init__(self, device: "MappedDevice") -> None:
-        self.device = device
-
-    def run(self) -> None:
-        self.device.reap()
 
 
 class MappedDevice(BlockDevice):
@@ -98,9 +86,7 @@ class MappedDevice(BlockDevice):
         self._below: list[BlockDevice] = []
         self._abandoned = False
         self._suspension = Suspension(self)
-        # Tables that were replaced while they withheld writes.
-        self._retired: list[Table] = []
-        self._reap = _Reap(self)
+        self.retired = RetiredTables(turn)
         self._host = _Host(self)
 
     # Tables.
@@ -137,12 +123,7 @@ class MappedDevice(BlockDevice):
                 if device is self or (isinstance(device, MappedDevice) and device.stands_on(self)):
                     message = f"{self.devt}: {target.type_name}: {target.lookup_error} (-EINVAL)"
                     raise TableError(message, "EINVAL", [f"table: {message}", ADDING_FAILED])
-        immutable = self.table.immutable_type() if self.table is not None else ""
-        if immutable and immutable != table.immutable_type() and not table.has_wildcard():
-            raise _refusal(f"can't replace immutable target type {immutable}")
-        if self.kind and self.kind != table.kind:
-            old, new = KIND_NUMBERS[self.kind], KIND_NUMBERS[table.kind]
-            raise _refusal(f"can't change device type (old={old} vs new={new}) after initial table load.")
+        check_replacement(table, self.table, self.kind)
 
     def _first_load(self, table: Table) -> None:
         """The first table that is loaded decides the kind, for ever, and must fit at once. Linux: dm_setup_md_queue()."""
@@ -170,8 +151,7 @@ class MappedDevice(BlockDevice):
         """The second half of its number."""
         return int(self.devt.partition(":")[2])
 
-    def kernel_name(self) -> str:
-        """`dm-N`, as the kernel calls it."""
+    def disk_name(self) -> str:
         return f"dm-{self.minor()}"
 
     def tables(self) -> list[Table]:
@@ -221,18 +201,9 @@ class MappedDevice(BlockDevice):
         if changed:
             stack.refit(self)
         if old is not None:
-            self._retired.append(old)
-            self.reap()
+            self.retired.add(old)
         for listener in self.table_listeners:
             listener.table_swapped()
-
-    def reap(self) -> None:
-        """Destroy replaced tables of which nothing is left."""
-        retired = self._retired
-        self._retired = [table for table in retired if table.withheld()]
-        for table in retired:
-            if not table.withheld():
-                table.destroy()
 
     # Suspend and resume.
 
@@ -353,7 +324,7 @@ class MappedDevice(BlockDevice):
         return count
 
     def _tables(self) -> list[Table]:
-        return [self.table, *self._retired] if self.table is not None else []
+        return [self.table, *self.retired.tables] if self.table is not None else []
 
     # I/O.
 
@@ -418,9 +389,6 @@ class MappedDevice(BlockDevice):
             found += device.under_way()
         return found
 
-    def disk_name(self) -> str:
-        return f"dm-{self.devt.partition(':')[2]}"
-
     def cancel_dead(self) -> None:
         self._suspension.cancel_dead()
         if self._stack is not None:
@@ -445,11 +413,6 @@ class MappedDevice(BlockDevice):
         assert self._stack is not None
         return self._stack
 
-    def finished_late(self) -> None:
-        """A target has ended what it kept; perhaps it was the last of a replaced table."""
-        if self._retired:
-            self.turn.defer(self._reap)
-
 
 class _Host(TargetHost):
     """The device as its targets see it."""
@@ -468,21 +431,17 @@ class _Host(TargetHost):
 
     def finish_request(self, clone: Request) -> None:
         self.device.stack().finish_request(clone)
-        self.device.finished_late()
+        self.device.retired.look_later()
 
     def map_again(self, clones: list[CloneBio]) -> None:
         self.device.stack().map_again(clones)
 
     def finish_bio(self, clone: CloneBio) -> None:
         self.device.stack().finish_bio(clone)
-        self.device.finished_late()
+        self.device.retired.look_later()
 
     def raise_event(self) -> None:
         self.device.raise_event()
 
     def name(self) -> str:
         return self.device.devt
-
-
-def _refusal(message: str) -> TableError:
-    return TableError(message, "EINVAL", [f"ioctl: {message}"])
