@@ -285,7 +285,7 @@ class MappedDevice(BlockDevice):
             self.abandon()
             for table in self._tables():
                 table.destroy()
-        self._retired = []
+        self.retired.tables = []
         self.table = None
         self._open = None
 
