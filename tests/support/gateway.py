@@ -1,5 +1,6 @@
 """`hawser serve` as tests run it: the installed package, started with options, asked by its control socket, ended by a signal."""
 
+import json
 import re
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hawser.service.control import ask
 from tests.support.nbd_client import NbdClient
@@ -64,9 +66,18 @@ class Gateway(Process):
         """The same by the command that people type."""
         return run([*HAWSER, "dm", "--control", self.control, *words], check=False)
 
+    def stats(self) -> list[dict[str, Any]]:
+        """Counters and histograms of every device, as `hawser stats --json` has them."""
+        rows: list[dict[str, Any]] = json.loads(self.dm("stats", "json"))
+        return rows
+
+    def path_words(self) -> list[tuple[str, str, str]]:
+        """Number, state (A or F) and fail count of each path, in the order of the table."""
+        return _PATH.findall(self.dm("status"))
+
     def paths(self) -> list[tuple[str, int]]:
-        """State (A or F) and fail count of each path, in the order of the table."""
-        return [(state, int(failures)) for _, state, failures in _PATH.findall(self.dm("status"))]
+        """State and fail count of each path, in the order of the table."""
+        return [(state, int(failures)) for _, state, failures in self.path_words()]
 
     def states(self) -> str:
         return "".join(state for state, _ in self.paths())

@@ -353,7 +353,7 @@ class DispatchQueue(RequestOwner):
 
     def trace(self, request: Request, step: str, detail: str) -> None:
         """Tell the I/Os of a request what has become of it. Asked only while somebody watches."""
-        for bio in request.bios:
+        for bio in request.for_whom():
             if bio.life is not None:
                 bio.life.note(step, detail)
 

@@ -33,7 +33,10 @@ from hawser.service.serve import leave, run
     "--table", default="", metavar="LINE", help="A multipath table line instead of the one built from the options."
 )
 @click.option(
-    "--scheduler", default="none", show_default=True, help="I/O scheduler of request-based maps: none, mq-deadline."
+    "--scheduler",
+    default="none",
+    show_default=True,
+    help="I/O scheduler of paths and of request-based maps: none, mq-deadline.",
 )
 @click.option(
     "--device", "devices", multiple=True, metavar="NAME=TABLE", help="Another mapped device, below the map or above it."
