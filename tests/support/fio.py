@@ -83,6 +83,23 @@ def load_command(uri: str, runtime_s: int, rw: str = "randwrite", depth: int = 3
     return [require_program("fio"), *words, "--time_based", f"--runtime={runtime_s}", "--output-format=json"]
 
 
+def paced_command(uri: str, runtime_s: int) -> list[str]:
+    """Reads, writes and flushes at a rate that anything can bear, so that all of them can be looked at one by one."""
+    words = [
+        "--name=paced",
+        "--ioengine=nbd",
+        f"--uri={uri}",
+        "--rw=randrw",
+        "--bsrange=4k-32k",
+        "--iodepth=8",
+        "--size=8M",
+        "--norandommap",
+        "--rate_iops=600,600",
+        "--fsync=50",
+    ]
+    return [require_program("fio"), *words, "--time_based", f"--runtime={runtime_s}", "--output-format=json"]
+
+
 def mixed_command(directory: Path, uri: str, runtime_s: int, block: int, fsync: bool = True) -> list[str]:
     """Four jobs at once, each with a connection and an area of its own: small and large blocks, random and sequential, shallow
     and deep. Every block is verified but those of `kept`, which `kept_command` will look for. `block` is the smallest."""

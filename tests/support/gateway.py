@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -61,6 +62,26 @@ class Gateway(Process):
         reply = ask(str(self.control), verb, list(args))
         assert reply.ok, reply.err
         return reply.out
+
+    def start_trace(self, seconds: float) -> socket.socket:
+        """Ask for a trace, which has begun when this returns; `end_trace` takes what has become of it."""
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(seconds + PATIENCE_S)
+        sock.connect(str(self.control))
+        sock.sendall(json.dumps({"verb": "trace", "args": [f"{seconds:g}"]}).encode() + b"\n")
+        # It came before what is asked now.
+        for _ in range(2):
+            self.dm("ls")
+        return sock
+
+    def end_trace(self, sock: socket.socket, file: Path) -> None:
+        with sock, sock.makefile("rb") as lines, file.open("w") as output:
+            is_last = False
+            while not is_last:
+                reply = json.loads(lines.readline())
+                assert reply["ok"], reply
+                output.write(reply.get("out", ""))
+                is_last = not reply.get("more", False)
 
     def dm_command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The same by the command that people type."""

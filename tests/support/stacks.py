@@ -20,7 +20,7 @@ from tests.support.processes import run
 SIZE = 2 * fio.MIXED_BYTES
 SECTORS = SIZE // 512
 HALF = SECTORS // 2
-# A seam that large blocks lie across: in whole blocks of those servers that have no smaller ones, in the midst of a sequential job.
+# A seam that large blocks lie across, in the midst of a sequential job; in whole blocks of the servers that have no smaller ones.
 SEAM = 20008
 CHUNK = 128
 BAD_BLOCK = 4096
