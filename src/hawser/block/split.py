@@ -85,6 +85,10 @@ class SplitBio(BioOwner):
         """The next piece, of `size` bytes; more follow."""
         return self._piece(size, self.whole.flags | NOMERGE)
 
+    def cut_freely(self, size: int) -> Bio:
+        """The same of a piece that may merge with others: what limits cut apart they keep apart, where targets end does not."""
+        return self._piece(size, self.whole.flags)
+
     def rest(self) -> Bio:
         """The last piece."""
         return self._piece(self.whole.size - self.done_bytes, self.whole.flags)

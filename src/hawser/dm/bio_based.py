@@ -149,11 +149,13 @@ class BioStack(Stack):
             copies = Copies(bio)
             bios = [copies.copy(None, bio.sector) for _ in routes]
             for number, route in enumerate(routes):
-                self._map_copy(bios[number], route, plug)
+                self._map_copy(bios[number], route, plug, number == 0)
 
-    def _map_copy(self, bio: Bio, route: Route, plug: Plug) -> None:
+    def _map_copy(self, bio: Bio, route: Route, plug: Plug, is_counted: bool = True) -> None:
+        """`is_counted`: of several copies one counts as an I/O of the device."""
         clone = CloneBio(bio, self._owner, route.target)
         clone.number = route.number
+        clone.is_counted = is_counted
         if bio.op == FLUSH:
             clone.sector = route.target.start
         self._map(clone, plug)
@@ -164,7 +166,7 @@ class BioStack(Stack):
         left = bio.size
         room = self._room(bio.sector, bio.op)
         while room < left:
-            self._start_piece(split.cut(room), plug)
+            self._start_piece(split.cut_freely(room), plug)
             left -= room
             room = self._room(split.sector(), bio.op)
         self._start_piece(split.rest(), plug)
@@ -174,7 +176,7 @@ class BioStack(Stack):
 
     def _map(self, clone: CloneBio, plug: Plug) -> None:
         result = clone.target.map_bio(clone)
-        if clone.start_ns == NEVER and (result == REMAPPED or result == SUBMITTED):
+        if clone.start_ns == NEVER and clone.is_counted and (result == REMAPPED or result == SUBMITTED):
             self._begin(clone)
         if result == REMAPPED:
             device: BlockDevice | None = clone.device

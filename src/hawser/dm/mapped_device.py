@@ -14,13 +14,13 @@ from hawser.block.device import BlockDevice
 from hawser.block.limits import STACKING_START, QueueLimits
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
-from hawser.block.request import Request, RequestOwner
+from hawser.block.request import Request
 from hawser.core.clock import Clock, Timers
 from hawser.core.log import LogSink
 from hawser.core.status import IOERR
-from hawser.core.turn import Turn, Work
+from hawser.core.turn import Turn
 from hawser.dm.bio_based import BioStack
-from hawser.dm.clone import CloneBio
+from hawser.dm.host import Host, Reap
 from hawser.dm.request_based import QueueMaker, RequestStack
 from hawser.dm.stack import Stack
 from hawser.dm.suspension import DEFERRED_MAX, SUSPENDED, SUSPENDING, ControlError, ControlListener, Suspension
@@ -33,7 +33,6 @@ from hawser.dm.target import (
     TableError,
     Target,
     TargetContext,
-    TargetHost,
 )
 
 FIRST_LOAD_FAILED: Final = (
@@ -51,16 +50,6 @@ class TableListener:
     def table_swapped(self) -> None:
         """The device has another live table, through which nothing has gone yet."""
         raise NotImplementedError
-
-
-class _Reap(Work):
-    """Destroys tables that were replaced, when the last write that they withheld has been told."""
-
-    def __init__(self, device: "MappedDevice") -> None:
-        self.device = device
-
-    def run(self) -> None:
-        self.device.reap()
 
 
 class MappedDevice(BlockDevice):
@@ -100,8 +89,8 @@ class MappedDevice(BlockDevice):
         self._suspension = Suspension(self)
         # Tables that were replaced while they withheld writes.
         self._retired: list[Table] = []
-        self._reap = _Reap(self)
-        self._host = _Host(self)
+        self._reap = Reap(self)
+        self._host = Host(self)
 
     # Tables.
 
@@ -449,39 +438,6 @@ class MappedDevice(BlockDevice):
         """A target has ended what it kept; perhaps it was the last of a replaced table."""
         if self._retired:
             self.turn.defer(self._reap)
-
-
-class _Host(TargetHost):
-    """The device as its targets see it."""
-
-    def __init__(self, device: MappedDevice) -> None:
-        self.device = device
-
-    def requeue_request(self, request: Request, delayed: bool) -> None:
-        self.device.stack().requeue_request(request, delayed)
-
-    def kick_requeued(self) -> None:
-        self.device.stack().kick_requeued()
-
-    def clone_owner(self) -> RequestOwner:
-        return self.device.stack().clone_owner()
-
-    def finish_request(self, clone: Request) -> None:
-        self.device.stack().finish_request(clone)
-        self.device.finished_late()
-
-    def map_again(self, clones: list[CloneBio]) -> None:
-        self.device.stack().map_again(clones)
-
-    def finish_bio(self, clone: CloneBio) -> None:
-        self.device.stack().finish_bio(clone)
-        self.device.finished_late()
-
-    def raise_event(self) -> None:
-        self.device.raise_event()
-
-    def name(self) -> str:
-        return self.device.devt
 
 
 def _refusal(message: str) -> TableError:

@@ -141,6 +141,7 @@ def test_io_is_cut_at_blocks_so_that_each_is_looked_at():
     rig = Dust(TABLE)
     rig.say("enable")
     rig.say("addbadblock 5 1")
+    rig.keep_apart()
     assert rig.do(WRITE, 2, 8) == IOERR
     assert rig.sent()[0] == [(WRITE, sector, 512) for sector in (2, 3, 4, 6, 7, 8, 9)]
     assert rig.do(WRITE, 2, 8) == OK

@@ -255,6 +255,7 @@ def test_a_write_that_was_cut_above_a_mirror_hands_up_the_ghost_of_a_piece():
     top = rig.world.mapped("mp", "0 1024 multipath 2 queue_mode bio 0 1 1 round-robin 0 1 0 lines")
     target = top.live_targets()[0]
     assert isinstance(target, Multipath)
+    rig.keep_apart()
     rig.disks[1].driver.script.extend([Answer(), GHOST])
     client = Client(top)
     bio = client.write(508, pattern(1, 8))

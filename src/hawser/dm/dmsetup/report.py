@@ -131,8 +131,8 @@ def _block_names_used(call: Call, device: MappedDevice) -> str:
 
 
 def _users(call: Call, device: MappedDevice) -> list[MappedDevice]:
-    registry = call.control.registry
-    return [other for other in registry.all_mapped() if other.table is not None and device in other.table.devices()]
+    known = call.control.registry
+    return [other for other in known.all_mapped() if other.table is not None and device in other.table.devices()]
 
 
 def _reference_count(call: Call, device: MappedDevice) -> str:
