@@ -32,15 +32,16 @@ Freezer = Callable[[MappedDevice], Waiting]
 class TableFinder(DeviceFinder):
     """Finds devices for a table of `owner`: what the table before holds it may have again, whoever else wants it."""
 
-    def __init__(self, registry: DeviceRegistry, owner: MappedDevice) -> None:
+    def __init__(self, registry: DeviceRegistry, owner: MappedDevice, read_only: bool) -> None:
         self.registry: DeviceRegistry = registry
         self.owner = owner
+        self.read_only = read_only
 
     def find(self, name: str) -> BlockDevice | None:
         device = self.registry.find(name)
         if device is None:
             return self._held(name)
-        if self.owner.uses(device) or not self.registry.why_not(device):
+        if self.owner.uses(device) or not self.registry.why_not(device, self.read_only):
             return device
         return None
 
@@ -54,7 +55,7 @@ class TableFinder(DeviceFinder):
 
     def why(self, name: str) -> str:
         device = self.registry.find(name)
-        return self.registry.why(name) if device is None else self.registry.why_not(device)
+        return self.registry.why(name) if device is None else self.registry.why_not(device, self.read_only)
 
 
 class Control:
@@ -203,7 +204,7 @@ class Control:
     def load(self, device: MappedDevice, lines: list[TableLine], read_only: bool = False) -> None:
         """Make `lines` the inactive table."""
         try:
-            device.load(lines, TableFinder(self.registry, device), read_only)
+            device.load(lines, TableFinder(self.registry, device, read_only), read_only)
         except TableError as error:
             raise self.refuse_table(error) from None
 

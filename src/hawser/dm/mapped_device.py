@@ -78,6 +78,8 @@ class MappedDevice(BlockDevice):
         # Whether the tables were loaded read-only.
         self.table_read_only = False
         self.inactive_read_only = False
+        # Whether somebody has said so of the device itself (Linux: BLKROSET).
+        self.said_read_only = False
         self.kind = ""
         self.make_queue: QueueMaker = RequestQueue
         self._stack: Stack | None = None
@@ -162,6 +164,10 @@ class MappedDevice(BlockDevice):
     def kernel_name(self) -> str:
         """`dm-N`, as the kernel calls it."""
         return f"dm-{self.minor()}"
+
+    def shows_read_only(self) -> bool:
+        """Whether programs may not write to it. Linux: get_disk_ro()."""
+        return self.table_read_only or self.said_read_only
 
     def tables(self) -> list[Table]:
         """The live and the inactive table, those that there are."""

@@ -64,7 +64,7 @@ def _attributes(call: Call, device: MappedDevice) -> str:
 def _is_read_only(call: Call, device: MappedDevice) -> bool:
     if call.has("inactive"):
         return device.inactive is not None and device.inactive_read_only
-    return device.table is not None and device.table_read_only
+    return device.shows_read_only()
 
 
 def _tables_loaded(call: Call, device: MappedDevice) -> str:

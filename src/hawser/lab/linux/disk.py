@@ -49,6 +49,8 @@ class LinuxDisk:
         self.claimed = 0
         self.read_only = facts.has("ro")
         self.is_gone = False
+        # Whether it cannot even be opened for writing. Linux: sd_open(), of a disk that is write protected.
+        self.refuses_writers = self.read_only and self.kind == "scsi_debug"
         # What it stands on.
         self.backing: BlockDevice | None = None
 
