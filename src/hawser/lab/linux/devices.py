@@ -108,8 +108,8 @@ class LinuxDevices(DeviceRegistry):
         for part in self.parts_of(disk):
             self.remove_disk(part)
         disk.is_gone = True
-        if isinstance(disk.device, QueueDisk):
-            disk.device.is_gone = True
+        if disk.whole is disk and disk.device.queue is not None:
+            disk.device.queue.die()
         self.remove(disk.device)
         del self.disks[disk.name]
         self.nodes.remove(f"/dev/{disk.name}")
