@@ -19,7 +19,7 @@ LINES_MAX = 450
 
 # Directories that only one person's machine has, and the hosts and settings of package registries.
 MACHINE_PATH = re.compile(r"(?<![.\w/-])/(?:work|farm|home/\w+|root|Users/\w+)/")
-REGISTRY = re.compile(r"index-url|trusted-host|find-links|registry *=|/simple/")
+REGISTRY = re.compile(r"index-url|trusted-host|find-links|registry *= *\W?http|/simple/")
 
 
 def source_files() -> list[Path]:

@@ -25,11 +25,12 @@ def test_sectors_move_flushes_do_not():
     world, disk, client = make()
     client.write(3, b"x" * 1024)
     client.flush()
+    world.run()
     client.discard(16, 4096)
     world.run()
     read = client.read(3, 1024)
     world.run()
-    assert disk.driver.sent == [(WRITE, 67, 1024), (DISCARD, 80, 4096), (FLUSH, 0, 0), (READ, 67, 1024)]
+    assert disk.driver.sent == [(WRITE, 67, 1024), (FLUSH, 0, 0), (DISCARD, 80, 4096), (READ, 67, 1024)]
     assert ({bio.status for bio in client.done}, read.data, read.sector) == ({OK}, b"x" * 1024, 3)
     assert client.device.idle()
 
@@ -121,3 +122,4 @@ def test_alignment_is_counted_from_the_start_of_the_disk():
     world, _, _ = make(start=4, limits=limits)
     assert world.mapped("off", "0 64 linear disk1 0").limits.alignment_offset == 2048
     assert world.mapped("on", "0 64 linear disk1 4").limits.alignment_offset == 0
+    assert world.mapped("more", "0 64 linear disk1 2").limits.alignment_offset == 1024

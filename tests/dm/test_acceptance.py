@@ -204,8 +204,9 @@ def test_zero_does_not_keep_limits():
     world = make_world()
     world.ram_path("small", Store(MIB), limits=QueueLimits(max_sectors=64))
     device = world.mapped("top", f"0 {SECTORS} linear small 0")
-    for words, sectors in (("error", 64), ("zero", 2560)):
-        load(world, device, f"0 {SECTORS} {words}")
+    tables = [(f"0 {SECTORS} error", 64), ("0 8 error\n8 8 linear small 0", 64), ("0 8 error\n8 8 linear disk 0", 2560)]
+    for table, sectors in [*tables, (f"0 {SECTORS} zero", 2560)]:
+        load(world, device, table)
         suspend(world, device)
         device.resume()
         assert device.limits.max_sectors == sectors

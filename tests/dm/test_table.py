@@ -48,6 +48,7 @@ REFUSED = [
     ("0 65536 linear 254:0 8", "dm-0 too small for target: start=8, len=65536, dev_size=65536"),
     ("0 65536 linear 254:0 x", "linear: Invalid device sector (-EINVAL)"),
     ("0 65536 zero 1", "zero: No arguments required (-EINVAL)"),
+    ("0 18014398509481984 zero", "too large device"),
     ("0 18446744073709551615 zero", "too large device"),
     ("0 9223372036854775807 zero", "too large device"),
 ]
@@ -59,6 +60,10 @@ def test_refused_with_the_kernels_words(text: str, error: str):
     with pytest.raises(TableError) as caught:
         world.mapped("bad", text)
     assert str(caught.value) == f"254:4: {error}"
+
+
+def test_the_largest_device():
+    assert World().mapped("big", "0 18014398509481983 zero").size_sectors == ((1 << 63) - 1) >> 9
 
 
 def test_a_device_that_is_not_there():

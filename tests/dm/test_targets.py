@@ -3,9 +3,10 @@
 import pytest
 
 from hawser.block.bio import Bio
-from hawser.block.ops import FLUSH, RAHEAD, READ, WRITE, WRITE_ZEROES
+from hawser.block.ops import DISCARD, FLUSH, RAHEAD, READ, WRITE, WRITE_ZEROES
+from hawser.block.request import ANSWERED, NOT_SENT
 from hawser.core.rng import Rng
-from hawser.core.status import IOERR, MEDIUM, NOTSUPP, OK
+from hawser.core.status import IOERR, MEDIUM, NOTSUPP, OK, TRANSPORT
 from hawser.core.units import MIB, SECTOR_SIZE
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.target import TableError
@@ -133,6 +134,29 @@ def test_flushes_are_sent_as_linux_sends_them(table: str, flushes: list[int]):
     assert client.device.idle()
 
 
+@pytest.mark.parametrize(
+    ("table", "writes", "discards"),
+    [
+        ("0 96 striped 3 16 259:0 0 259:1 0 259:0 64", 1, 96),
+        ("0 96 linear 259:0 0", 1, 96),
+        ("0 96 raid1 2 259:0 0 259:1 0", 1, 96),
+        ("0 96 delay 259:0 0 0 259:1 0 0", 1, 96),
+        ("0 96 zero", 0, 96),
+        ("0 96 error 259:0 0", 1, 0),
+    ],
+)
+def test_copies_count_once(table: str, writes: int, discards: int):
+    """Oracle: a flush is one write, a discard one discard of all its sectors, to how many devices they ever went."""
+    world, _, client = make(table)
+    client.flush()
+    client.discard(0, 96 * 512)
+    world.run()
+    stats = client.device.stats
+    assert (int(stats.writes.ios), int(stats.writes.sectors)) == (writes, 0)
+    assert (int(stats.discards.ios), int(stats.discards.sectors)) == (min(discards, 1), discards)
+    assert (int(stats.reads_in_flight), int(stats.writes_in_flight)) == (0, 0)
+
+
 def test_zero_is_not_read_ahead():
     world, _, client = make("0 100 zero")
     client.submit([Bio(READ, 0, 512, client, None, RAHEAD), Bio(WRITE_ZEROES, 0, 512, client)])
@@ -173,6 +197,69 @@ def test_linear_over_multipath(mode: str):
     world.run()
     assert {bio.status for bio in client.done} == {OK}
     assert (read.data, bytes(store.data[50 * 512 : 58 * 512])) == (sectors(0, 8), sectors(0, 8))
+
+
+# Every target that has devices, from sector 8 of the mapped device on; where its sector 10 is, and whether errors are the disk's.
+PLACES = [
+    ("linear 259:0 16", 18, True),
+    ("striped 1 8 259:0 16", 18, True),
+    ("striped 2 8 259:0 16 259:1 0", 18, True),
+    ("delay 259:0 16 0", 18, True),
+    ("flakey 259:0 16 1 0", 18, False),
+    ("dust 259:0 16 4096", 18, False),
+    ("raid1 2 259:0 16 259:1 0", 18, False),
+    ("raid1 2 259:1 0 259:0 16", 18, False),
+]
+
+
+@pytest.mark.parametrize(("words", "sector", "passes_on"), PLACES)
+def test_sectors_are_counted_from_the_start_of_the_target(words: str, sector: int, passes_on: bool):
+    world, disks, client = make(f"0 8 zero\n8 64 {words}")
+    client.write(10, sectors(1, 2))
+    world.run()
+    client.flush()
+    world.run()
+    assert [bio.status for bio in client.done] == [OK, OK]
+    wrote, flushed = ([place for op, place, _ in disks[0].driver.sent if op == wanted] for wanted in (WRITE, FLUSH))
+    assert (wrote, len(flushed)) == ([sector], 1)
+    assert flushed[0] in (0, 16)
+    read = client.read(10, 1024)
+    world.run()
+    assert read.data == sectors(1, 2)
+    assert isinstance(client.device, MappedDevice)
+    target = client.device.live_targets()[1]
+    assert target.passes_on is passes_on
+    assert [device.devt for device in target.devices()] == sorted({word for word in words.split() if ":" in word}) or (
+        "raid1" in words and len(target.devices()) == 2
+    )
+
+
+def test_a_discard_that_crosses_targets_is_cut():
+    world, disks, client = make("0 8 linear 259:0 0\n8 8 striped 2 4 259:0 8 259:1 8\n16 8 delay 259:1 16 0")
+    bio = client.discard(4, 16 * 512)
+    world.run()
+    assert bio.status == OK
+    sent = [[(place, size // 512) for op, place, size in disk.driver.sent if op == DISCARD] for disk in disks]
+    # Where two pieces lie side by side they are one again.
+    assert sent == [[(4, 8)], [(8, 4), (16, 4)]]
+    disks[1].driver.script.append(Answer(MEDIUM))
+    bio = client.discard(4, 16 * 512)
+    world.run()
+    assert (bio.status, client.device.idle()) == (MEDIUM, True)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "fate"),
+    [(NOT_SENT, NOT_SENT, NOT_SENT), (NOT_SENT, None, ANSWERED), (NOT_SENT, ANSWERED, ANSWERED)],
+)
+def test_the_fate_of_copies_is_that_of_the_one_that_says_most(first: int, second: int | None, fate: int):
+    world, disks, client = make("0 16 striped 2 4 259:0 0 259:1 0")
+    disks[0].driver.script.append(Answer(TRANSPORT, fate=first))
+    if second is not None:
+        disks[1].driver.script.append(Answer(TRANSPORT, fate=second))
+    bio = client.discard(0, 16 * 512)
+    world.run()
+    assert (bio.status, bio.fate) == (TRANSPORT, fate)
 
 
 def test_without_a_table_everything_fails():

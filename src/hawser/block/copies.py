@@ -26,6 +26,7 @@ class BioCopy(Bio):
         self.moved = sector != whole.sector
         self.segments = whole.segments
         self.ioprio = whole.ioprio
+        self.life = whole.life
 
 
 class Copies(SplitBio):

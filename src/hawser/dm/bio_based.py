@@ -116,10 +116,11 @@ class BioStack(Stack):
         if bio.op == FLUSH:
             self._send(bio, self._table.flush_routes, plug)
             return
-        target = self._table.find(bio.sector)
         if bio.flags & PREFLUSH and bio.size:
             _FlushFirst(self, bio).begin(plug)
-        elif bio.size > target.room(bio.sector, bio.op):
+            return
+        target = self._table.find(bio.sector)
+        if bio.size > target.room(bio.sector, bio.op):
             self._cut(bio, plug)
         elif bio.op < DISCARD:
             self.pending += 1
@@ -142,20 +143,21 @@ class BioStack(Stack):
             # Nobody has anything to flush; or nobody can do the other things.
             clone = CloneBio(bio, self._owner, self._table.targets[0])
             clone.status = OK if bio.op == FLUSH else NOTSUPP
+            if clone.status == OK:
+                self._begin(clone)
             self.turn.defer(_Ending(self, clone))
         elif len(routes) == 1:
-            self._map_copy(bio, routes[0], plug)
+            self._map_copy(bio, routes[0], True, plug)
         else:
             copies = Copies(bio)
             bios = [copies.copy(None, bio.sector) for _ in routes]
             for number, route in enumerate(routes):
-                self._map_copy(bios[number], route, plug, number == 0)
+                self._map_copy(bios[number], route, number == 0, plug)
 
-    def _map_copy(self, bio: Bio, route: Route, plug: Plug, is_counted: bool = True) -> None:
-        """`is_counted`: of several copies one counts as an I/O of the device."""
+    def _map_copy(self, bio: Bio, route: Route, counts: bool, plug: Plug) -> None:
         clone = CloneBio(bio, self._owner, route.target)
         clone.number = route.number
-        clone.is_counted = is_counted
+        clone.counts = counts
         if bio.op == FLUSH:
             clone.sector = route.target.start
         self._map(clone, plug)
@@ -166,7 +168,7 @@ class BioStack(Stack):
         left = bio.size
         room = self._room(bio.sector, bio.op)
         while room < left:
-            self._start_piece(split.cut_freely(room), plug)
+            self._start_piece(split.cut(room, mergeable=True), plug)
             left -= room
             room = self._room(split.sector(), bio.op)
         self._start_piece(split.rest(), plug)
@@ -176,7 +178,7 @@ class BioStack(Stack):
 
     def _map(self, clone: CloneBio, plug: Plug) -> None:
         result = clone.target.map_bio(clone)
-        if clone.start_ns == NEVER and clone.is_counted and (result == REMAPPED or result == SUBMITTED):
+        if clone.start_ns == NEVER and clone.counts and (result == REMAPPED or result == SUBMITTED):
             self._begin(clone)
         if result == REMAPPED:
             device: BlockDevice | None = clone.device

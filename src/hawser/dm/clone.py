@@ -31,7 +31,8 @@ class CloneBio(Bio):
         self.life = original.life
         # When it was begun, or NEVER when no target has taken it yet.
         self.start_ns = NEVER
-        self.is_counted = True
+        # Whether it is in the statistics: of several copies the first one is, for all of them.
+        self.counts = True
 
     def restore(self) -> None:
         """As it was before it was mapped: to be mapped again after a failure. It is never cut smaller by a retry."""

@@ -110,8 +110,9 @@ def resume(control: Control, device: MappedDevice, noflush: bool, lock_fs: bool 
     try:
         if device.resume(heard, noflush):
             return
-    except TableError as error:
-        raise control.refuse_table(error) from None
+    except TableError as refusal:
+        # (A variable of its own: in what mypyc compiles it would share the other one's type.)
+        raise control.refuse_table(refusal) from None
     try:
         yield _Told(heard)
     finally:

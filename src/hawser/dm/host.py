@@ -6,22 +6,11 @@ Linux: the functions of drivers/md/dm.c and dm-rq.c that targets call with their
 from typing import TYPE_CHECKING
 
 from hawser.block.request import Request, RequestOwner
-from hawser.core.turn import Work
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import TargetHost
 
 if TYPE_CHECKING:
     from hawser.dm.mapped_device import MappedDevice
-
-
-class Reap(Work):
-    """Destroys tables that were replaced, when the last write that they withheld has been told."""
-
-    def __init__(self, device: "MappedDevice") -> None:
-        self.device = device
-
-    def run(self) -> None:
-        self.device.reap()
 
 
 class Host(TargetHost):
@@ -41,14 +30,14 @@ class Host(TargetHost):
 
     def finish_request(self, clone: Request) -> None:
         self.device.stack().finish_request(clone)
-        self.device.finished_late()
+        self.device.retired.look_later()
 
     def map_again(self, clones: list[CloneBio]) -> None:
         self.device.stack().map_again(clones)
 
     def finish_bio(self, clone: CloneBio) -> None:
         self.device.stack().finish_bio(clone)
-        self.device.finished_late()
+        self.device.retired.look_later()
 
     def raise_event(self) -> None:
         self.device.raise_event()

@@ -20,14 +20,14 @@ from hawser.core.log import LogSink
 from hawser.core.status import IOERR
 from hawser.core.turn import Turn
 from hawser.dm.bio_based import BioStack
-from hawser.dm.host import Host, Reap
+from hawser.dm.host import Host
 from hawser.dm.request_based import QueueMaker, RequestStack
+from hawser.dm.retired import RetiredTables
 from hawser.dm.stack import Stack
 from hawser.dm.suspension import DEFERRED_MAX, SUSPENDED, SUSPENDING, ControlError, ControlListener, Suspension
-from hawser.dm.table import ADDING_FAILED, Table, TableLine, load_table
+from hawser.dm.table import ADDING_FAILED, Table, TableLine, check_replacement, load_table
 from hawser.dm.target import (
     BIO_BASED,
-    REQUEST_BASED,
     DeviceFinder,
     MessageError,
     TableError,
@@ -39,8 +39,6 @@ FIRST_LOAD_FAILED: Final = (
     "core: Cannot calculate initial queue limits",
     "ioctl: unable to set up device queue for new table.",
 )
-# The numbers of enum dm_queue_mode, as its refusals print them.
-KIND_NUMBERS: Final = {BIO_BASED: 1, REQUEST_BASED: 2}
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -89,9 +87,7 @@ class MappedDevice(BlockDevice):
         self._below: list[BlockDevice] = []
         self._abandoned = False
         self._suspension = Suspension(self)
-        # Tables that were replaced while they withheld writes.
-        self._retired: list[Table] = []
-        self._reap = Reap(self)
+        self.retired = RetiredTables(turn)
         self._host = Host(self)
 
     # Tables.
@@ -128,12 +124,7 @@ class MappedDevice(BlockDevice):
                 if device is self or (isinstance(device, MappedDevice) and device.stands_on(self)):
                     message = f"{self.devt}: {target.type_name}: {target.lookup_error} (-EINVAL)"
                     raise TableError(message, "EINVAL", [f"table: {message}", ADDING_FAILED])
-        immutable = self.table.immutable_type() if self.table is not None else ""
-        if immutable and immutable != table.immutable_type() and not table.has_wildcard():
-            raise _refusal(f"can't replace immutable target type {immutable}")
-        if self.kind and self.kind != table.kind:
-            old, new = KIND_NUMBERS[self.kind], KIND_NUMBERS[table.kind]
-            raise _refusal(f"can't change device type (old={old} vs new={new}) after initial table load.")
+        check_replacement(table, self.table, self.kind)
 
     def _first_load(self, table: Table) -> None:
         """The first table that is loaded decides the kind, for ever, and must fit at once. Linux: dm_setup_md_queue()."""
@@ -161,8 +152,7 @@ class MappedDevice(BlockDevice):
         """The second half of its number."""
         return int(self.devt.partition(":")[2])
 
-    def kernel_name(self) -> str:
-        """`dm-N`, as the kernel calls it."""
+    def disk_name(self) -> str:
         return f"dm-{self.minor()}"
 
     def shows_read_only(self) -> bool:
@@ -216,18 +206,9 @@ class MappedDevice(BlockDevice):
         if changed:
             stack.refit(self)
         if old is not None:
-            self._retired.append(old)
-            self.reap()
+            self.retired.add(old)
         for listener in self.table_listeners:
             listener.table_swapped()
-
-    def reap(self) -> None:
-        """Destroy replaced tables of which nothing is left."""
-        retired = self._retired
-        self._retired = [table for table in retired if table.withheld()]
-        for table in retired:
-            if not table.withheld():
-                table.destroy()
 
     # Suspend and resume.
 
@@ -309,7 +290,7 @@ class MappedDevice(BlockDevice):
             self.abandon()
             for table in self._tables():
                 table.destroy()
-        self._retired = []
+        self.retired.tables = []
         self.table = None
         self._open = None
 
@@ -348,7 +329,7 @@ class MappedDevice(BlockDevice):
         return count
 
     def _tables(self) -> list[Table]:
-        return [self.table, *self._retired] if self.table is not None else []
+        return [self.table, *self.retired.tables] if self.table is not None else []
 
     # I/O.
 
@@ -413,9 +394,6 @@ class MappedDevice(BlockDevice):
             found += device.under_way()
         return found
 
-    def disk_name(self) -> str:
-        return f"dm-{self.devt.partition(':')[2]}"
-
     def cancel_dead(self) -> None:
         self._suspension.cancel_dead()
         if self._stack is not None:
@@ -439,12 +417,3 @@ class MappedDevice(BlockDevice):
     def stack(self) -> Stack:
         assert self._stack is not None
         return self._stack
-
-    def finished_late(self) -> None:
-        """A target has ended what it kept; perhaps it was the last of a replaced table."""
-        if self._retired:
-            self.turn.defer(self._reap)
-
-
-def _refusal(message: str) -> TableError:
-    return TableError(message, "EINVAL", [f"ioctl: {message}"])

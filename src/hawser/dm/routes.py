@@ -23,7 +23,7 @@ class _Devices(Target):
     """Stands for all devices of a table: copy N goes to the N-th."""
 
     def __init__(self, devices: list[BlockDevice]) -> None:
-        super().__init__("", 0, 0)
+        super().__init__("flush", 0, 0)
         self._devices = devices
 
     def devices(self) -> list[BlockDevice]:

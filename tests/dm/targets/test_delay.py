@@ -117,6 +117,23 @@ def test_what_waits_for_less_overtakes():
     assert rig.sent()[0] == [(WRITE, 8, 512), (READ, 0, 512)]
 
 
+def test_classes_that_are_due_together_go_in_the_order_of_coming():
+    rig = TargetRig("0 1024 delay 259:0 0 10")
+    client = rig.client
+    client.write(1, bytes(512))
+    client.read(2, 512)
+    client.write(3, bytes(512))
+    client.read(4, 512)
+    rig.world.run()
+    assert [(op, sector) for op, sector, _ in rig.sent()[0]] == [(WRITE, 1), (READ, 2), (WRITE, 3), (READ, 4)]
+
+
+def test_the_devices_are_named_once_each():
+    target = TargetRig("0 1024 delay 259:0 0 1 259:1 8 1 259:0 16 1").target()
+    assert [device.devt for device in target.devices()] == ["259:0", "259:1"]
+    assert [(device.devt, start) for device, start, _ in target.areas()] == [("259:0", 0), ("259:1", 8), ("259:0", 16)]
+
+
 def test_what_is_due_together_goes_in_order_and_unmerged():
     rig = TargetRig("0 1024 delay 259:0 0 10")
     rig.client.submit([Bio(WRITE, number, 512, rig.client, bytes(512)) for number in (3, 1, 2, 0)])

@@ -1,7 +1,6 @@
 """raid1: what goes to both legs, what an answer of one of them means, and that the legs stay alike."""
 
 import pytest
-from tests.dm.controls import begin_suspend, load, suspend
 from tests.dm.targets.rigs import TargetRig, pattern
 
 from hawser.block.bio import Bio
@@ -11,7 +10,7 @@ from hawser.block.request import NOT_SENT, UNKNOWN
 from hawser.core.status import AGAIN, IOERR, MEDIUM, NOTSUPP, OK, TIMEOUT, TRANSPORT
 from hawser.core.units import NS_PER_MS
 from hawser.dm.target import TableError
-from hawser.lab.world import Answer, Client
+from hawser.lab.world import Answer
 
 MS = NS_PER_MS
 TABLE = "0 1024 raid1 2 259:0 0 259:1 0"
@@ -42,6 +41,7 @@ def test_refused_with_the_words_of_dm_mirror(words: str, error: str, errno: str)
 def test_table_and_status():
     rig = TargetRig("0 1024 raid1 2 259:0 0 259:1 8")
     assert (rig.target().status_table(), rig.info()) == ("2 259:0 0 259:1 8", AA)
+    assert rig.target().devices() == [disk.device for disk in rig.disks]
 
 
 def test_a_leg_that_is_too_small():
@@ -55,13 +55,14 @@ def test_everything_but_a_read_goes_to_both_legs():
     client.write(3, pattern(1, 2))
     client.write(9, pattern(1, 1), FUA)
     client.flush()
+    rig.world.run()
     client.discard(16, 4096)
     client.write_zeroes(32, 4096)
     rig.world.run()
     read = client.read(3, 1024)
     rig.world.run()
     assert {bio.status for bio in client.done} == {OK}
-    first = [(WRITE, 3, 1024), (WRITE, 9, 512), (DISCARD, 16, 4096), (WRITE_ZEROES, 32, 4096), (FLUSH, 0, 0)]
+    first = [(WRITE, 3, 1024), (WRITE, 9, 512), (FLUSH, 0, 0), (DISCARD, 16, 4096), (WRITE_ZEROES, 32, 4096)]
     moved = [(op, sector + (8 if size else 0), size) for op, sector, size in first]
     assert rig.sent() == [[*first, (READ, 3, 1024)], moved]
     assert read.data == pattern(1, 2)
@@ -322,6 +323,16 @@ def test_one_that_waits_is_not_overtaken():
     assert rig.at_rest()
 
 
+def test_neighbours_do_not_wait_for_each_other():
+    rig = TargetRig(TABLE)
+    rig.disks[1].driver.default = Answer(delay_ns=MS)
+    rig.client.submit([Bio(WRITE, sector, 1024, rig.client, bytes(1024)) for sector in (2, 6)])
+    rig.world.settle()
+    rig.client.write(4, bytes(1024))
+    rig.world.settle()
+    assert len(rig.sent()[0]) == 3
+
+
 def test_a_flush_waits_for_nobody():
     rig = TargetRig(TABLE)
     rig.disks[1].driver.script.append(Answer(silent=True))
@@ -347,102 +358,3 @@ def test_enough_waiting_pushes_back():
     rig.world.run()
     assert not rig.device.congested()
     assert rig.at_rest()
-
-
-# Dead clients, suspends, the end.
-
-
-def test_a_dead_clients_write_that_went_to_one_leg_goes_to_the_other():
-    """Dropped from the queue of one leg it would make the legs differ, and cost a leg."""
-    rig = TargetRig(TABLE, depth=1)
-    first = rig.disks[0].driver
-    other = Client(rig.device)
-    first.default = Answer(silent=True)
-    blocker = other.write(100, bytes(512))
-    rig.world.settle()
-    bio = rig.client.write(0, pattern(1, 8))
-    waiting = rig.client.write(4, pattern(9, 8))
-    rig.world.settle()
-    rig.client.dead = True
-    rig.device.cancel_dead()
-    read, beside = other.read(4, 512), other.read(200, 512)
-    rig.world.settle()
-    assert (waiting.status, waiting.fate, bio.finished, read.finished) == (IOERR, NOT_SENT, False, False)
-    first.default = Answer()
-    first.deliver_all(Answer())
-    rig.world.run()
-    assert (blocker.status, bio.status, beside.status, rig.info()) == (OK, OK, OK, AA)
-    # It waited for what the dead one has written, or may have.
-    assert bytes(read.data or b"") == pattern(5, 1)
-    assert rig.store(0) == rig.store(1)
-    assert rig.at_rest()
-
-
-def test_dead_clients_reads_are_not_tried_again():
-    rig = TargetRig(TABLE)
-    rig.disks[0].driver.default = Answer(silent=True)
-    read = rig.client.read(0, 512)
-    rig.world.settle()
-    rig.client.dead = True
-    rig.device.cancel_dead()
-    rig.disks[0].driver.deliver_all(Answer(IOERR))
-    rig.world.run()
-    assert (read.status, rig.info()) == (IOERR, AA)
-
-
-@pytest.mark.parametrize("noflush", [False, True])
-def test_a_suspend_waits_for_both_legs_and_what_waits_for_them(noflush: bool):
-    rig = TargetRig(TABLE)
-    rig.disks[1].driver.default = Answer(delay_ns=MS)
-    bios = [rig.client.write(0, pattern(number, 1)) for number in range(3)]
-    heard = begin_suspend(rig.device, noflush)
-    late = rig.client.read(0, 512)
-    rig.world.pass_time(2 * MS)
-    assert heard.words == []
-    rig.world.run()
-    assert (heard.words, [bio.status for bio in bios], late.finished) == (["suspended"], [OK] * 3, False)
-    rig.device.resume()
-    rig.world.run()
-    assert bytes(late.data or b"") == pattern(2, 1)
-    assert rig.at_rest()
-
-
-def test_a_failed_leg_is_out_until_the_table_is_loaded_anew():
-    rig = TargetRig(TABLE)
-    rig.disks[0].driver.script.append(Answer(IOERR))
-    rig.client.write(0, pattern(1, 1))
-    rig.world.run()
-    suspend(rig.world, rig.device)
-    rig.device.resume()
-    assert rig.info() == DA
-    rig.disks[0].driver.store.data[:] = rig.store(1)
-    load(rig.world, rig.device, TABLE)
-    suspend(rig.world, rig.device)
-    rig.device.resume()
-    assert rig.info() == AA
-    read = rig.client.read(0, 512)
-    rig.world.run()
-    assert (bytes(read.data or b""), rig.sent()[0][-1]) == (pattern(1, 1), (READ, 0, 512))
-
-
-def test_when_the_process_ends_what_waits_fails():
-    rig = TargetRig(TABLE)
-    rig.disks[1].driver.default = Answer(silent=True)
-    bios = [rig.client.write(0, bytes(512)), rig.client.write(0, bytes(512))]
-    rig.world.settle()
-    rig.device.abandon()
-    assert not bios[1].finished
-    rig.world.settle()
-    assert (bios[0].finished, bios[1].status) == (False, IOERR)
-    rig.disks[1].driver.deliver_all(Answer())
-    rig.world.run()
-    assert rig.at_rest()
-
-
-def test_both_legs_on_one_disk():
-    rig = TargetRig("0 512 raid1 2 259:0 0 259:0 512", 1)
-    assert rig.target().devices() == [rig.disks[0].device]
-    rig.client.write(1, pattern(1, 1))
-    rig.client.flush()
-    rig.world.run()
-    assert sorted(rig.sent()[0]) == [(WRITE, 1, 512), (WRITE, 513, 512), (FLUSH, 0, 0), (FLUSH, 0, 0)]

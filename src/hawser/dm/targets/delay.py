@@ -14,6 +14,7 @@ from hawser.block.plug import Plug
 from hawser.block.request import NOT_SENT
 from hawser.core.clock import Clock, Timer, Timers
 from hawser.core.status import IOERR, TRANSPORT
+from hawser.core.trace import PARKED
 from hawser.core.turn import Turn, Work
 from hawser.core.units import NS_PER_MS
 from hawser.dm.arguments import NOT_A_NUMBER, find_device, scan_sector, scan_uint
@@ -123,6 +124,8 @@ class DelayTarget(Target):
         due_ns = self.clock.now_ns + group.delay_ms * NS_PER_MS
         self._serial += 1
         group.waiting.append(_Delayed(clone, due_ns, self._serial))
+        if clone.life is not None:
+            clone.life.note(PARKED, f"delay: for {group.delay_ms} ms")
         if not self._expiry.is_armed() or due_ns < self._expiry.deadline_ns:
             self.timers.arm(self._expiry, due_ns - self.clock.now_ns)
         return SUBMITTED

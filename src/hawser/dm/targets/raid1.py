@@ -31,6 +31,7 @@ from hawser.block.plug import Plug
 from hawser.block.request import NOT_SENT
 from hawser.core.log import LogSink
 from hawser.core.status import IOERR, OK, is_path_error, status_name
+from hawser.core.trace import MAPPED
 from hawser.core.turn import Turn, Work
 from hawser.dm.answers import Answer
 from hawser.dm.arguments import NOT_A_NUMBER, Arguments, find_device, scan_sector, scan_uint
@@ -224,6 +225,9 @@ class Raid1Target(Target):
 
     def _begin(self, clone: CloneBio) -> Fan:
         fan = Fan(clone, self, self.start, self.legs)
+        if clone.life is not None:
+            names = " and ".join(leg.device.name for leg in self.legs if leg.in_sync)
+            clone.life.note(MAPPED, f"raid1: to {names}")
         if clone.op != FLUSH:
             self._serial += 1
             fan.serial = self._serial

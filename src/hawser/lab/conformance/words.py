@@ -53,7 +53,7 @@ class StepWords:
     def device_names(self) -> list[str]:
         """The devices that a dmsetup verb is for, as they were named."""
         words = self.arguments.words[1:]
-        if self.verb in ("message", "rename", "wait", *TABLE_VERBS):
+        if self.verb in TABLE_VERBS or self.verb in ("message", "rename", "wait"):
             words = words[:1]
         return [word.removeprefix("/dev/mapper/") for word in words]
 

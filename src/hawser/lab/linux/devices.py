@@ -91,12 +91,12 @@ class LinuxDevices(DeviceRegistry):
     def add(self, device: BlockDevice, aliases: list[str] | None = None) -> None:
         super().add(device, aliases)
         if isinstance(device, MappedDevice):
-            self.nodes.add(f"/dev/{device.kernel_name()}", device.devt)
+            self.nodes.add(f"/dev/{device.disk_name()}", device.devt)
 
     def remove(self, device: BlockDevice) -> None:
         super().remove(device)
         if isinstance(device, MappedDevice):
-            self.nodes.remove(f"/dev/{device.kernel_name()}")
+            self.nodes.remove(f"/dev/{device.disk_name()}")
 
     def add_disk(self, disk: LinuxDisk) -> None:
         self.add(disk.device)
