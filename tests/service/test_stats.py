@@ -76,10 +76,10 @@ def test_the_command_prints_proc_diskstats(fleet: Fleet):
     client.flush()
     client.read(0, 8192)
     lines = stats_command(gateway).stdout.splitlines()
-    names = [re.fullmatch(r" *(\d+) +(\d+) (.+?)((?: \d+){17})", line) for line in lines]
+    names = [re.fullmatch(r" *(\d+) +(\d+) (\S+)((?: \d+){17})", line) for line in lines]
     assert [match and (match[1], match[2]) for match in names] == [("254", "0"), ("259", "0"), ("259", "1")]
     for match, row in zip(names, gateway.stats(), strict=True):
-        assert match and match[3] == row["device"]
+        assert match and match[3] == row["device"].replace(" ", "\\040")
         assert [int(word) for word in match[4].split()] == [row[field] for field in FIELDS]
     reads, _, read_sectors, _, writes, _, write_sectors = (int(word) for word in lines[0].split()[3:10])
     assert (reads, read_sectors, writes, write_sectors) == (1, 16, 6, 40)

@@ -101,6 +101,8 @@ class DispatchQueue(RequestOwner):
         self._last_start_ns = 0
         self._last_end = -1
         self._last_op = 0
+        # What a plug that is being emptied has for this queue.
+        self.in_plug: list[Request] = []
         self._dispatch: deque[Request] = deque()
         self._scheduled = False
         self._run = _Run(self)

@@ -197,13 +197,6 @@ class Client(BioOwner):
         plug.finish()
         return bios
 
-    def submit_alone(self, bio: Bio) -> Bio:
-        """Without a plug, as a program's lone I/O comes: its pieces are sent before they could merge."""
-        plug = Plug(batch=False)
-        self.device.submit(bio, plug)
-        plug.finish()
-        return bio
-
     def read(self, sector: int, size: int) -> Bio:
         return self.submit([Bio(READ, sector, size, self)])[0]
 

@@ -182,6 +182,10 @@ class Multipath(Queueing):
             request.op, request.sector, request.end_sector(), request.orphans
         ):
             return self._fence_request(request)
+        if path.queue().dying:
+            # Unlike its errors, the end of a device is known before anything is sent. Linux: activate_or_offline_path().
+            self.fail(path, "the device is gone")
+            return DELAY_REQUEUE
         clone = request.clone(path.queue(), self.clone_owner())
         clone.context = path
         clone.mapped_bytes = request.size

@@ -251,10 +251,11 @@ def test_a_mirror_of_mirrors_hands_up_what_is_left_on_the_innermost_leg():
 def test_a_write_that_was_cut_above_a_mirror_hands_up_the_ghost_of_a_piece():
     """It succeeds, as both pieces did; one of them has left a ghost on one leg."""
     rig = TargetRig(RAID)
-    rig.world.mapped("lines", "0 512 linear dev 0\n512 504 linear dev 520")
-    top = rig.world.mapped("mp", "0 1016 multipath 2 queue_mode bio 0 1 1 round-robin 0 1 0 lines")
+    rig.world.mapped("lines", "0 512 linear dev 0\n512 512 linear dev 512")
+    top = rig.world.mapped("mp", "0 1024 multipath 2 queue_mode bio 0 1 1 round-robin 0 1 0 lines")
     target = top.live_targets()[0]
     assert isinstance(target, Multipath)
+    rig.keep_apart()
     rig.disks[1].driver.script.extend([Answer(), GHOST])
     client = Client(top)
     bio = client.write(508, pattern(1, 8))
