@@ -11,10 +11,10 @@ pytestmark = [pytest.mark.interop, pytest.mark.needs("fio"), pytest.mark.timeout
 
 # Each mode with each elevator, each kind of trouble, each device above, both ways to suspend; and how many seconds it takes.
 FEW = [
-    (Case("rq", "none", "flakey"), 3),
-    (Case("rq", "mq-deadline", above="striped", suspend="flush"), 3),
+    (Case("rq", "none", "flakey"), 2),
+    (Case("rq", "mq-deadline", above="striped", suspend="flush"), 2),
     (Case("mq", "none", "dust", above="raid1"), 2),
-    (Case("mq", "mq-deadline", "error_writes", suspend="noflush"), 3),
+    (Case("mq", "mq-deadline", "error_writes", suspend="noflush"), 2),
     (Case("bio", "none", "flakey", above="linear", suspend="noflush"), 3),
     (Case("bio", "mq-deadline", "dust", above="raid1", suspend="flush"), 3),
 ]

@@ -83,8 +83,9 @@ def load_command(uri: str, runtime_s: int, rw: str = "randwrite", depth: int = 3
     return [require_program("fio"), *words, "--time_based", f"--runtime={runtime_s}", "--output-format=json"]
 
 
-def paced_command(uri: str, runtime_s: int) -> list[str]:
-    """Reads, writes and flushes at a rate that anything can bear, so that all of them can be looked at one by one."""
+def paced_command(uri: str) -> list[str]:
+    """Reads, writes and flushes at a rate that anything can bear, so that all of them can be looked at one by one; until it is
+    killed."""
     words = [
         "--name=paced",
         "--ioengine=nbd",
@@ -97,7 +98,7 @@ def paced_command(uri: str, runtime_s: int) -> list[str]:
         "--rate_iops=600,600",
         "--fsync=50",
     ]
-    return [require_program("fio"), *words, "--time_based", f"--runtime={runtime_s}", "--output-format=json"]
+    return [require_program("fio"), *words, "--time_based", "--runtime=60", "--output-format=json"]
 
 
 def mixed_command(directory: Path, uri: str, runtime_s: int, block: int, fsync: bool = True) -> list[str]:

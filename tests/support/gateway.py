@@ -83,6 +83,15 @@ class Gateway(Process):
                 output.write(reply.get("out", ""))
                 is_last = not reply.get("more", False)
 
+    def ask_all(self, verb: str, requests: list[list[str]]) -> list[bool]:
+        """Many requests on one connection: which of them were done."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(PATIENCE_S)
+            sock.connect(str(self.control))
+            sock.sendall(b"".join(json.dumps({"verb": verb, "args": args}).encode() + b"\n" for args in requests))
+            with sock.makefile("rb") as lines:
+                return [json.loads(lines.readline())["ok"] for _ in requests]
+
     def dm_command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The same by the command that people type."""
         return run([*HAWSER, "dm", "--control", self.control, *words], check=False)

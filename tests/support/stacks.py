@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass
 from itertools import cycle
 
-from hawser.service.control import ask
 from tests.support import fio
 from tests.support.fleet import MIB, Fleet
 from tests.support.gateway import Gateway
@@ -24,7 +23,7 @@ HALF = SECTORS // 2
 SEAM = 20008
 CHUNK = 128
 BAD_BLOCK = 4096
-BAD_BLOCKS_PER_STEP = 100
+BAD_BLOCKS_PER_STEP = 300
 STEP_S = 0.25
 LISTEN_S = 0.05
 LISTENS_MAX = 8
@@ -58,7 +57,7 @@ class Dust:
     are a MiB apart from each other's, so that no request touches those of both."""
 
     def __init__(self, gateway: Gateway, device: str, number: int) -> None:
-        self.control = str(gateway.control)
+        self.gateway = gateway
         self.device = device
         self.cells = [cell for cell in range(SIZE // MIB) if cell % 4 == 2 * number]
         self.rng = random.Random(number)
@@ -66,10 +65,11 @@ class Dust:
             gateway.dm("message", device, "0", word)
 
     def spoil(self) -> None:
-        for _ in range(BAD_BLOCKS_PER_STEP):
-            block = (self.rng.choice(self.cells) * MIB + self.rng.randrange(MIB)) // BAD_BLOCK
-            # One that is bad already is refused.
-            ask(self.control, "message", [self.device, "0", "addbadblock", str(block)])
+        places = [self.rng.choice(self.cells) * MIB + self.rng.randrange(MIB) for _ in range(BAD_BLOCKS_PER_STEP)]
+        # One that is bad already is refused.
+        self.gateway.ask_all(
+            "message", [[self.device, "0", "addbadblock", str(place // BAD_BLOCK)] for place in places]
+        )
 
 
 class Trouble:
