@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 CONNECTIONS = (1, 4)
 MODES = ("rq", "bio")
+# What the engine is measured as over a null driver: a path without a map, both modes, and the elevator of the kernel's default.
+RAW = "raw"
+RQ_SORTED = "rq-mq-deadline"
+ENGINE_MODES = (RAW, "rq", RQ_SORTED, "bio")
 GROUPS = ("file", "proxy", "engine", "lab")
 # Those without a server.
 ENGINE_GROUPS = ("engine", "lab")

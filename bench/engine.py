@@ -1,5 +1,6 @@
 """What the engine costs per I/O: both queue modes over paths that do nothing, or over the laboratory's simulated devices, in
-the build of the interpreter that runs this.
+the build of the interpreter that runs this. Over paths that do nothing also one of them without a map, and a request-based map
+with an elevator that sorts.
 
     VENV/bin/python -m bench.engine --mode rq --over null --ios 200000
 
@@ -11,6 +12,7 @@ import gc
 import json
 from time import perf_counter_ns
 
+from bench.cases import ENGINE_MODES, RQ_SORTED
 from hawser.build_info import build_kind
 from hawser.core.units import GIB, KIB
 from hawser.lab.stream_rig import StreamRig
@@ -39,7 +41,10 @@ class PauseMeter:
 
 def make_rig(over: str, mode: str) -> NullRig | StreamRig:
     """Four paths that do nothing, or four simulated ones."""
-    return NullRig(mode, PATHS, "service-time 0", GIB, 4 * KIB) if over == "null" else StreamRig(mode)
+    if over != "null":
+        return StreamRig(mode)
+    scheduler = "mq-deadline" if mode == RQ_SORTED else "none"
+    return NullRig(mode.partition("-")[0], PATHS, "service-time 0", GIB, 4 * KIB, scheduler)
 
 
 def measure(over: str, mode: str, ios: int) -> dict[str, object]:
@@ -69,7 +74,7 @@ def measure(over: str, mode: str, ios: int) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--over", choices=["null", "lab"], default="null")
-    parser.add_argument("--mode", choices=["rq", "bio"], required=True)
+    parser.add_argument("--mode", choices=ENGINE_MODES, required=True)
     parser.add_argument("--ios", type=int, default=200_000)
     arguments = parser.parse_args()
     print(json.dumps(measure(arguments.over, arguments.mode, arguments.ios)))

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from bench.cases import BenchError
+from bench.cases import ENGINE_MODES, RAW, BenchError
 from bench.fio import last_line
 from bench.race import rotated
 
@@ -42,6 +42,9 @@ OnRound = Callable[[int, Sequence[EngineLane]], None]
 
 
 def engine_lanes(modes: Sequence[str], group: str = "engine") -> list[EngineLane]:
+    """A lane of each mode and build; over a null driver, of what the modes are to be seen beside, too."""
+    if group == "engine":
+        modes = [mode for mode in ENGINE_MODES if mode == RAW or mode.partition("-")[0] in modes]
     return [EngineLane(mode, build, group=group) for build in VENVS for mode in modes]
 
 

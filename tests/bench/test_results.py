@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from bench.cases import CASES, BenchError, Row
 from bench.contenders import Edition, Places, hawser_contender, peers_of
-from bench.engine_group import EngineLane, parse_engine
+from bench.engine_group import EngineLane, engine_lanes, parse_engine
 from bench.race import Lane, Measurement, lanes_of
 from bench.results import engine_rows, race_rows, write_json
 
@@ -86,6 +86,13 @@ def test_the_laboratory_is_compared_with_itself():
     compiled, interpreted, engine = engine_rows(built)
     assert (compiled["group"], compiled["case"], compiled["ratio"]) == ("lab", "simulated-devices", 5.0)
     assert (interpreted["group"], engine["group"], engine["case"]) == ("lab", "engine", "null-driver")
+
+
+def test_over_a_null_driver_modes_are_seen_beside_a_path_without_a_map():
+    modes = [lane.mode for lane in engine_lanes(("rq", "bio")) if lane.build == "compiled"]
+    assert modes == ["raw", "rq", "rq-mq-deadline", "bio"]
+    assert {lane.mode for lane in engine_lanes(("bio",))} == {"raw", "bio"}
+    assert {lane.mode for lane in engine_lanes(("rq", "bio"), "lab")} == {"rq", "bio"}
 
 
 def test_an_engine_that_did_not_run_says_why():

@@ -81,9 +81,12 @@ class SplitBio(BioOwner):
         self.views: list[Buffer | None] = []
         self._starts: list[int] = []
 
-    def cut(self, size: int) -> Bio:
-        """The next piece, of `size` bytes; more follow."""
-        return self._piece(size, self.whole.flags | NOMERGE)
+    def cut(self, size: int, mergeable: bool = False) -> Bio:
+        """The next piece, of `size` bytes; more follow.
+
+        What limits cut merges with nothing (Linux: bio_submit_split()); where targets meet it may (dm_split_and_process_bio()).
+        """
+        return self._piece(size, self.whole.flags if mergeable else self.whole.flags | NOMERGE)
 
     def rest(self) -> Bio:
         """The last piece."""

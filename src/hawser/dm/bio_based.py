@@ -168,7 +168,7 @@ class BioStack(Stack):
         left = bio.size
         room = self._room(bio.sector, bio.op)
         while room < left:
-            self._start_piece(split.cut(room), plug)
+            self._start_piece(split.cut(room, mergeable=True), plug)
             left -= room
             room = self._room(split.sector(), bio.op)
         self._start_piece(split.rest(), plug)

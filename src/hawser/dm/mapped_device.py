@@ -14,34 +14,31 @@ from hawser.block.device import BlockDevice
 from hawser.block.limits import STACKING_START, QueueLimits
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
-from hawser.block.request import Request, RequestOwner
+from hawser.block.request import Request
 from hawser.core.clock import Clock, Timers
 from hawser.core.log import LogSink
 from hawser.core.status import IOERR
-from hawser.core.turn import Turn, Work
+from hawser.core.turn import Turn
 from hawser.dm.bio_based import BioStack
-from hawser.dm.clone import CloneBio
+from hawser.dm.host import Host
 from hawser.dm.request_based import QueueMaker, RequestStack
+from hawser.dm.retired import RetiredTables
 from hawser.dm.stack import Stack
 from hawser.dm.suspension import DEFERRED_MAX, SUSPENDED, SUSPENDING, ControlError, ControlListener, Suspension
-from hawser.dm.table import ADDING_FAILED, Table, TableLine, load_table
+from hawser.dm.table import ADDING_FAILED, Table, TableLine, check_replacement, load_table
 from hawser.dm.target import (
     BIO_BASED,
-    REQUEST_BASED,
     DeviceFinder,
     MessageError,
     TableError,
     Target,
     TargetContext,
-    TargetHost,
 )
 
 FIRST_LOAD_FAILED: Final = (
     "core: Cannot calculate initial queue limits",
     "ioctl: unable to set up device queue for new table.",
 )
-# The numbers of enum dm_queue_mode, as its refusals print them.
-KIND_NUMBERS: Final = {BIO_BASED: 1, REQUEST_BASED: 2}
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -51,16 +48,6 @@ class TableListener:
     def table_swapped(self) -> None:
         """The device has another live table, through which nothing has gone yet."""
         raise NotImplementedError
-
-
-class _Reap(Work):
-    """Destroys tables that were replaced, when the last write that they withheld has been told."""
-
-    def __init__(self, device: "MappedDevice") -> None:
-        self.device = device
-
-    def run(self) -> None:
-        self.device.reap()
 
 
 class MappedDevice(BlockDevice):
@@ -89,6 +76,8 @@ class MappedDevice(BlockDevice):
         # Whether the tables were loaded read-only.
         self.table_read_only = False
         self.inactive_read_only = False
+        # Whether somebody has said so of the device itself (Linux: BLKROSET).
+        self.said_read_only = False
         self.kind = ""
         self.make_queue: QueueMaker = RequestQueue
         self._stack: Stack | None = None
@@ -98,10 +87,8 @@ class MappedDevice(BlockDevice):
         self._below: list[BlockDevice] = []
         self._abandoned = False
         self._suspension = Suspension(self)
-        # Tables that were replaced while they withheld writes.
-        self._retired: list[Table] = []
-        self._reap = _Reap(self)
-        self._host = _Host(self)
+        self.retired = RetiredTables(turn)
+        self._host = Host(self)
 
     # Tables.
 
@@ -137,12 +124,7 @@ class MappedDevice(BlockDevice):
                 if device is self or (isinstance(device, MappedDevice) and device.stands_on(self)):
                     message = f"{self.devt}: {target.type_name}: {target.lookup_error} (-EINVAL)"
                     raise TableError(message, "EINVAL", [f"table: {message}", ADDING_FAILED])
-        immutable = self.table.immutable_type() if self.table is not None else ""
-        if immutable and immutable != table.immutable_type() and not table.has_wildcard():
-            raise _refusal(f"can't replace immutable target type {immutable}")
-        if self.kind and self.kind != table.kind:
-            old, new = KIND_NUMBERS[self.kind], KIND_NUMBERS[table.kind]
-            raise _refusal(f"can't change device type (old={old} vs new={new}) after initial table load.")
+        check_replacement(table, self.table, self.kind)
 
     def _first_load(self, table: Table) -> None:
         """The first table that is loaded decides the kind, for ever, and must fit at once. Linux: dm_setup_md_queue()."""
@@ -170,9 +152,12 @@ class MappedDevice(BlockDevice):
         """The second half of its number."""
         return int(self.devt.partition(":")[2])
 
-    def kernel_name(self) -> str:
-        """`dm-N`, as the kernel calls it."""
+    def disk_name(self) -> str:
         return f"dm-{self.minor()}"
+
+    def shows_read_only(self) -> bool:
+        """Whether programs may not write to it. Linux: get_disk_ro()."""
+        return self.table_read_only or self.said_read_only
 
     def tables(self) -> list[Table]:
         """The live and the inactive table, those that there are."""
@@ -221,18 +206,9 @@ class MappedDevice(BlockDevice):
         if changed:
             stack.refit(self)
         if old is not None:
-            self._retired.append(old)
-            self.reap()
+            self.retired.add(old)
         for listener in self.table_listeners:
             listener.table_swapped()
-
-    def reap(self) -> None:
-        """Destroy replaced tables of which nothing is left."""
-        retired = self._retired
-        self._retired = [table for table in retired if table.withheld()]
-        for table in retired:
-            if not table.withheld():
-                table.destroy()
 
     # Suspend and resume.
 
@@ -314,7 +290,7 @@ class MappedDevice(BlockDevice):
             self.abandon()
             for table in self._tables():
                 table.destroy()
-        self._retired = []
+        self.retired.tables = []
         self.table = None
         self._open = None
 
@@ -353,7 +329,7 @@ class MappedDevice(BlockDevice):
         return count
 
     def _tables(self) -> list[Table]:
-        return [self.table, *self._retired] if self.table is not None else []
+        return [self.table, *self.retired.tables] if self.table is not None else []
 
     # I/O.
 
@@ -418,9 +394,6 @@ class MappedDevice(BlockDevice):
             found += device.under_way()
         return found
 
-    def disk_name(self) -> str:
-        return f"dm-{self.devt.partition(':')[2]}"
-
     def cancel_dead(self) -> None:
         self._suspension.cancel_dead()
         if self._stack is not None:
@@ -444,45 +417,3 @@ class MappedDevice(BlockDevice):
     def stack(self) -> Stack:
         assert self._stack is not None
         return self._stack
-
-    def finished_late(self) -> None:
-        """A target has ended what it kept; perhaps it was the last of a replaced table."""
-        if self._retired:
-            self.turn.defer(self._reap)
-
-
-class _Host(TargetHost):
-    """The device as its targets see it."""
-
-    def __init__(self, device: MappedDevice) -> None:
-        self.device = device
-
-    def requeue_request(self, request: Request, delayed: bool) -> None:
-        self.device.stack().requeue_request(request, delayed)
-
-    def kick_requeued(self) -> None:
-        self.device.stack().kick_requeued()
-
-    def clone_owner(self) -> RequestOwner:
-        return self.device.stack().clone_owner()
-
-    def finish_request(self, clone: Request) -> None:
-        self.device.stack().finish_request(clone)
-        self.device.finished_late()
-
-    def map_again(self, clones: list[CloneBio]) -> None:
-        self.device.stack().map_again(clones)
-
-    def finish_bio(self, clone: CloneBio) -> None:
-        self.device.stack().finish_bio(clone)
-        self.device.finished_late()
-
-    def raise_event(self) -> None:
-        self.device.raise_event()
-
-    def name(self) -> str:
-        return self.device.devt
-
-
-def _refusal(message: str) -> TableError:
-    return TableError(message, "EINVAL", [f"ioctl: {message}"])

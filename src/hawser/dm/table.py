@@ -15,11 +15,13 @@ from hawser.core.units import is_number
 from hawser.dm.restrictions import calculate_limits, has_no_data_devices, restrict
 from hawser.dm.routes import Route, flush_routes
 from hawser.dm.table_type import determine_kind
-from hawser.dm.target import TARGETS, TableError, Target, TargetContext
+from hawser.dm.target import BIO_BASED, REQUEST_BASED, TARGETS, TableError, Target, TargetContext
 
 # Linux: LLONG_MAX >> SECTOR_SHIFT.
 SECTORS_MAX: Final = ((1 << 63) - 1) >> 9
 ADDING_FAILED: Final = "ioctl: error adding target to table"
+# The numbers of enum dm_queue_mode, as refusals print them.
+KIND_NUMBERS: Final = {BIO_BASED: 1, REQUEST_BASED: 2}
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ class Table:
 
     def find(self, sector: int) -> Target:
         """The target that serves `sector`, which lies in the table."""
-        return self.targets[bisect_right(self._starts, sector) - 1]
+        targets = self.targets
+        # Mostly it is the only one.
+        return targets[0] if len(targets) == 1 else targets[bisect_right(self._starts, sector) - 1]
 
     def devices(self) -> list[BlockDevice]:
         """The devices below, each once, in order."""
@@ -145,6 +149,19 @@ def _check_neighbours(line: TableLine, before: list[Target]) -> None:
             raise TableError("immutable target type cannot be mixed with other target types")
     if line.start != (before[-1].start + before[-1].length if before else 0):
         raise TableError("Gap in table")
+
+
+def check_replacement(table: Table, live: Table | None, device_kind: str) -> None:
+    """Refuse what may not follow `live`, or is not of the device's kind (empty: not fixed yet). Linux: table_load()."""
+    immutable = live.immutable_type() if live is not None else ""
+    if immutable and immutable != table.immutable_type() and not table.has_wildcard():
+        message = f"can't replace immutable target type {immutable}"
+    elif device_kind and device_kind != table.kind:
+        old, new = KIND_NUMBERS[device_kind], KIND_NUMBERS[table.kind]
+        message = f"can't change device type (old={old} vs new={new}) after initial table load."
+    else:
+        return
+    raise TableError(message, "EINVAL", [f"ioctl: {message}"])
 
 
 def _refusal(message: str, errno_name: str = "EINVAL") -> TableError:

@@ -184,7 +184,7 @@ class Client(BioOwner):
         self.device = device
         self.done: list[Bio] = []
         if disk is not None:
-            self.doubt_seen = disk.open()
+            self.open_disk(disk)
 
     def bio_done(self, bio: Bio) -> None:
         self.done.append(bio)

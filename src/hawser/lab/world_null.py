@@ -48,7 +48,10 @@ class NullClient(BioOwner):
 
 
 class NullRig:
-    """A multipath map over `paths` null paths of one disk of `size_bytes`; request-based it has this I/O scheduler."""
+    """A multipath map over `paths` null paths of one disk of `size_bytes`; request-based it has this I/O scheduler.
+
+    Mode `raw`: the first path itself, without a map.
+    """
 
     def __init__(
         self, mode: str, paths: int, selector: str, size_bytes: int, block: int, scheduler: str = "none"
@@ -67,8 +70,11 @@ class NullRig:
             )
             self.world.registry.add(device)
             words.append(device.devt)
-        table = f"0 {sectors} multipath 2 queue_mode {mode} 0 1 1 {selector} {paths} 0 {' '.join(words)}"
-        self.device: BlockDevice = self.world.mapped("null", table)
+        if mode == "raw":
+            self.device: BlockDevice = device
+        else:
+            table = f"0 {sectors} multipath 2 queue_mode {mode} 0 1 1 {selector} {paths} 0 {' '.join(words)}"
+            self.device = self.world.mapped("null", table)
         if self.device.queue is not None:
             self.device.queue.set_scheduler(scheduler)
         self.blocks = size_bytes // block

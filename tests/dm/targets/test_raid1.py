@@ -62,7 +62,7 @@ def test_everything_but_a_read_goes_to_both_legs():
     read = client.read(3, 1024)
     rig.world.run()
     assert {bio.status for bio in client.done} == {OK}
-    first = [(WRITE, 3, 1024), (WRITE, 9, 512), (DISCARD, 16, 4096), (WRITE_ZEROES, 32, 4096), (FLUSH, 0, 0)]
+    first = [(WRITE, 3, 1024), (WRITE, 9, 512), (FLUSH, 0, 0), (DISCARD, 16, 4096), (WRITE_ZEROES, 32, 4096)]
     moved = [(op, sector + (8 if size else 0), size) for op, sector, size in first]
     assert rig.sent() == [[*first, (READ, 3, 1024)], moved]
     assert read.data == pattern(1, 2)

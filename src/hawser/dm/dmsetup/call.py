@@ -56,7 +56,7 @@ class Surroundings:
         """What the kernel calls the device of that `major:minor`, or an empty string."""
         device = self.control.registry.by_number(number)
         if isinstance(device, MappedDevice):
-            return device.kernel_name()
+            return device.disk_name()
         return device.name if device is not None else ""
 
     def read_ahead(self, device: MappedDevice) -> int:

@@ -122,7 +122,7 @@ class Judge:
         return {name, *(self._names(device) if device is not None else [])}
 
     def _names(self, device: MappedDevice) -> list[str]:
-        return [device.devt, device.kernel_name()]
+        return [device.devt, device.disk_name()]
 
     # Devices that are not really there.
 
@@ -154,7 +154,7 @@ class Judge:
         while todo:
             device = todo.pop()
             number = device.devt
-            found |= {number, system.sysfs.kernel_name(device), device.name}
+            found |= {number, device.disk_name(), device.name}
             found |= {label for label, node in system.labels.items() if system.nodes.number_of(node) == number}
             if isinstance(device, MappedDevice) and device.table is not None:
                 todo += device.table.devices()

@@ -30,7 +30,7 @@ class LinuxSurroundings(Surroundings):
 
     def block_name(self, number: str) -> str:
         device = self.control.registry.by_number(number)
-        return self.sysfs.kernel_name(device) if device is not None else ""
+        return device.disk_name() if device is not None else ""
 
     def read_ahead(self, device: MappedDevice) -> int:
         return self.sysfs.settings_of(device).read_ahead_pages * SECTORS_PER_PAGE

@@ -103,9 +103,7 @@ class Sysfs:
     # The tree.
 
     def root(self) -> Folder:
-        disks = {
-            self.kernel_name(device): self.disk(device) for device in self.devices.all_devices() if self._shown(device)
-        }
+        disks = {device.disk_name(): self.disk(device) for device in self.devices.all_devices() if self._shown(device)}
         whole = {name: folder for name, folder in disks.items() if not folder.is_part}
         numbers = {folder.device.devt: folder for folder in disks.values()}
         return _folders(
@@ -138,9 +136,6 @@ class Sysfs:
 
     def _drivers(self) -> dict[str, Folder]:
         return {"scsi_debug": ScsiDebugFolder(self.scsi, self.scsi_settings, False)} if self.scsi is not None else {}
-
-    def kernel_name(self, device: BlockDevice) -> str:
-        return device.kernel_name() if isinstance(device, MappedDevice) else device.name
 
     def disk(self, device: BlockDevice) -> DiskFolder:
         return DiskFolder(self.devices, self.files, device, self.settings_of(device))

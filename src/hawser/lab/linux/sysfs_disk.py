@@ -47,14 +47,14 @@ class DiskFolder(Folder):
         own = _PART_FOLDERS if self.is_part else _DISK_FOLDERS
         folders: dict[str, Folder] = {name: Folder() for name in own}
         device = self.device
-        folders["holders"] = LinkFolder([other.kernel_name() for other in self.devices.holders(device)])
+        folders["holders"] = LinkFolder([other.disk_name() for other in self.devices.holders(device)])
         if self.is_part:
             return folders
         folders["queue"] = QueueFolder(self.settings)
         if device.queue is not None:
             folders["mq"] = tag_folders(device.queue, self.settings.hardware)
         if isinstance(device, MappedDevice):
-            folders["slaves"] = LinkFolder([self._name_of(below) for below in slaves_of(device)])
+            folders["slaves"] = LinkFolder([below.disk_name() for below in slaves_of(device)])
             folders["dm"] = FixedFolder({**dm_facts(device), **_FLAGS_OF_DM}, {})
         driver = device.queue.driver if device.queue is not None else None
         if isinstance(driver, ScsiDriver) and self.disk is not None:
@@ -70,12 +70,9 @@ class DiskFolder(Folder):
         params = disk.facts.part("params")
         values = {name: params.text(name, "0") for name in ("autoclear", "dio", "offset", "partscan", "sizelimit")}
         below = disk.backing
-        name = self._name_of(below) if below is not None else ""
+        name = below.disk_name() if below is not None else ""
         values["backing_file"] = f"/dev/mapper/{below.name}" if isinstance(below, MappedDevice) else f"/dev/{name}"
         return FixedFolder(values, {})
-
-    def _name_of(self, device: BlockDevice) -> str:
-        return device.kernel_name() if isinstance(device, MappedDevice) else device.name
 
     def names(self) -> list[str]:
         return sorted([*(_PART_FILES if self.is_part else _DISK_FILES).split(), *self._folders])
