@@ -20,7 +20,7 @@ from hawser.block.plug import Plug
 from hawser.block.request import IDLE, IN_FLIGHT, NOT_SENT, Request
 from hawser.block.stats import Counters
 from hawser.core.clock import Timer, Timers
-from hawser.core.status import IOERR, OFFLINE, OK, TRANSPORT, status_name
+from hawser.core.status import IOERR, OFFLINE, OK, RESOURCE, TRANSPORT, status_name
 from hawser.core.trace import MERGED, REQUEUED
 from hawser.core.turn import Turn, Work
 from hawser.core.units import NS_PER_MS, SECTOR_SHIFT
@@ -374,5 +374,8 @@ class RequestQueue(DispatchQueue):
     def _end_dropped(self, dropped: Dropped) -> None:
         for request in dropped.sequences:
             self.deliver(request, IOERR, NOT_SENT)
+        for request in dropped.clones:
+            # No fault of this device's: it is mapped once more, as far as anybody still wants it.
+            self.deliver(request, RESOURCE, NOT_SENT)
         for bio in dropped.bios:
             bio.complete(IOERR)

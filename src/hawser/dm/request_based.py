@@ -150,6 +150,9 @@ class _CloneOwner(RequestOwner):
         target = stack.mapper.target
         original = clone.original
         assert target is not None and original is not None
+        if clone.fate == NOT_SENT and clone.status == RESOURCE:
+            stack.take_back(original, clone, target)
+            return
         if (original.orphans is not None or clone.orphan is not None) and target.withholds(clone):
             stack.own.came_back()
             return
@@ -239,6 +242,13 @@ class RequestStack(Stack):
         if not self._later.requests:
             self.turn.defer(self._later)
         self._later.requests.append(request)
+
+    def take_back(self, original: Request, clone: Request, target: Target) -> None:
+        """The device below has not sent the clone, as somebody's I/O in it is wanted no more: as if it had refused it at once."""
+        original.mapped = None
+        self.mapper.contexts_free += 1
+        target.release_clone(clone)
+        self.requeue_request(original, False)
 
     def requeue_request(self, request: Request, delayed: bool) -> None:
         if self._flushing and not any(bio.client().dead for bio in request.bios):

@@ -207,7 +207,10 @@ class Sentinel:
     def is_at_rest(self, era: Era) -> bool:
         """Whether nothing is on its way, that nobody waits for either."""
         for watched in era.paths:
-            if watched.outstanding() or (watched.device is not None and watched.device.left_behind is not None):
+            device = watched.device
+            if watched.outstanding() or (
+                device is not None and (device.left_behind is not None or not device.requests.idle())
+            ):
                 return False
         for device in era.devices.values():
             if not device.idle():
