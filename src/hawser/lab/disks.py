@@ -57,6 +57,8 @@ class Disks:
         self.arrays = [self._make(number) for number in range(plan.luns)]
         self.history = History(self.places.size_sectors(), plan.cache == CACHE_NONE)
         self.mirrors: list[Mirror] = []
+        # Of which a cache has lost something since the mirrors were made alike.
+        self._lost: set[int] = set()
 
     def _make(self, lun: int) -> Array:
         plan = self.plan
@@ -95,6 +97,7 @@ class Disks:
         left = self.arrays[lun].medium[sector]
         self.hardware.trace.note(controller, "lost", f"sector {sector} of write {write_of(value)}: {cause}")
         place = lun * self.plan.size_sectors + sector
+        self._lost.add(place)
         own = self.places.sector_of(place)
         if cause != POWER_LOSS and own >= 0 and self.plan.truthful():
             self.hardware.marks.hit("write lost legally")
@@ -125,6 +128,7 @@ class Disks:
         return self.arrays[lun].controllers[0].read(sector, 1)[0]
 
     def _resync(self) -> None:
+        self._lost.clear()
         for mirror in self.mirrors:
             source = mirror.in_sync()[0]
             for number, leg in enumerate(mirror.legs):
@@ -139,13 +143,15 @@ class Disks:
             self.arrays[lun].controllers[0].write(sector, [self._read(here)], fua=True)
 
     def differences(self) -> list[str]:
-        """Of the legs of mirrors that are in sync, when nothing is on its way: there must be none."""
+        """Of the legs of mirrors that are in sync, when nothing is on its way: there must be none but where a cache has lost what
+        was acknowledged and not flushed."""
         found: list[str] = []
         for mirror in self.mirrors:
             in_sync = mirror.in_sync()
             for sector in range(mirror.target.length):
-                values = [self._read(mirror.legs[number][sector]) for number in in_sync]
-                if len(set(values)) > 1:
+                places = [mirror.legs[number][sector] for number in in_sync]
+                values = [self._read(place) for place in places]
+                if len(set(values)) > 1 and not self._lost.intersection(places):
                     names = " and ".join(f"write {write_of(value)}" for value in values)
                     found.append(f"the legs of {mirror.device.name} differ in sector {sector}: {names}")
         return found

@@ -50,6 +50,15 @@ def slow_servers(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
     return _slow(rng, plan, span_ns, 5, 40)
 
 
+def short_calls(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
+    """Calls of requests of several bios that do a part of what they were asked for, while others wait."""
+    steps = _slow(rng, plan, span_ns, 5, 40)
+    for server in _servers_of(plan, 0):
+        for _ in range(rng.between(6, 12)):
+            steps.append(Step(rng.below(span_ns), "short", server, 0, rng.between(8, 31), "write"))
+    return steps
+
+
 def limits_shrink(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
     """A table with a path that takes less is loaded while requests wait that were made for more."""
     last = len(plan.paths) - 1

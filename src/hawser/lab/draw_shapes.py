@@ -149,7 +149,26 @@ SHAPES: Final = (
             transport=FILE, cache="lun", declared="lun", workload="big writes", unit_sectors=8, plain=True, prompt=True
         ),
         scenes.short_calls,
-        ("partial completion retried", "read-modify-write", "merged request done in part"),
+        ("partial completion retried",),
+    ),
+    Shape(
+        "short merged calls",
+        15,
+        Wishes(
+            mode="rq",
+            transport=FILE,
+            cache="lun",
+            declared="lun",
+            workload="neighbours",
+            ops=BUSY_OPS,
+            depth=2,
+            unit_sectors=8,
+            plain=True,
+            prompt=True,
+            span_ns=150 * NS_PER_MS,
+        ),
+        block.short_calls,
+        ("partial completion retried", "merged request done in part"),
     ),
     Shape(
         "files hang",

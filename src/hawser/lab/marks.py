@@ -65,7 +65,6 @@ MARKS: Final[dict[str, str]] = {
     "power lost": "everything volatile was lost",
     "flushed write survived": "a flushed write was read back after a power loss",
     "unflushed write vanished": "an unflushed write was gone after a power loss",
-    "read-modify-write": "a server wrote a unit back of which a command had changed a part",
     "alua": "a port refused a command for its state",
     "discard": "a discard was acknowledged",
     "write zeroes": "a write zeroes was acknowledged",

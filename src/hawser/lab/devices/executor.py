@@ -65,8 +65,6 @@ class Executor:
             for index, value in enumerate(values):
                 process.other[command.sector + index] = value
         else:
-            if command.picture is not None:
-                self.hardware.marks.hit("read-modify-write")
             command.connection.controller.write(command.sector, values, command.fua, command.picture)
         if command.abandoned:
             self.hardware.marks.hit("ghost landed")
