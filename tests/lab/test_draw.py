@@ -203,7 +203,9 @@ def test_queues_and_stacks_of_every_sort_occur():
     assert {path.scheduler for plan in plans() for path in plan.paths} == set(SCHEDULERS)
     assert {plan.luns for plan in plans()} == {1, 2}
     assert {plan.asks for plan in plans()} == {True, False}
-    assert {plan.nomerges for plan in plans()} == {path.nomerges for plan in plans() for path in plan.paths} == {0, 1, 2}
+    assert (
+        {plan.nomerges for plan in plans()} == {path.nomerges for plan in plans() for path in plan.paths} == {0, 1, 2}
+    )
     assert any(plan.merge_deadline_ns for plan in plans())
     assert any(server.commands_max for plan in plans() for server in plan.servers)
     for flag in ("feedback", "fua", "write_cache"):

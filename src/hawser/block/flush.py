@@ -45,7 +45,8 @@ class FlushGate:
         return True
 
     def flush_failed(self, flush: Request) -> None:
-        """A flush failed that was for writes: their clients hear that these have failed, and nobody hears of what else is lost."""
+        """A flush failed that was for writes: their clients hear that these have failed, and nobody hears of what else is
+        lost."""
 
 
 class _Sequence:

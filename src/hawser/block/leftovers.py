@@ -10,8 +10,8 @@ from hawser.block.request import Request
 
 
 class Dropped:
-    """`bios` of requests that the queue has made itself, `sequences`: whole requests of its flush machine, and `clones`: those from
-    a device above, which knows what to do with the rest of them."""
+    """`bios` of requests that the queue has made itself, `sequences`: whole requests of its flush machine, and `clones`:
+    those from a device above, which knows what to do with the rest of them."""
 
     def __init__(self) -> None:
         self.bios: list[Bio] = []

@@ -149,7 +149,8 @@ def end_of_file(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
 
 
 def short_calls(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
-    """Calls that do a part of what they were asked for: the rest goes elsewhere, from the first whole bio on that was not done."""
+    """Calls that do a part of what they were asked for: the rest goes elsewhere, from the first whole bio on that was not
+    done."""
     return [
         Step(rng.below(span_ns), "short", server, 0, rng.between(1, 15), ("read", "write", "write")[rng.below(3)])
         for server in _servers(plan)

@@ -207,10 +207,8 @@ class Sentinel:
     def is_at_rest(self, era: Era) -> bool:
         """Whether nothing is on its way, that nobody waits for either."""
         for watched in era.paths:
-            device = watched.device
-            if watched.outstanding() or (
-                device is not None and (device.left_behind is not None or not device.requests.idle())
-            ):
+            end = watched.device
+            if watched.outstanding() or (end is not None and (end.left_behind is not None or not end.requests.idle())):
                 return False
         for device in era.devices.values():
             if not device.idle():
