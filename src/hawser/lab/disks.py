@@ -124,8 +124,13 @@ class Disks:
         return [places[0] for places in self.places.top()]
 
     def _read(self, place: int) -> int:
+        """What a cache, of those in use, or else the medium has there."""
         lun, sector = divmod(place, self.plan.size_sectors)
-        return self.arrays[lun].controllers[0].read(sector, 1)[0]
+        array = self.arrays[lun]
+        for cache in array.caches():
+            if sector in cache.dirty:
+                return cache.dirty[sector]
+        return array.medium[sector]
 
     def _resync(self) -> None:
         self._lost.clear()

@@ -286,8 +286,6 @@ _LIST: Final = (
         SUPERSEDED,
         sectors=1,
         above=TWIN,
-        features=_QUEUEING,
-        reinstates=True,
     ),
     _mixed("same", "writes to the same sector, a read, a flush, a failure", "w0 w0 r0 | r0", "w0 w0 w0 f r0 | r0", 1),
     _mixed("overlap", "writes of two sectors that overlap", "w0+2 w1+2 | r0+2", "w0+2 w1+2 w0 f | r0+2", 3),
