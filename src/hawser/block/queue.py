@@ -118,6 +118,8 @@ class RequestQueue(DispatchQueue):
     def _free(self, request: Request) -> None:
         """Its tag is free again. Linux: blk_mq_free_request()."""
         self.in_flight -= 1
+        if self.starved:
+            self.promise()
         if self.in_flight == 0:
             self.stats.busy_ns += self.clock.now_ns - self.stats.busy_since_ns
         if request.node is not None:

@@ -81,7 +81,7 @@ class RequestMapper(Driver):
         if target is None:
             return IOERR
         if self.contexts_free == 0 or (self.asks and target.busy()):
-            return RESOURCE
+            return self._without_a_tag(target)
         result = target.clone_and_map(request)
         if result == REMAPPED:
             return self._insert(target, request)
@@ -110,13 +110,20 @@ class RequestMapper(Driver):
         if status == RESOURCE or status == DEV_RESOURCE:
             request.mapped = None
             target.release_clone(clone)
-            return RESOURCE
+            return self._without_a_tag(target)
         # The path refused it: the target shall see that as the clone's end, and may try another path.
         clone.status = status
         clone.fate = NOT_SENT
         self.contexts_free -= 1
         self.turn.defer(_Refused(self.stack, clone))
         return OK
+
+    def _without_a_tag(self, target: Target) -> int:
+        own = self.stack.own
+        # Beside this request nothing is in flight whose end would have it tried again.
+        if own.in_flight == 1:
+            target.starve(own)
+        return RESOURCE
 
     def commit(self) -> None:
         touched = self._touched
