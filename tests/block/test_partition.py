@@ -30,7 +30,7 @@ def test_sectors_move_flushes_do_not():
     world.run()
     read = client.read(3, 1024)
     world.run()
-    assert disk.driver.sent == [(WRITE, 67, 1024), (DISCARD, 80, 4096), (FLUSH, 0, 0), (READ, 67, 1024)]
+    assert disk.driver.sent == [(WRITE, 67, 1024), (FLUSH, 0, 0), (DISCARD, 80, 4096), (READ, 67, 1024)]
     assert ({bio.status for bio in client.done}, read.data, read.sector) == ({OK}, b"x" * 1024, 3)
     assert client.device.idle()
 
