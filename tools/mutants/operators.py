@@ -62,7 +62,7 @@ class Edit:
 
 
 def find_edits(source: str) -> list[Edit]:
-    """Every edit of `source`, in its order, each of which differs from all the others. Whether it compiles is another question."""
+    """Every edit of `source`, in its order, each of which differs from all the others; some may be no Python any more."""
     data = source.encode()
     seen: set[bytes] = {data}
     edits: list[Edit] = []

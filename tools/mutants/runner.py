@@ -156,11 +156,19 @@ class Runner:
                     future.cancel()
                 self.programs.end_all()
 
-    def one(self, mutant: Mutant, baseline: Baseline) -> Result:
+    @contextlib.contextmanager
+    def copy(self, mutant: Mutant) -> Generator[Path, None, None]:
+        """A copy of the tree with the mutant in it, for as long as it is needed."""
         copy = self.place / f"mutant-{next(self._numbers)}"
         shutil.copytree(self.tree, copy)
         try:
             mutant.apply(copy)
+            yield copy
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
+
+    def one(self, mutant: Mutant, baseline: Baseline) -> Result:
+        with self.copy(mutant) as copy:
             took: dict[str, float] = {}
             near = near_tests(copy, mutant, self.killers)
             for stage in self.stages:
@@ -175,8 +183,6 @@ class Runner:
                 if not outcome.passed:
                     return Result(mutant.key, content_hash(mutant), stage, outcome.killer, outcome.hung, took)
             return Result(mutant.key, content_hash(mutant), "", "", False, took)
-        finally:
-            shutil.rmtree(copy, ignore_errors=True)
 
     def _stage(self, stage: str, words: list[str], root: Path, timeout_s: float) -> tuple[Outcome, str]:
         status, said = self.programs.run(words, root, timeout_s)
