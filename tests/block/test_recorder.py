@@ -1,5 +1,7 @@
 """What a trace keeps: the life of each I/O, whole, and why it took the way it took."""
 
+from dataclasses import replace
+
 import pytest
 
 from hawser.block import recorder as kinds
@@ -10,7 +12,7 @@ from hawser.block.recorder import ROWS_MAX, STILL_OPEN, Recorder, Row, describe
 from hawser.block.request import UNKNOWN
 from hawser.core.status import TRANSPORT
 from hawser.core.units import KIB, NS_PER_MS
-from hawser.lab.world import Answer, Rig, World, make_multipath
+from hawser.lab.world import LIMITS, Answer, Rig, World, make_multipath
 
 
 def watch(rig: Rig) -> Recorder:
@@ -78,6 +80,42 @@ def test_those_that_merge_share_a_command():
         ("p0: read 12288 @ 0", [1, 2, 3]),
     ]
     assert life(recorder, 2)[:2] == ["queued", "merged"]
+    assert_whole(recorder)
+
+
+@pytest.mark.parametrize(
+    ("mode", "steps"),
+    [
+        ("rq", ["queued", "waits", "issued", "mapped", "issued", "answered", "answered", "completed"]),
+        ("bio", ["queued", "mapped", "queued", "waits", "issued", "answered", "completed"]),
+    ],
+)
+def test_flushes_that_share_a_command_are_told_what_becomes_of_it(mode: str, steps: list[str]):
+    """It is not theirs but the queue's own: their lives had nothing between their beginning and their end."""
+    rig = make_multipath(World(), paths=1, mode=mode)
+    recorder = watch(rig)
+    rig.client.submit([Bio(FLUSH, 0, 0, rig.client) for _ in range(3)])
+    rig.world.run()
+    # One goes at once, and the two that come meanwhile share the next one.
+    sent = [row.members for row in recorder.rows if row.kind == kinds.COMMAND_BEGINS and row.name == "p0: flush"]
+    assert sent == [[1], [2, 3]]
+    assert [life(recorder, number) for number in (1, 2, 3)] == [steps] * 3
+    assert all(detail.startswith("to 259:0 (p0)") for detail in details(recorder, "mapped"))
+    assert_whole(recorder)
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_a_write_that_is_flushed_behind_shows_both_commands(mode: str):
+    limits = replace(LIMITS, write_cache=True, fua=False)
+    rig = make_multipath(World(), paths=1, mode=mode, limits=limits)
+    recorder = watch(rig)
+    rig.client.write(8, bytes(4 * KIB), FUA)
+    rig.world.run()
+    sent = [row.name for row in recorder.rows if row.kind == kinds.COMMAND_BEGINS and row.name.startswith("p0: ")]
+    assert sent == ["p0: write 4096 @ 8", "p0: flush"]
+    answers = [detail for detail in details(recorder, "answered") if detail.startswith("p0")]
+    assert answers == ["p0: ok", "p0: ok"]
+    assert life(recorder, 1)[-2:] == ["answered", "completed"]
     assert_whole(recorder)
 
 

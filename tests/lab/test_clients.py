@@ -217,7 +217,7 @@ def test_a_successor_goes_on_behind_what_was_issued():
     stage.world.disk.cast_doubt("test")
     successor = stage.client.successor()
     successor.start()
-    assert successor.doubt_seen == 1
+    assert successor.doubt_seen(stage.world.disk) == 1
     stage.world.run()
     assert successor.finished()
     assert sorted(bio.sector for bio in stage.judge.bios) == [2 * number for number in range(10)]

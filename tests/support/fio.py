@@ -1,9 +1,52 @@
 """fio's own nbd engine as the client that verifies what it reads."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from tests.support.programs import require_program
+
+# Where the jobs of `mixed_jobs` write: all of it lies within so many bytes.
+MIXED_BYTES = 16 << 20
+_KEPT_IOS = 512
+
+# What has been acknowledged is read back from elsewhere when all is over: so it is written once, at leisure.
+_KEPT = f"""
+[kept]
+rw=randwrite
+bs=4k
+offset=13M
+size={4 * _KEPT_IOS}k
+"""
+_MIXED = """
+[random]
+rw=randrw
+bs=4k
+iodepth=16
+size=8M
+verify_backlog=64
+{timed}
+
+[sequential]
+rw=write
+bsrange=4k-64k
+offset=8M
+size=4M
+iodepth=4
+verify_backlog=32
+{timed}
+{fsync}
+
+[small]
+rw=randwrite
+bs={block}
+offset=12M
+size=1M
+iodepth=2
+verify_backlog=16
+{timed}
+{fsync}
+"""
 
 
 def verify_command(uri: str, runtime_s: int, size: str = "128M") -> list[str]:
@@ -40,7 +83,59 @@ def load_command(uri: str, runtime_s: int, rw: str = "randwrite", depth: int = 3
     return [require_program("fio"), *words, "--time_based", f"--runtime={runtime_s}", "--output-format=json"]
 
 
+def paced_command(uri: str) -> list[str]:
+    """Reads, writes and flushes at a rate that anything can bear, so that all of them can be looked at one by one; until it is
+    killed."""
+    words = [
+        "--name=paced",
+        "--ioengine=nbd",
+        f"--uri={uri}",
+        "--rw=randrw",
+        "--bsrange=4k-32k",
+        "--iodepth=8",
+        "--size=8M",
+        "--norandommap",
+        "--rate_iops=600,600",
+        "--fsync=50",
+    ]
+    return [require_program("fio"), *words, "--time_based", "--runtime=60", "--output-format=json"]
+
+
+def mixed_command(directory: Path, uri: str, runtime_s: int, block: int, fsync: bool = True) -> list[str]:
+    """Four jobs at once, each with a connection and an area of its own: small and large blocks, random and sequential, shallow
+    and deep. Every block is verified but those of `kept`, which `kept_command` will look for. `block` is the smallest."""
+    timed = f"time_based=1\nruntime={runtime_s}"
+    pace = f"do_verify=0\nrate_iops={_KEPT_IOS // runtime_s + 1}\n"
+    where = f"ioengine=nbd\nuri={uri}\n"
+    jobs = _head(where) + _KEPT + pace + _MIXED.format(timed=timed, block=block, fsync="fsync=16" if fsync else "")
+    return _command(directory / "mixed.fio", jobs)
+
+
+def kept_command(directory: Path, file: Path) -> list[str]:
+    """Whether `file` holds what the job `kept` has written, said by somebody else than the server."""
+    return _command(directory / "kept.fio", _head(f"ioengine=psync\nfilename={file}\nverify_only=1\n") + _KEPT)
+
+
+def _head(more: str) -> str:
+    return f"[global]\nverify=crc32c\nverify_fatal=1\nexitall_on_error=1\n{more}"
+
+
+def _command(path: Path, jobs: str) -> list[str]:
+    path.write_text(jobs)
+    return [require_program("fio"), str(path), "--output-format=json"]
+
+
+def complaints(printed: str) -> str:
+    """What it said that is no report."""
+    return "".join(line + "\n" for line in printed.splitlines() if line.startswith(("fio:", "verify:", "nbd:", "hdr")))
+
+
+def reports(output: str) -> list[dict[str, Any]]:
+    """The jobs of a run, from what fio printed: greetings first, then JSON."""
+    jobs: list[dict[str, Any]] = json.loads(output[output.index("{") :])["jobs"]
+    return jobs
+
+
 def report(output: str) -> dict[str, Any]:
-    """The one job of a run, from what fio printed: greetings first, then JSON."""
-    job: dict[str, Any] = json.loads(output[output.index("{") :])["jobs"][0]
-    return job
+    """The one job of a run."""
+    return reports(output)[0]

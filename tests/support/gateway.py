@@ -1,12 +1,15 @@
 """`hawser serve` as tests run it: the installed package, started with options, asked by its control socket, ended by a signal."""
 
+import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hawser.service.control import ask
 from tests.support.nbd_client import NbdClient
@@ -60,13 +63,51 @@ class Gateway(Process):
         assert reply.ok, reply.err
         return reply.out
 
+    def start_trace(self, seconds: float) -> socket.socket:
+        """Ask for a trace, which has begun when this returns; `end_trace` takes what has become of it."""
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(seconds + PATIENCE_S)
+        sock.connect(str(self.control))
+        sock.sendall(json.dumps({"verb": "trace", "args": [f"{seconds:g}"]}).encode() + b"\n")
+        # It came before what is asked now.
+        for _ in range(2):
+            self.dm("ls")
+        return sock
+
+    def end_trace(self, sock: socket.socket, file: Path) -> None:
+        with sock, sock.makefile("rb") as lines, file.open("w") as output:
+            is_last = False
+            while not is_last:
+                reply = json.loads(lines.readline())
+                assert reply["ok"], reply
+                output.write(reply.get("out", ""))
+                is_last = not reply.get("more", False)
+
+    def ask_all(self, verb: str, requests: list[list[str]]) -> list[bool]:
+        """Many requests on one connection: which of them were done."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(PATIENCE_S)
+            sock.connect(str(self.control))
+            sock.sendall(b"".join(json.dumps({"verb": verb, "args": args}).encode() + b"\n" for args in requests))
+            with sock.makefile("rb") as lines:
+                return [json.loads(lines.readline())["ok"] for _ in requests]
+
     def dm_command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The same by the command that people type."""
         return run([*HAWSER, "dm", "--control", self.control, *words], check=False)
 
+    def stats(self) -> list[dict[str, Any]]:
+        """Counters and histograms of every device, as `hawser stats --json` has them."""
+        rows: list[dict[str, Any]] = json.loads(self.dm("stats", "json"))
+        return rows
+
+    def path_words(self) -> list[tuple[str, str, str]]:
+        """Number, state (A or F) and fail count of each path, in the order of the table."""
+        return _PATH.findall(self.dm("status"))
+
     def paths(self) -> list[tuple[str, int]]:
-        """State (A or F) and fail count of each path, in the order of the table."""
-        return [(state, int(failures)) for _, state, failures in _PATH.findall(self.dm("status"))]
+        """State and fail count of each path, in the order of the table."""
+        return [(state, int(failures)) for _, state, failures in self.path_words()]
 
     def states(self) -> str:
         return "".join(state for state, _ in self.paths())

@@ -6,6 +6,7 @@ Linux: struct bio (include/linux/blk_types.h). A bio is contiguous on one device
 
 from mypy_extensions import mypyc_attr
 
+from hawser.block.disk import Disk
 from hawser.block.ops import OP_NAMES, READ, Buffer
 from hawser.block.orphan import Orphan
 from hawser.core.status import OK
@@ -18,13 +19,24 @@ class BioOwner:
     """Whoever submitted a bio: a client connection, a stacked device, a checker.
 
     `dead` is set when the owner went away: its bios that were not dispatched are then dropped rather than sent (DESIGN, Hard
-    problems 7). `doubt_seen` is the device's doubt generation when the owner opened it: a flush fails when the device has
-    had doubts since (Hard problems 3).
+    problems 7). `doubts_seen` are the doubt generations of the disks that it has opened, as they were then: a flush fails when
+    its disk has had doubts since (Hard problems 3).
     """
 
     def __init__(self) -> None:
         self.dead = False
-        self.doubt_seen = 0
+        # Made by who opens something: most owners pass on what a client has asked them for, and many live for one I/O.
+        self.doubts_seen: dict[Disk, int] | None = None
+
+    def open_disk(self, disk: Disk) -> None:
+        """The doubts that `disk` has had up to now are none of this owner's."""
+        if self.doubts_seen is None:
+            self.doubts_seen = {}
+        self.doubts_seen[disk] = disk.open()
+
+    def doubt_seen(self, disk: Disk) -> int:
+        """Up to which doubt `disk` owes this owner nothing. Of a disk that a later table has brought: not even the first."""
+        return self.doubts_seen.get(disk, 0) if self.doubts_seen is not None else 0
 
     def bio_done(self, bio: "Bio") -> None:
         """`bio.status` is final; for a read that is OK, `bio.data` holds `bio.size` bytes."""

@@ -20,7 +20,8 @@ from hawser.core.trace import QUEUED
 from hawser.core.turn import Turn, Work
 from hawser.core.units import SECTOR_SHIFT
 
-ANY_SIZE: Final = 1 << 62
+# (No larger: past this an integer is slow to compare.)
+ANY_SIZE: Final = 1 << 61
 
 
 class _Refusal(Work):

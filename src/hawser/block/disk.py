@@ -10,3 +10,7 @@ from mypy_extensions import mypyc_attr
 class Disk:
     def __init__(self, name: str) -> None:
         self.name = name
+
+    def open(self) -> int:
+        """A client opens the disk. Its doubt generation: how often acknowledged writes may have been lost before now."""
+        return 0

@@ -101,6 +101,8 @@ class DispatchQueue(RequestOwner):
         self._last_start_ns = 0
         self._last_end = -1
         self._last_op = 0
+        # What a plug that is being emptied has for this queue.
+        self.in_plug: list[Request] = []
         self._dispatch: deque[Request] = deque()
         self._scheduled = False
         self._run = _Run(self)
@@ -353,7 +355,7 @@ class DispatchQueue(RequestOwner):
 
     def trace(self, request: Request, step: str, detail: str) -> None:
         """Tell the I/Os of a request what has become of it. Asked only while somebody watches."""
-        for bio in request.bios:
+        for bio in request.for_whom():
             if bio.life is not None:
                 bio.life.note(step, detail)
 

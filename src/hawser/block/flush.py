@@ -23,6 +23,7 @@ from hawser.block.ops import FLUSH, FUA, PREFLUSH
 from hawser.block.request import ANSWERED, NOT_SENT, Request, RequestOwner, bare_flush
 from hawser.core.clock import Timer
 from hawser.core.status import IOERR, OK
+from hawser.core.trace import WAITS
 from hawser.core.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -120,10 +121,15 @@ class FlushMachine(RequestOwner):
             self._end(sequence, request.status, request.fate)
         self.kick()
 
+    def sharers(self, request: Request) -> list[Bio]:
+        return [sequence.request.bios[0] for sequence in self._running]
+
     def _wait(self, sequence: _Sequence) -> None:
         if not self._pending:
             self._pending_since_ns = self.queue.clock.now_ns
         self._pending.append(sequence)
+        if self.queue.turn.tracer is not None:
+            self.queue.trace(sequence.request, WAITS, f"{self.queue.name}: for the next flush")
 
     def kick(self) -> None:
         """Send a flush, if somebody waits for one and nothing holds it back. Linux: blk_kick_flush()."""

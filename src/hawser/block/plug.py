@@ -118,7 +118,16 @@ class Plug:
         if not self.multiple:
             requests[0].queue.issue(requests)
             return
-        while requests:
-            queue = requests[0].queue
-            queue.insert([request for request in requests if request.queue is queue])
-            requests = [request for request in requests if request.queue is not queue]
+        queues: list[RequestQueue] = []
+        for request in requests:
+            queue = request.queue
+            if not queue.in_plug:
+                queues.append(queue)
+            queue.in_plug.append(request)
+        batches: list[list[Request]] = []
+        # All, before any is handed over: that may empty other plugs, with requests of the same queues.
+        for queue in queues:
+            batches.append(queue.in_plug)
+            queue.in_plug = []
+        for number, queue in enumerate(queues):
+            queue.insert(batches[number])

@@ -111,7 +111,7 @@ class Recorder(Tracer):
     def _members(self, request: Request, step: str, detail: str) -> list[int]:
         """The I/Os that a request is for; each is told of `step`."""
         members: list[int] = []
-        for bio in request.bios:
+        for bio in request.for_whom():
             life = bio.life
             if isinstance(life, _Followed) and life.bio is not None:
                 members.append(life.number)

@@ -45,6 +45,10 @@ class RequestOwner:
     def request_done(self, request: "Request") -> None:
         raise NotImplementedError
 
+    def sharers(self, request: "Request") -> list[Bio]:
+        """Who waits for a request of this owner's that has no bio. Asked only while somebody watches."""
+        return []
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class MapContext:
@@ -120,6 +124,13 @@ class Request:
         if self.op != DISCARD or len(self.bios) < 2:
             return self.sector, self.end_sector()
         return min(bio.sector for bio in self.bios), max(bio.end_sector() for bio in self.bios)
+
+    def for_whom(self) -> list[Bio]:
+        """The I/Os that it does something for, whoever made it. Asked only while somebody watches."""
+        request = self
+        while request.original is not None:
+            request = request.original
+        return request.bios or request.owner.sharers(request)
 
     def count_segments(self, limits: QueueLimits) -> None:
         """Count them anew, on a device of these limits. Linux: blk_recalc_rq_segments()."""

@@ -6,18 +6,23 @@ from typing import Final, NoReturn
 import click
 
 from hawser.cli.control_option import control_option, require_control
-from hawser.service.control import ask
+from hawser.service.control import Reply, ask
 
 # Verbs that read a table from standard input when none is on the command line.
 READERS: Final = ("create", "load", "reload")
 
 
-def print_reply(control: str, verb: str, args: list[str], stdin: str = "", patience_s: float | None = None) -> None:
-    """Ask, and print what is said. Without `patience_s` that may take as long as it takes."""
+def ask_or_leave(control: str, verb: str, args: list[str], stdin: str = "", patience_s: float | None = None) -> Reply:
+    """Ask; end with a message when nobody answers. Without `patience_s` it may take as long as it takes."""
     try:
-        reply = ask(control, verb, args, stdin, patience_s)
+        return ask(control, verb, args, stdin, patience_s)
     except (OSError, ValueError) as error:
         _fail(f"hawser: {control}: no server answers there: {error}")
+
+
+def print_reply(control: str, verb: str, args: list[str], stdin: str = "", patience_s: float | None = None) -> None:
+    """Ask, and print what is said."""
+    reply = ask_or_leave(control, verb, args, stdin, patience_s)
     click.echo(reply.out, nl=False)
     if not reply.ok:
         _fail(reply.err)

@@ -33,7 +33,10 @@ from hawser.service.serve import leave, run
     "--table", default="", metavar="LINE", help="A multipath table line instead of the one built from the options."
 )
 @click.option(
-    "--scheduler", default="none", show_default=True, help="I/O scheduler of request-based maps: none, mq-deadline."
+    "--scheduler",
+    default="none",
+    show_default=True,
+    help="I/O scheduler of paths and of request-based maps: none, mq-deadline.",
 )
 @click.option(
     "--device", "devices", multiple=True, metavar="NAME=TABLE", help="Another mapped device, below the map or above it."
@@ -84,7 +87,7 @@ def serve(
             table,
             read_only,
             scheduler,
-            [_parse_device(text) for text in devices],
+            [parse_device(text) for text in devices],
             export,
             unsafe_no_fence,
         )
@@ -98,7 +101,8 @@ def serve(
     leave(run(options, log))
 
 
-def _parse_device(text: str) -> tuple[str, str]:
+def parse_device(text: str) -> tuple[str, str]:
+    """Name and table of a further device. OptionError when it is not both."""
     name, equals, table = text.partition("=")
     if not name or not equals or not table.strip():
         raise OptionError(f"--device {text!r}: is not NAME=TABLE, such as whole=0 2048 linear mpatha 0")

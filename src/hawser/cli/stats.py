@@ -6,8 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hawser.cli.control_option import control_option, require_control
-from hawser.cli.dm import print_reply
-from hawser.service.control import ask
+from hawser.cli.dm import ask_or_leave, print_reply
 from hawser.service.statistics import LATENCY_COLUMNS, DeviceLatency
 
 
@@ -21,7 +20,7 @@ def stats(control: str, latency: bool, as_json: bool) -> None:
     if not latency or as_json:
         print_reply(control, "stats", ["json"] if as_json else [])
         return
-    reply = ask(control, "stats", ["latency"])
+    reply = ask_or_leave(control, "stats", ["latency"])
     table = Table(title="latency, µs")
     for column in ("device", "I/O", "count", *LATENCY_COLUMNS):
         table.add_column(column, justify="left" if column in ("device", "I/O") else "right")

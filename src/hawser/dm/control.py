@@ -32,15 +32,16 @@ Freezer = Callable[[MappedDevice], Waiting]
 class TableFinder(DeviceFinder):
     """Finds devices for a table of `owner`: what the table before holds it may have again, whoever else wants it."""
 
-    def __init__(self, registry: DeviceRegistry, owner: MappedDevice) -> None:
-        self.registry = registry
+    def __init__(self, registry: DeviceRegistry, owner: MappedDevice, read_only: bool) -> None:
+        self.registry: DeviceRegistry = registry
         self.owner = owner
+        self.read_only = read_only
 
     def find(self, name: str) -> BlockDevice | None:
         device = self.registry.find(name)
         if device is None:
             return self._held(name)
-        if self.owner.uses(device) or not self.registry.why_not(device):
+        if self.owner.uses(device) or not self.registry.why_not(device, self.read_only):
             return device
         return None
 
@@ -54,7 +55,7 @@ class TableFinder(DeviceFinder):
 
     def why(self, name: str) -> str:
         device = self.registry.find(name)
-        return self.registry.why(name) if device is None else self.registry.why_not(device)
+        return self.registry.why(name) if device is None else self.registry.why_not(device, self.read_only)
 
 
 class Control:
@@ -68,7 +69,7 @@ class Control:
         make: DeviceMaker | None = None,
         versions: dict[str, str] | None = None,
     ) -> None:
-        self.registry = registry
+        self.registry: DeviceRegistry = registry
         self.log = log if log is not None else LogSink()
         self.make = make
         self.versions = versions if versions is not None else known_versions()
@@ -96,15 +97,15 @@ class Control:
     def create(self, name: str, uuid: str, minor: int = -1) -> MappedDevice:
         """A device without a table. `minor` -1: the lowest that is free."""
         self._check_name(name)
-        registry = self.registry
-        devt = registry.free_number() if minor < 0 else f"{registry.major}:{minor}"
-        if self.make is None or minor >= MINORS_MAX or registry.by_number(devt) is not None:
+        known = self.registry
+        devt = known.free_number() if minor < 0 else f"{known.major}:{minor}"
+        if self.make is None or minor >= MINORS_MAX or known.by_number(devt) is not None:
             raise self.refuse("ENXIO")
-        if registry.mapped_name(name) is not None or (uuid and registry.by_uuid(uuid) is not None):
+        if known.mapped_name(name) is not None or (uuid and known.by_uuid(uuid) is not None):
             raise self.refuse("EBUSY")
         device = self.make(name, devt)
         device.uuid = uuid
-        registry.add(device)
+        known.add(device)
         return device
 
     def _check_name(self, name: str) -> None:
@@ -203,7 +204,7 @@ class Control:
     def load(self, device: MappedDevice, lines: list[TableLine], read_only: bool = False) -> None:
         """Make `lines` the inactive table."""
         try:
-            device.load(lines, TableFinder(self.registry, device), read_only)
+            device.load(lines, TableFinder(self.registry, device, read_only), read_only)
         except TableError as error:
             raise self.refuse_table(error) from None
 

@@ -101,8 +101,8 @@ def resume(control: Control, device: MappedDevice, noflush: bool, lock_fs: bool 
         if device.is_suspended():
             try:
                 device.resume()
-            except ControlError as error:
-                raise control.refuse(error.errno_name) from None
+            except ControlError as refusal:
+                raise control.refuse(refusal.errno_name) from None
         return
     if device.table is not None and not device.is_suspended() and not noflush and lock_fs:
         yield from _freeze(control, device)

@@ -14,13 +14,13 @@ from hawser.block.device import BlockDevice
 from hawser.block.limits import STACKING_START, QueueLimits
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
-from hawser.block.request import Request, RequestOwner
+from hawser.block.request import Request
 from hawser.core.clock import Clock, Timers
 from hawser.core.log import LogSink
 from hawser.core.status import IOERR
 from hawser.core.turn import Turn
 from hawser.dm.bio_based import BioStack
-from hawser.dm.clone import CloneBio
+from hawser.dm.host import Host
 from hawser.dm.request_based import QueueMaker, RequestStack
 from hawser.dm.retired import RetiredTables
 from hawser.dm.stack import Stack
@@ -33,7 +33,6 @@ from hawser.dm.target import (
     TableError,
     Target,
     TargetContext,
-    TargetHost,
 )
 
 FIRST_LOAD_FAILED: Final = (
@@ -77,6 +76,8 @@ class MappedDevice(BlockDevice):
         # Whether the tables were loaded read-only.
         self.table_read_only = False
         self.inactive_read_only = False
+        # Whether somebody has said so of the device itself (Linux: BLKROSET).
+        self.said_read_only = False
         self.kind = ""
         self.make_queue: QueueMaker = RequestQueue
         self._stack: Stack | None = None
@@ -87,7 +88,7 @@ class MappedDevice(BlockDevice):
         self._abandoned = False
         self._suspension = Suspension(self)
         self.retired = RetiredTables(turn)
-        self._host = _Host(self)
+        self._host = Host(self)
 
     # Tables.
 
@@ -153,6 +154,10 @@ class MappedDevice(BlockDevice):
 
     def disk_name(self) -> str:
         return f"dm-{self.minor()}"
+
+    def shows_read_only(self) -> bool:
+        """Whether programs may not write to it. Linux: get_disk_ro()."""
+        return self.table_read_only or self.said_read_only
 
     def tables(self) -> list[Table]:
         """The live and the inactive table, those that there are."""
@@ -412,36 +417,3 @@ class MappedDevice(BlockDevice):
     def stack(self) -> Stack:
         assert self._stack is not None
         return self._stack
-
-
-class _Host(TargetHost):
-    """The device as its targets see it."""
-
-    def __init__(self, device: MappedDevice) -> None:
-        self.device = device
-
-    def requeue_request(self, request: Request, delayed: bool) -> None:
-        self.device.stack().requeue_request(request, delayed)
-
-    def kick_requeued(self) -> None:
-        self.device.stack().kick_requeued()
-
-    def clone_owner(self) -> RequestOwner:
-        return self.device.stack().clone_owner()
-
-    def finish_request(self, clone: Request) -> None:
-        self.device.stack().finish_request(clone)
-        self.device.retired.look_later()
-
-    def map_again(self, clones: list[CloneBio]) -> None:
-        self.device.stack().map_again(clones)
-
-    def finish_bio(self, clone: CloneBio) -> None:
-        self.device.stack().finish_bio(clone)
-        self.device.retired.look_later()
-
-    def raise_event(self) -> None:
-        self.device.raise_event()
-
-    def name(self) -> str:
-        return self.device.devt

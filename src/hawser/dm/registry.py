@@ -73,8 +73,8 @@ class DeviceRegistry(DeviceFinder):
         """The mapped device of that name."""
         return self._mapped.get(name)
 
-    def why_not(self, device: BlockDevice) -> str:
-        """The errno with which `device` cannot be opened for a table, or an empty string."""
+    def why_not(self, device: BlockDevice, read_only: bool) -> str:
+        """The errno with which `device` cannot be opened for a table, `read_only` or not; or an empty string."""
         return ""
 
     def by_uuid(self, uuid: str) -> MappedDevice | None:

@@ -63,7 +63,9 @@ class Table:
 
     def find(self, sector: int) -> Target:
         """The target that serves `sector`, which lies in the table."""
-        return self.targets[bisect_right(self._starts, sector) - 1]
+        targets = self.targets
+        # Mostly it is the only one.
+        return targets[0] if len(targets) == 1 else targets[bisect_right(self._starts, sector) - 1]
 
     def devices(self) -> list[BlockDevice]:
         """The devices below, each once, in order."""

@@ -176,6 +176,10 @@ class Target(FlushGate):
         """What is used of the devices below: (device, start, length) in sectors. Looked at when the table becomes live."""
         return [(device, 0, self.length) for device in self.devices()]
 
+    def own_disk(self) -> Disk | None:
+        """The disk whose doubts it heeds itself, whatever lies below."""
+        return None
+
     def limits(self, below: QueueLimits) -> QueueLimits:
         """The limits of this stretch, given those stacked from the devices below. Linux: io_hints."""
         return below

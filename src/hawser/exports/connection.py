@@ -127,7 +127,7 @@ class Connection(RequestSink):
         self.server.timers.cancel(self._timer)
         self.volume = volume
         self.state = OPEN
-        self.owner.doubt_seen = volume.doubt()
+        volume.open(self.owner)
         volume.device.open_count += 1
         self._size_bytes = result.export.size_bytes
         self._block = volume.device.limits.logical_block_size

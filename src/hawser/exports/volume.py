@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from hawser.block.bio import BioOwner
 from hawser.core.units import KIB, MIB, SECTOR_SHIFT
+from hawser.dm.disks import disks_below
 from hawser.dm.mapped_device import MappedDevice
-from hawser.multipath.disk import SharedDisk
 from hawser.nbd import protocol
 from hawser.nbd.export import Export, ExportDirectory
 
@@ -19,10 +20,10 @@ class Volume:
         self.name = name
         self.device = device
 
-    def doubt(self) -> int:
-        """The disk's doubt generation, which a client that opens it now has no part in."""
-        disk = self.device.disk
-        return disk.open() if isinstance(disk, SharedDisk) else 0
+    def open(self, client: BioOwner) -> None:
+        """`client` opens it: in what was lost before, on any disk below, it has no part."""
+        for disk in disks_below(self.device):
+            client.open_disk(disk)
 
     def export(self) -> Export:
         limits = self.device.limits

@@ -108,7 +108,7 @@ class SimClient(BioOwner):
 
     def _connect(self) -> None:
         self.connected = True
-        self.doubt_seen = self.disk.open()
+        self.open_disk(self.disk)
         self._issued_ns = self.hardware.clock.now_ns
         if self._mapped is not None:
             self._mapped.open_count += 1

@@ -21,7 +21,7 @@ class Judge:
         raise NotImplementedError
 
     def opened(self, client: "SimClient") -> None:
-        """`client` has opened the disk; `client.doubt_seen` is set."""
+        """`client` has opened the disk; `client.doubts_seen` says when."""
 
     def died(self, client: "SimClient") -> None:
         """`client` is gone; `client.open_bios` have nobody to answer to. What was not dispatched is dropped only after this."""

@@ -118,7 +118,7 @@ class Referee(Judge):
             marks.hit("medium error told")
         elif bio.status == IOERR and bio.fate == ANSWERED and bio.op != FLUSH and not client.dead:
             marks.hit("answered error told")
-        if bio.op == FLUSH and bio.status != OK and client.doubt_seen != client.disk.doubt:
+        if bio.op == FLUSH and bio.status != OK and client.doubt_seen(client.disk) != client.disk.doubt:
             marks.hit("flush refused in doubt")
 
     def _end_read(self, state: _Open) -> None:

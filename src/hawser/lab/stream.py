@@ -43,7 +43,7 @@ class StreamClient(BioOwner):
     ) -> None:
         super().__init__()
         self.device = device
-        self.doubt_seen = disk.open()
+        self.open_disk(disk)
         self.total = total
         self.depth = depth
         self.issued = 0

@@ -184,7 +184,7 @@ class Client(BioOwner):
         self.device = device
         self.done: list[Bio] = []
         if disk is not None:
-            self.doubt_seen = disk.open()
+            self.open_disk(disk)
 
     def bio_done(self, bio: Bio) -> None:
         self.done.append(bio)
@@ -196,13 +196,6 @@ class Client(BioOwner):
             self.device.submit(bio, plug)
         plug.finish()
         return bios
-
-    def submit_alone(self, bio: Bio) -> Bio:
-        """Without a plug, as a program's lone I/O comes: its pieces are sent before they could merge."""
-        plug = Plug(batch=False)
-        self.device.submit(bio, plug)
-        plug.finish()
-        return bio
 
     def read(self, sector: int, size: int) -> Bio:
         return self.submit([Bio(READ, sector, size, self)])[0]

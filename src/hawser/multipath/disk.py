@@ -42,7 +42,7 @@ class DoubtListener:
 
 
 class SharedDisk(Disk):
-    """`doubt` is compared with `BioOwner.doubt_seen` at each flush."""
+    """`doubt` is compared with what `BioOwner.doubt_seen` says at each flush."""
 
     def __init__(self, name: str, log: LogSink) -> None:
         super().__init__(name)

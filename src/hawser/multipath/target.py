@@ -9,6 +9,7 @@ from typing import Final
 
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
+from hawser.block.disk import Disk
 from hawser.block.ops import FLUSH, READ, WRITE, is_write_class
 from hawser.block.orphan import Orphan
 from hawser.block.request import ANSWERED, NOT_SENT, Request, RequestOwner
@@ -69,6 +70,9 @@ class Multipath(Queueing):
             if path.device not in found:
                 found.append(path.device)
         return found
+
+    def own_disk(self) -> Disk | None:
+        return self.disk
 
     def areas(self) -> list[tuple[BlockDevice, int, int]]:
         return [(device, 0, self.length) for device in self.devices()]
@@ -178,6 +182,10 @@ class Multipath(Queueing):
             request.op, request.sector, request.end_sector(), request.orphans
         ):
             return self._fence_request(request)
+        if path.queue().dying:
+            # Unlike its errors, the end of a device is known before anything is sent. Linux: activate_or_offline_path().
+            self.fail(path, "the device is gone")
+            return DELAY_REQUEUE
         clone = request.clone(path.queue(), self.clone_owner())
         clone.context = path
         clone.mapped_bytes = request.size
@@ -286,7 +294,7 @@ class Multipath(Queueing):
 
     def may_promise(self, bio: Bio) -> bool:
         """Whether a flush may succeed: nothing acknowledged was in doubt since its client opened the disk."""
-        return bio.client().doubt_seen == self.disk.doubt
+        return bio.client().doubt_seen(self.disk) == self.disk.doubt
 
     def _is_worth_a_retry(self, path: Path, op: int, status: int, fate: int) -> bool:
         """Errors of medium or request are the client's at once. So is an *answered* flush error, and it is everybody's."""

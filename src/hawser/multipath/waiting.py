@@ -99,7 +99,7 @@ class WaitingRoom(Target):
         return f"behind {orphan.describe()}" if orphan is not None else ""
 
     def _trace_request(self, request: Request, step: str, detail: str) -> None:
-        for bio in request.bios:
+        for bio in request.for_whom():
             if bio.life is not None:
                 bio.life.note(step, detail)
 

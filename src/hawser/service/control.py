@@ -10,7 +10,8 @@ answered when it is done, and given up when whoever asked goes away. The socket'
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from typing import Final
 
 import msgspec
@@ -45,7 +46,8 @@ class Reply(msgspec.Struct, omit_defaults=True):
 
 
 Verb = Callable[[Gateway, list[str]], str]
-StreamVerb = Callable[[Gateway, list[str]], AsyncIterator[str]]
+# The last argument says whether whoever asked is gone.
+StreamVerb = Callable[[Gateway, list[str], Callable[[], bool]], AsyncIterator[str]]
 
 
 VERBS: Final[dict[str, Verb]] = {"stats": stats}
@@ -89,9 +91,10 @@ class ControlServer:
                 line = await asyncio.wait_for(reader.readline(), READ_SECONDS)
                 if not line:
                     break
-                async for reply in self.replies(line, reader):
-                    writer.write(msgspec.json.encode(reply) + b"\n")
-                    await writer.drain()
+                async with aclosing(self.replies(line, reader)) as replies:
+                    async for reply in replies:
+                        writer.write(msgspec.json.encode(reply) + b"\n")
+                        await writer.drain()
         except (OSError, ValueError, TimeoutError, asyncio.CancelledError):
             # The client went away, sent a line without end, or fell silent; or the server stops.
             self.gateway.log.info("a control client was disconnected")
@@ -99,7 +102,7 @@ class ControlServer:
             self._clients.discard(writer)
             writer.close()
 
-    async def replies(self, line: bytes, reader: asyncio.StreamReader | None = None) -> AsyncIterator[Reply]:
+    async def replies(self, line: bytes, reader: asyncio.StreamReader | None = None) -> AsyncGenerator[Reply, None]:
         """The reply to one line, or its pieces. `reader` tells when the client is gone."""
         try:
             request = msgspec.json.decode(line, type=Request)
@@ -114,7 +117,7 @@ class ControlServer:
             yield self._answer(request)
             return
         try:
-            async for piece in stream(self.gateway, request.args):
+            async for piece in stream(self.gateway, request.args, lambda: reader is not None and reader.at_eof()):
                 yield Reply(True, out=piece, more=True)
         except ControlVerbError as error:
             yield Reply(False, err=str(error))

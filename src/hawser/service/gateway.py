@@ -82,6 +82,8 @@ class Gateway:
         self.devices = factory.make_devices(self.paths, self.disk)
         for device in self.devices:
             self.registry.add(device, [device.uri])
+            # Where bios of bio-based maps arrive; what request-based ones send passes it by.
+            device.requests.set_scheduler(options.scheduler)
         problems = await self._compare()
         self._load()
         for number, problem in problems.items():

@@ -51,7 +51,9 @@ def _line(device: BlockDevice, now_ns: int) -> str:
     """A line of /proc/diskstats. (Documentation/admin-guide/iostats.rst.)"""
     major, _, minor = device.devt.partition(":")
     numbers = " ".join(str(number) for number in device.stats.fields(now_ns))
-    return f"{major:>4} {minor:>7} {device.name} {numbers}\n"
+    # As /proc/mounts has it: fields are told apart by spaces.
+    name = device.name.replace(" ", "\\040")
+    return f"{major:>4} {minor:>7} {name} {numbers}\n"
 
 
 def _groups(device: BlockDevice) -> list[tuple[str, Counters]]:

@@ -1,10 +1,11 @@
 """The `trace` verb of the control socket: follow every I/O for a while, and send the trace file piece by piece.
 
-The pieces are made between turns, a bounded one at a time, so that I/O goes on while the file is on its way.
+The pieces are made between turns, a bounded one at a time, so that I/O goes on while the file is on its way. Whoever asked may go
+away: then nothing is followed any more.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import Final
 
@@ -17,9 +18,11 @@ SECONDS_MAX: Final = 600.0
 # How long I/Os that were begun in time may take to end.
 FINISH_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.01
+# How often it is looked whether somebody still wants it.
+LOOK_SECONDS: Final = 0.1
 
 
-async def trace(gateway: Gateway, args: list[str]) -> AsyncIterator[str]:
+async def trace(gateway: Gateway, args: list[str], is_gone: Callable[[], bool]) -> AsyncIterator[str]:
     """`trace SECONDS`: the text of a trace file. ControlVerbError when it cannot be had."""
     seconds = _seconds(args)
     turn = gateway.loop.turn
@@ -29,13 +32,17 @@ async def trace(gateway: Gateway, args: list[str]) -> AsyncIterator[str]:
     turn.tracer = recorder
     start_ns = gateway.loop.clock.now_ns
     try:
-        await asyncio.sleep(seconds)
+        deadline = monotonic() + seconds
+        while not is_gone() and monotonic() < deadline:
+            await asyncio.sleep(min(LOOK_SECONDS, deadline - monotonic()))
         recorder.is_open = False
         deadline = monotonic() + FINISH_SECONDS
-        while recorder.open_ios() and monotonic() < deadline:
+        while not is_gone() and recorder.open_ios() and monotonic() < deadline:
             await asyncio.sleep(POLL_SECONDS)
     finally:
         turn.tracer = None
+    if is_gone():
+        return
     recorder.close()
     for chunk in chunks(recorder, start_ns, f"hawser {gateway.options.name}"):
         yield chunk

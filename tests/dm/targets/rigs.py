@@ -1,6 +1,7 @@
 """A device of one or several lines over disks of RAM, and a client."""
 
 from hawser.block.limits import QueueLimits
+from hawser.block.plug import MERGES_NONE
 from hawser.core.units import MIB, SECTOR_SIZE
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.target import Target
@@ -19,6 +20,12 @@ class TargetRig:
             self.disks.append(self.world.ram_path(f"d{number}", Store(MIB), depth, limits=limits))
         self.device: MappedDevice = self.world.mapped("dev", table)
         self.client = Client(self.device)
+
+    def keep_apart(self) -> None:
+        """Nothing merges on the disks, though clients plug: each piece is seen."""
+        for disk in self.disks:
+            assert disk.device.queue is not None
+            disk.device.queue.nomerges = MERGES_NONE
 
     def target(self) -> Target:
         table = self.device.table

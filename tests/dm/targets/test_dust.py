@@ -138,12 +138,12 @@ def test_a_write_heals_after_as_many_failures_as_were_asked_for():
 
 
 def test_io_is_cut_at_blocks_so_that_each_is_looked_at():
-    """What passes merges again below."""
     rig = Dust(TABLE)
     rig.say("enable")
     rig.say("addbadblock 5 1")
+    rig.keep_apart()
     assert rig.do(WRITE, 2, 8) == IOERR
-    assert rig.sent()[0] == [(WRITE, 2, 3 * 512), (WRITE, 6, 4 * 512)]
+    assert rig.sent()[0] == [(WRITE, sector, 512) for sector in (2, 3, 4, 6, 7, 8, 9)]
     assert rig.do(WRITE, 2, 8) == OK
     assert rig.say("listbadblocks") == "No blocks in badblocklist"
 
@@ -158,21 +158,6 @@ def test_blocks_are_the_disks():
     assert (rig.do(READ, 7), rig.do(READ, 8), rig.do(READ, 16)) == (IOERR, IOERR, OK)
     assert rig.do(WRITE, 0, 16) == OK
     assert rig.logged() == ["dust: block 0 removed from badblocklist by write"] * 2
-
-
-def test_blocks_end_with_the_disk_not_with_the_target():
-    rig = Dust("0 512 dust 259:0 16 4096")
-    assert rig.say("addbadblock 256") == ""
-    assert rig.say("addbadblock 257") == "- selected block value out of range"
-
-
-@pytest.mark.parametrize(("size", "good"), [(512, True), (512 * 1024, True), (1024 * 1024, False)])
-def test_a_block_is_no_longer_than_the_target(size: int, good: bool):
-    if good:
-        assert Dust(f"0 1024 dust 259:0 0 {size}").target().max_io_sectors == size // 512
-    else:
-        with pytest.raises(TableError, match="Block size is too large"):
-            Dust(f"0 1024 dust 259:0 0 {size}")
 
 
 def test_a_flush_counts_as_a_write_to_the_first_block():

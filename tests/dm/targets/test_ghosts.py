@@ -34,7 +34,7 @@ class Above(TargetRig):
         assert isinstance(target, Multipath)
         self.multipath = target
         self.client = Client(self.top)
-        self.client.doubt_seen = target.disk.doubt
+        self.client.open_disk(target.disk)
 
     def settle_ghosts(self) -> None:
         for disk in self.disks:
@@ -251,10 +251,11 @@ def test_a_mirror_of_mirrors_hands_up_what_is_left_on_the_innermost_leg():
 def test_a_write_that_was_cut_above_a_mirror_hands_up_the_ghost_of_a_piece():
     """It succeeds, as both pieces did; one of them has left a ghost on one leg."""
     rig = TargetRig(RAID)
-    rig.world.mapped("lines", "0 512 linear dev 0\n512 504 linear dev 520")
-    top = rig.world.mapped("mp", "0 1016 multipath 2 queue_mode bio 0 1 1 round-robin 0 1 0 lines")
+    rig.world.mapped("lines", "0 512 linear dev 0\n512 512 linear dev 512")
+    top = rig.world.mapped("mp", "0 1024 multipath 2 queue_mode bio 0 1 1 round-robin 0 1 0 lines")
     target = top.live_targets()[0]
     assert isinstance(target, Multipath)
+    rig.keep_apart()
     rig.disks[1].driver.script.extend([Answer(), GHOST])
     client = Client(top)
     bio = client.write(508, pattern(1, 8))
@@ -316,14 +317,16 @@ def test_a_leg_that_lost_writes_fails_the_flushes_of_those_who_were_there(mode: 
         words = f"2 queue_mode {mode} 0 1 1 round-robin 0 1 0 259:{number}"
         rig.world.mapped(f"mp{number}", f"0 1024 multipath {words}")
     mirror = rig.world.mapped("mirror", "0 1024 raid1 2 mp0 0 mp1 0")
-    disk = rig.disks[0].device.shared
-    for number in range(2):
-        rig.disks[number].device.shared.cast_doubt("test")
-    newer = Client(mirror, disk)
+    disks = [rig.disks[number].device.shared for number in range(2)]
+    for disk in disks:
+        disk.cast_doubt("test")
+    newer = Client(mirror)
+    for disk in disks:
+        newer.open_disk(disk)
     flush = newer.flush()
     rig.world.run()
     assert (flush.status, mirror.live_targets()[0].status_info()[-2:]) == (OK, "AA")
-    disk.cast_doubt("test")
+    disks[0].cast_doubt("test")
     flush = newer.flush()
     rig.world.run()
     assert (flush.status, mirror.live_targets()[0].status_info()[-2:]) == (OK, "FA")

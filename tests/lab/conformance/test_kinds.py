@@ -26,7 +26,8 @@ RAM = {
 
 
 def test_the_document_has_the_same_list() -> None:
-    rows = re.findall(r"^\| `(.+?)` \| (.+) \| (.+) \|$", DOCUMENT.read_text(), re.MULTILINE)
+    section = DOCUMENT.read_text().partition("## What is not replayed")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(.+?)` \| (.+) \| (.+) \|$", section, re.MULTILINE)
     assert rows == [(kind.name, kind.what, kind.reason) for kind in KINDS]
 
 

@@ -12,13 +12,18 @@ from hawser.lab.conformance.protocol import ask_for_machine, ask_for_step
 from hawser.lab.conformance.transcript import read_transcript
 
 TRANSCRIPTS = Path(__file__).parents[2] / "conformance" / "transcripts"
-# Steps that may be skipped, of 2,417: a change of the rules should be noticed.
-SKIPPED_MAX = 261
+CORNERS = TRANSCRIPTS.with_name("corners")
+MORE = TRANSCRIPTS.with_name("more")
+# Files, steps, and how many of these may be skipped: a change of the rules should be noticed.
+SETS = [(TRANSCRIPTS, 32, 2417, 261), (CORNERS, 6, 625, 0), (MORE, 18, 4807, 15)]
 
 
-def test_nothing_differs_whatever_the_files_are_called(tmp_path: Path) -> None:
-    paths = sorted(TRANSCRIPTS.glob("*.jsonl"))
-    assert len(paths) == 32
+@pytest.mark.parametrize(("folder", "files", "steps", "skipped_max"), SETS)
+def test_nothing_differs_whatever_the_files_are_called(
+    tmp_path: Path, folder: Path, files: int, steps: int, skipped_max: int
+) -> None:
+    paths = sorted(folder.glob("*.jsonl"))
+    assert len(paths) == files
     random.Random(7).shuffle(paths)
     for number, path in enumerate(paths):
         shutil.copy(path, tmp_path / f"{number:03}.jsonl")
@@ -26,8 +31,8 @@ def test_nothing_differs_whatever_the_files_are_called(tmp_path: Path) -> None:
     results = list(replay_all(renamed, 2))
     assert [result.path for result in results] == renamed
     assert [line for result in results for line in result.tally.differences] == []
-    assert sum(result.tally.passed + result.tally.skipped.total() for result in results) == 2417
-    assert sum(result.tally.skipped.total() for result in results) <= SKIPPED_MAX
+    assert sum(result.tally.passed + result.tally.skipped.total() for result in results) == steps
+    assert sum(result.tally.skipped.total() for result in results) <= skipped_max
 
 
 def test_an_answer_that_differs_is_printed_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

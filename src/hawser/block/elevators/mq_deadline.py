@@ -45,6 +45,10 @@ class _Class:
         """Requests that wait or are on their way."""
         return self.taken_in - self.ended
 
+    def is_empty(self) -> bool:
+        """Whether none waits."""
+        return self.arrivals[READS].first is None and self.arrivals[WRITES].first is None
+
     def next_up(self, direction: int) -> Node | None:
         return self.sorted[direction].from_sector(self.latest[direction])
 
@@ -67,8 +71,8 @@ class MqDeadline(Elevator):
         self.classes = [_Class() for _ in range(CLASSES)]
         self.last_merge: Node | None = None
         self._head: deque[Request] = deque()
-        # Nodes by the sector behind their request, the newest last.
-        self._ends: dict[int, list[Node]] = {}
+        # Nodes by the sector behind their request: the newest, from which links lead to older ones.
+        self._ends: dict[int, Node] = {}
         self._waiting = 0
         self._last_direction = WRITES
         self._batched = 0
@@ -206,7 +210,11 @@ class MqDeadline(Elevator):
             return None
         now_ns = self.queue.clock.now_ns
         classes = self.classes
-        if sum(1 for one in classes if one.queued()) > 1:
+        used = 0
+        for one in classes:
+            if one.queued():
+                used += 1
+        if used > 1:
             for prio in (BEST_EFFORT, IDLE):
                 choice = self._choose_in(classes[prio], now_ns, now_ns - self.parameters.prio_aging_ns)
                 if choice is not None:
@@ -219,6 +227,8 @@ class MqDeadline(Elevator):
 
     def _choose_in(self, one: _Class, now_ns: int, latest_start_ns: int) -> _Choice | None:
         """Linux: __dd_dispatch_request()."""
+        if one.is_empty():
+            return None
         node = one.next_up(self._last_direction)
         if node is not None and self._batched < self.parameters.fifo_batch:
             return self._if_old_enough(_Choice(node, False, self._starved), latest_start_ns)
@@ -278,27 +288,35 @@ class MqDeadline(Elevator):
 
     def _ending_at(self, sector: int) -> Node | None:
         """The newest request that ends before `sector` and still merges. Linux: elv_rqhash_find()."""
-        nodes = self._ends.get(sector)
-        while nodes:
-            node = nodes[-1]
-            if not node.request.cannot_merge:
-                return node
+        node = self._ends.get(sector)
+        while node is not None and node.request.cannot_merge:
             self._leave_hash(node)
-            nodes = self._ends.get(sector)
-        return None
+            node = self._ends.get(sector)
+        return node
 
     def _enter_hash(self, node: Node) -> None:
-        node.hashed_end = node.request.end_sector()
-        self._ends.setdefault(node.hashed_end, []).append(node)
+        end = node.request.end_sector()
+        node.hashed_end = end
+        node.hashed_before = self._ends.get(end)
+        self._ends[end] = node
 
     def _leave_hash(self, node: Node) -> None:
         end = node.hashed_end
-        if end >= 0:
-            node.hashed_end = -1
-            nodes = self._ends[end]
-            nodes.remove(node)
-            if not nodes:
+        if end < 0:
+            return
+        node.hashed_end = -1
+        newer = self._ends[end]
+        if newer is node:
+            if node.hashed_before is None:
                 del self._ends[end]
+            else:
+                self._ends[end] = node.hashed_before
+        else:
+            while newer.hashed_before is not node:
+                assert newer.hashed_before is not None
+                newer = newer.hashed_before
+            newer.hashed_before = node.hashed_before
+        node.hashed_before = None
 
     def _rehash(self, node: Node, old_end: int) -> None:
         if node.request.end_sector() != old_end:

@@ -22,8 +22,8 @@ _CLASSES: Final = (BEST_EFFORT, REAL_TIME, BEST_EFFORT, IDLE)
 
 
 class Node(ElevatorNode):
-    """`key` is its place in the sorted list, `hashed_end` the sector that it is hashed by (-1: it is not); `is_listed`: it is in
-    sorted list and arrival list, of which `before` and `after` are the links."""
+    """`key` is the sector that it is sorted by, `hashed_end` that which it is hashed by (-1: it is not), with a link to the next
+    older one there; `is_listed`: it is in sorted list and arrival list, of which `before` and `after` are the links."""
 
     def __init__(self, request: Request, elevator: Elevator, prio: int, direction: int) -> None:
         self.request = request
@@ -31,8 +31,9 @@ class Node(ElevatorNode):
         self.prio = prio
         self.direction = direction
         self.expires_ns = 0
-        self.key = (0, 0)
+        self.key = 0
         self.hashed_end = -1
+        self.hashed_before: Node | None = None
         self.is_listed = False
         self.before: Node | None = None
         self.after: Node | None = None

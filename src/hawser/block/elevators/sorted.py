@@ -4,7 +4,7 @@ Linux: a red-black tree of requests (elv_rb_add() and its kin in block/elevator.
 same: taking one out moves the rest by one place, which for the few thousand that may wait is a copy of some pages at most.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 
 from hawser.block.elevators.node import Node
 
@@ -13,28 +13,33 @@ class Sorted:
     """Keys and nodes side by side, so that what is compared is numbers."""
 
     def __init__(self) -> None:
-        self._keys: list[tuple[int, int]] = []
+        self._keys: list[int] = []
         self._nodes: list[Node] = []
-        self._serial = 0
 
     def add(self, node: Node) -> None:
-        self._serial += 1
-        node.key = (node.request.sector, self._serial)
-        place = bisect_left(self._keys, node.key)
-        self._keys.insert(place, node.key)
+        sector = node.request.sector
+        node.key = sector
+        place = bisect_right(self._keys, sector)
+        self._keys.insert(place, sector)
         self._nodes.insert(place, node)
 
     def remove(self, node: Node) -> None:
-        place = bisect_left(self._keys, node.key)
+        place = self._place(node)
         del self._keys[place]
         del self._nodes[place]
 
     def from_sector(self, sector: int) -> Node | None:
         """The first one that begins at `sector` or behind."""
-        place = bisect_left(self._keys, (sector, 0))
+        place = bisect_left(self._keys, sector)
         return self._nodes[place] if place < len(self._nodes) else None
 
     def neighbour(self, node: Node, step: int) -> Node | None:
         """The one that is `step` places behind `node`."""
-        place = bisect_left(self._keys, node.key) + step
+        place = self._place(node) + step
         return self._nodes[place] if 0 <= place < len(self._nodes) else None
+
+    def _place(self, node: Node) -> int:
+        place = bisect_left(self._keys, node.key)
+        while self._nodes[place] is not node:
+            place += 1
+        return place

@@ -64,7 +64,7 @@ def _attributes(call: Call, device: MappedDevice) -> str:
 def _is_read_only(call: Call, device: MappedDevice) -> bool:
     if call.has("inactive"):
         return device.inactive is not None and device.inactive_read_only
-    return device.table is not None and device.table_read_only
+    return device.shows_read_only()
 
 
 def _tables_loaded(call: Call, device: MappedDevice) -> str:
@@ -131,8 +131,8 @@ def _block_names_used(call: Call, device: MappedDevice) -> str:
 
 
 def _users(call: Call, device: MappedDevice) -> list[MappedDevice]:
-    registry = call.control.registry
-    return [other for other in registry.all_mapped() if other.table is not None and device in other.table.devices()]
+    known = call.control.registry
+    return [other for other in known.all_mapped() if other.table is not None and device in other.table.devices()]
 
 
 def _reference_count(call: Call, device: MappedDevice) -> str:

@@ -93,7 +93,7 @@ def target_line(target: Target, is_table: bool) -> str:
 
 def _put_concise(call: Call, device: MappedDevice, targets: list[Target]) -> None:
     fields = [_quoted(unmangled(device.name)), _quoted(device.uuid), str(device.minor())]
-    fields.append("ro" if device.table_read_only else "rw")
+    fields.append("ro" if device.shows_read_only() else "rw")
     for target in targets:
         head = f"{target.start} {target.length} {target.type_name} "
         fields.append(head + _quoted(target.status_table()))
@@ -160,7 +160,7 @@ def is_read_only(call: Call, device: MappedDevice) -> bool:
     """Of the table that is shown."""
     if call.has("inactive"):
         return device.inactive is not None and device.inactive_read_only
-    return device.table is not None and device.table_read_only
+    return device.shows_read_only()
 
 
 def tables_present(device: MappedDevice) -> str:

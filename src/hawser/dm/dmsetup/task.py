@@ -27,12 +27,12 @@ class Task:
         self.minor = minor
 
     def find(self) -> MappedDevice | None:
-        registry = self.call.control.registry
+        known = self.call.control.registry
         if self.uuid:
-            return registry.by_uuid(self.uuid)
+            return known.by_uuid(self.uuid)
         if self.name:
-            return registry.mapped_name(self.name)
-        device = registry.by_number(f"{self.major}:{self.minor}")
+            return known.mapped_name(self.name)
+        device = known.by_number(f"{self.major}:{self.minor}")
         return device if isinstance(device, MappedDevice) else None
 
     def failed(self, ioctl: str, errno_name: str) -> bool:

@@ -104,7 +104,7 @@ class Tree:
         if "active" in self.options:
             words.append("SUSPENDED" if device.is_suspended() else "ACTIVE")
         if "rw" in self.options:
-            words.append("RO" if device.table_read_only else "RW")
+            words.append("RO" if device.shows_read_only() else "RW")
         if "open" in self.options:
             words.append(str(self.call.control.registry.open_count(device)))
         if "uuid" in self.options:

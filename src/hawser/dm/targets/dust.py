@@ -101,7 +101,7 @@ class DustTarget(Target):
         failures = scan_uint(words[2]) if count == 3 else 0
         if block == NOT_A_NUMBER or failures == NOT_A_NUMBER:
             # Of this the kernel says nothing more.
-            raise MessageError("")
+            raise MessageError("", is_logged=False)
         if failures > FAILURES_MAX:
             raise self._refusal("selected write fail count out of range")
         if block > self.device.size_sectors // self.block_sectors:
@@ -153,10 +153,10 @@ class DustTarget(Target):
 
     def _refusal(self, text: str) -> MessageError:
         self.log.error(f"dust: {text}")
-        return MessageError(text)
+        return MessageError(text, is_logged=False)
 
     def _quiet_refusal(self, text: str) -> MessageError:
-        return MessageError(text) if self.is_quiet else self._refusal(text)
+        return MessageError(text, is_logged=False) if self.is_quiet else self._refusal(text)
 
     # Status.
 

@@ -60,7 +60,7 @@ class Fan(Copies):
         self.target = target
         self.serial = 0
         self.haunts = False
-        self.doubt_seen = clone.client().doubt_seen
+        self.doubts_seen = clone.client().doubts_seen
         self._answers: list[LegAnswer | None] = [None] * len(legs)
         self._legs = legs
         self._copies: list[BioCopy | None] = []

@@ -56,7 +56,7 @@ class LinuxDevices(DeviceRegistry):
             return "ENXIO"
         return "ENOTBLK" if self.nodes.is_other_file(name) else "ENOENT"
 
-    def why_not(self, device: BlockDevice) -> str:
+    def why_not(self, device: BlockDevice, read_only: bool) -> str:
         disk = self.disk_of(device)
         if disk is None:
             # A mapped device without a table has no disk to open.
@@ -65,6 +65,8 @@ class LinuxDevices(DeviceRegistry):
             return "EBUSY" if device.devt in self.claims else ""
         if disk.trouble() or is_offline(disk.whole.device):
             return "ENXIO"
+        if not read_only and disk.whole.refuses_writers:
+            return "EROFS"
         return "EBUSY" if self.is_taken_from_device_mapper(disk) else ""
 
     def is_taken_from_device_mapper(self, disk: LinuxDisk) -> bool:
@@ -106,8 +108,8 @@ class LinuxDevices(DeviceRegistry):
         for part in self.parts_of(disk):
             self.remove_disk(part)
         disk.is_gone = True
-        if isinstance(disk.device, QueueDisk):
-            disk.device.is_gone = True
+        if disk.whole is disk and disk.device.queue is not None:
+            disk.device.queue.die()
         self.remove(disk.device)
         del self.disks[disk.name]
         self.nodes.remove(f"/dev/{disk.name}")
@@ -153,6 +155,9 @@ class Maker:
 
     def _backing(self, facts: Facts) -> BlockDevice:
         label = facts.part("backing").text("device")
+        numbered = self.devices.by_number(label)
+        if label not in self.by_label and numbered is not None:
+            return numbered
         if label not in self.by_label:
             raise FactError(f"{facts.where}: it stands on {label!r}, of which the header says nothing before")
         return self.by_label[label]

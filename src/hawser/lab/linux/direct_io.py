@@ -6,6 +6,8 @@ cache are in the way, dirty ones are written first, and a write drops them.
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import BlockDevice
 from hawser.block.ops import READ, Buffer
@@ -22,6 +24,7 @@ from hawser.lab.linux.page_cache import PAGE, PageCache
 VECTORS_MAX: Final = 256
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class DirectIo(BioOwner):
     """One read or write. `address` is where its buffer begins in the program's memory: bios count the pages of that.
 

@@ -4,28 +4,12 @@ Hawser's own care for data (paths that bounce what waits, answers that are final
 these are plain devices, one cache behind all of them, whose errors are answers like any other.
 """
 
-from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice, QueueDevice
-from hawser.block.plug import Plug
-from hawser.block.queue import RequestQueue
-from hawser.core.status import IOERR
-from hawser.core.turn import Turn
 from hawser.lab.linux.facts import Facts
 
 
 class QueueDisk(QueueDevice):
     """Request-based. What waits in its queue stays there when a path over it fails."""
-
-    def __init__(self, name: str, devt: str, size_sectors: int, queue: RequestQueue, turn: Turn) -> None:
-        super().__init__(name, devt, size_sectors, queue, turn)
-        # Whether the disk was removed: whoever has it open gets nothing but errors.
-        self.is_gone = False
-
-    def start(self, bio: Bio, plug: Plug) -> None:
-        if self.is_gone:
-            self.refuse(bio, IOERR)
-        else:
-            super().start(bio, plug)
 
     def bounce(self) -> None:
         """Unlike a path of hawser's own: nothing comes back undispatched."""
@@ -49,6 +33,8 @@ class LinuxDisk:
         self.claimed = 0
         self.read_only = facts.has("ro")
         self.is_gone = False
+        # Whether it cannot even be opened for writing. Linux: sd_open(), of a disk that is write protected.
+        self.refuses_writers = self.read_only and self.kind == "scsi_debug"
         # What it stands on.
         self.backing: BlockDevice | None = None
 

@@ -43,8 +43,8 @@ class Files:
         self.devices = devices
         self.nodes = nodes
         self.caches = caches
-        # Devices that `blockdev --setro` was said of (False: --setrw), by number.
-        self.read_only: dict[str, bool] = {}
+        # Disks and partitions that `blockdev --setro` was said of, by number.
+        self._read_only: set[str] = set()
 
     def open(self, path: str, writes: bool, is_exclusive: bool = False) -> OpenFile:
         """OsError when there is nothing, or when it will not be opened."""
@@ -61,6 +61,8 @@ class Files:
             raise OsError("EBUSY")
         if is_offline(disk.whole.device if disk is not None else device):
             raise OsError("ENXIO")
+        if writes and disk is not None and disk.whole.refuses_writers:
+            raise OsError("EROFS")
         return self._opened(device, disk, writes, is_exclusive)
 
     def _is_taken(self, device: BlockDevice, disk: LinuxDisk | None) -> bool:
@@ -112,10 +114,19 @@ class Files:
 
     def is_read_only(self, device: BlockDevice) -> bool:
         """As BLKROGET has it."""
-        said = self.read_only.get(device.devt)
         if isinstance(device, MappedDevice):
-            return device.table_read_only if said is None else said
+            return device.shows_read_only()
         disk = self.devices.disk_of(device)
-        if said is None:
-            return disk is not None and (disk.read_only or disk.whole.read_only)
-        return said
+        if disk is None:
+            return False
+        said = device.devt in self._read_only or disk.whole.number in self._read_only
+        return said or disk.read_only or disk.whole.read_only
+
+    def set_read_only(self, device: BlockDevice, read_only: bool) -> None:
+        """BLKROSET. What a device is by itself it stays."""
+        if isinstance(device, MappedDevice):
+            device.said_read_only = read_only
+        elif read_only:
+            self._read_only.add(device.devt)
+        else:
+            self._read_only.discard(device.devt)

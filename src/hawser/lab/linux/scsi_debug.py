@@ -34,7 +34,9 @@ class ScsiDebug:
     """The driver, with the settings that all its disks share and the store behind them. `delay` in jiffies."""
 
     def __init__(self, settings: Facts, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
         self.memory = Memory(size_bytes)
+        self.has_own_stores = settings.text("per_host_store") in ("1", "Y")
         self.delay = settings.number("delay", 1)
         self.ndelay = settings.number("ndelay")
         self.opts = settings.number("opts")
@@ -84,6 +86,7 @@ class ScsiDriver(MachineDriver):
         self.kit = kit
         self.state = RUNNING
         self.depth = depth
+        self.memory = Memory(host.size_bytes) if host.has_own_stores else host.memory
         self.in_flight: dict[int, Request] = {}
         # What each request in flight will be answered.
         self._statuses: dict[int, int] = {}
@@ -100,7 +103,7 @@ class ScsiDriver(MachineDriver):
         if host.is_unreadable(request):
             status = MEDIUM
         elif not host.fake_rw or not (request.op == READ or is_write_class(request.op)):
-            request.data = host.memory.apply(request)
+            request.data = self.memory.apply(request)
         elif request.op == READ:
             request.data = bytes(request.size)
         delay_ns = host.delay_ns(request.op)

@@ -76,7 +76,7 @@ def _perform(system: System, file: OpenFile, command: str, words: list[str], out
     elif command == "--setra":
         settings.read_ahead_pages = parse_number(words[0], 0, 1 << 32) // SECTORS_PER_PAGE
     elif command in ("--setro", "--setrw"):
-        system.files.read_only[device.devt] = command == "--setro"
+        system.files.set_read_only(device, command == "--setro")
     elif command == "--flushbufs":
         cache = system.caches.of(device)
         yield from cache.sync()

@@ -1,0 +1,46 @@
+"""What a mapped device is to its targets: whom they hand I/O back to, and tell of events.
+
+Linux: the functions of drivers/md/dm.c and dm-rq.c that targets call with their struct dm_target.
+"""
+
+from typing import TYPE_CHECKING
+
+from hawser.block.request import Request, RequestOwner
+from hawser.dm.clone import CloneBio
+from hawser.dm.target import TargetHost
+
+if TYPE_CHECKING:
+    from hawser.dm.mapped_device import MappedDevice
+
+
+class Host(TargetHost):
+    """The device as its targets see it."""
+
+    def __init__(self, device: "MappedDevice") -> None:
+        self.device = device
+
+    def requeue_request(self, request: Request, delayed: bool) -> None:
+        self.device.stack().requeue_request(request, delayed)
+
+    def kick_requeued(self) -> None:
+        self.device.stack().kick_requeued()
+
+    def clone_owner(self) -> RequestOwner:
+        return self.device.stack().clone_owner()
+
+    def finish_request(self, clone: Request) -> None:
+        self.device.stack().finish_request(clone)
+        self.device.retired.look_later()
+
+    def map_again(self, clones: list[CloneBio]) -> None:
+        self.device.stack().map_again(clones)
+
+    def finish_bio(self, clone: CloneBio) -> None:
+        self.device.stack().finish_bio(clone)
+        self.device.retired.look_later()
+
+    def raise_event(self) -> None:
+        self.device.raise_event()
+
+    def name(self) -> str:
+        return self.device.devt

@@ -1,0 +1,118 @@
+"""Verbs that wait, each a generator that its world resumes when the condition that it gave is met."""
+
+from collections.abc import Generator
+
+from hawser.core.units import NS_PER_MS
+from hawser.dm.condition import Condition
+from hawser.dm.control import Control
+from hawser.dm.dmsetup.call import Surroundings
+from hawser.dm.dmsetup.program import Answer, dmsetup
+from hawser.dm.mapped_device import MappedDevice
+from hawser.lab.world import Client, Store, World
+
+TABLE = "0 2048 multipath 1 queue_if_no_path 0 1 1 round-robin 0 1 0 259:0"
+
+
+class Clocked(Surroundings):
+    def __init__(self, control: Control, world: World) -> None:
+        super().__init__(control)
+        self.world = world
+
+    def now_ns(self) -> int:
+        return self.world.clock.now_ns
+
+
+class Shell:
+    def __init__(self) -> None:
+        self.world = World()
+        self.world.ram_path("d0", Store(1 << 20))
+        self.control = Control(self.world.registry, self.world.log, self._make)
+        assert self.say("create", "mp", "--table", TABLE) == (0, "", "")
+        device = self.world.registry.mapped("mp")
+        assert device is not None
+        self.device: MappedDevice = device
+
+    def _make(self, name: str, devt: str) -> MappedDevice:
+        world = self.world
+        return MappedDevice(name, devt, world.turn, world.clock, world.timers, world.log)
+
+    def begin(self, *argv: str) -> tuple[Generator[Condition, None, None], Answer]:
+        answer = Answer()
+        return dmsetup(self.control, Clocked(self.control, self.world), list(argv), "", answer), answer
+
+    def say(self, *argv: str) -> tuple[int, str, str]:
+        """Run it to its end, with what the world has to do meanwhile."""
+        run, answer = self.begin(*argv)
+        for condition in run:
+            self.world.settle()
+            assert condition.ready(), f"{argv} does not end"
+        return answer.rc, answer.stdout, answer.stderr
+
+
+def test_a_suspend_waits_for_what_is_in_flight() -> None:
+    shell = Shell()
+    client = Client(shell.device)
+    client.read(0, 512)
+    run, answer = shell.begin("suspend", "mp")
+    condition = next(run)
+    assert not condition.ready()
+    shell.world.run()
+    assert condition.ready()
+    assert list(run) == []
+    assert answer.rc == 0
+    assert shell.device.is_suspended()
+
+
+def test_a_suspend_that_is_interrupted_is_undone() -> None:
+    shell = Shell()
+    Client(shell.device).read(0, 512)
+    run, _ = shell.begin("suspend", "mp")
+    next(run)
+    run.close()
+    shell.world.run()
+    assert not shell.device.is_suspended()
+    assert not shell.device.is_suspending()
+
+
+def test_waiting_for_an_event() -> None:
+    shell = Shell()
+    run, answer = shell.begin("wait", "mp")
+    condition = next(run)
+    assert not condition.ready()
+    assert shell.say("message", "mp", "0", "fail_path", "259:0")[0] == 0
+    assert condition.ready()
+    assert list(run) == []
+    assert answer.rc == 0
+    assert shell.say("wait", "mp", "0")[0] == 0
+
+
+def test_waiting_ends_when_the_device_goes() -> None:
+    shell = Shell()
+    run, answer = shell.begin("wait", "mp")
+    condition = next(run)
+    assert shell.say("remove", "mp")[0] == 0
+    assert condition.ready()
+    assert list(run) == []
+    assert answer.rc == 0
+
+
+def test_a_removal_is_tried_again_for_a_while() -> None:
+    shell = Shell()
+    shell.device.open_count = 1
+    run, answer = shell.begin("remove", "--retry", "mp")
+    waits = 0
+    for condition in run:
+        assert condition.deadline_ns == shell.world.clock.now_ns + 200 * NS_PER_MS
+        shell.world.clock.now_ns = condition.deadline_ns
+        waits += 1
+        if waits == 3:
+            shell.device.open_count = 0
+    assert (waits, answer.rc) == (3, 0)
+    assert shell.world.registry.all_mapped() == []
+
+
+def test_a_reload_swaps_under_way() -> None:
+    shell = Shell()
+    assert shell.say("load", "mp", "--table", TABLE.replace("round-robin", "queue-length"))[0] == 0
+    assert shell.say("resume", "mp")[0] == 0
+    assert "queue-length" in shell.say("table", "mp")[1]

@@ -1,0 +1,259 @@
+"""A map of four paths with other targets of device mapper below two of them, above it, or both; served, and suspended at times.
+
+What lies below a bio-based map is a device of the same server, and its path fails with it until somebody reinstates it. A
+request-based map stands on paths alone: there the two paths lead to servers of their own, which export such a device. To the map
+they are alive, and what they say is an answer: it is tried once elsewhere, and the path stays. So these two must never be bad in
+the same place at the same time.
+"""
+
+import random
+import time
+from dataclasses import dataclass
+from itertools import cycle
+
+from tests.support import fio
+from tests.support.fleet import MIB, Fleet
+from tests.support.gateway import Gateway
+from tests.support.processes import run
+
+SIZE = 2 * fio.MIXED_BYTES
+SECTORS = SIZE // 512
+HALF = SECTORS // 2
+# A seam that large blocks lie across, in the midst of a sequential job; in whole blocks of the servers that have no smaller ones.
+SEAM = 20008
+CHUNK = 128
+BAD_BLOCK = 4096
+BAD_BLOCKS_PER_STEP = 300
+STEP_S = 0.25
+LISTEN_S = 0.05
+LISTENS_MAX = 8
+SUSPEND_EVERY_S = 1.0
+
+ABOVE = {
+    "linear": f"0 {SEAM} linear mpatha {SECTORS - SEAM}\n{SEAM} {SECTORS - SEAM} linear mpatha 0",
+    "striped": f"0 {SECTORS} striped 2 {CHUNK} mpatha 0 mpatha {HALF}",
+    "raid1": f"0 {HALF} raid1 2 mpatha 0 mpatha {HALF}",
+}
+# Of the two ways to be flakey: plain is everything.
+FLAKEY_FEATURES = {"flakey": "0", "error_writes": "1 error_writes"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """`below`: flakey, error_writes (of flakey) or dust; `above`: linear, striped or raid1; `suspend`: flush or noflush."""
+
+    mode: str
+    scheduler: str = "none"
+    below: str = ""
+    above: str = ""
+    suspend: str = ""
+
+    def __str__(self) -> str:
+        return "-".join(word for word in (self.mode, self.scheduler, self.below, self.above, self.suspend) if word)
+
+
+class Dust:
+    """Blocks of a dust device that cannot be read until they are written. Of two such devices, `number` 0 and 1, the bad blocks
+    are a MiB apart from each other's, so that no request touches those of both."""
+
+    def __init__(self, gateway: Gateway, device: str, number: int) -> None:
+        self.gateway = gateway
+        self.device = device
+        self.cells = [cell for cell in range(SIZE // MIB) if cell % 4 == 2 * number]
+        self.rng = random.Random(number)
+        for word in ("quiet", "enable"):
+            gateway.dm("message", device, "0", word)
+
+    def spoil(self) -> None:
+        places = [self.rng.choice(self.cells) * MIB + self.rng.randrange(MIB) for _ in range(BAD_BLOCKS_PER_STEP)]
+        # One that is bad already is refused.
+        self.gateway.ask_all(
+            "message", [[self.device, "0", "addbadblock", str(place // BAD_BLOCK)] for place in places]
+        )
+
+
+class Trouble:
+    """What the two bad paths do. `step` is called every STEP_S while I/O runs."""
+
+    def step(self) -> None:
+        raise NotImplementedError
+
+    def assert_felt(self) -> None:
+        """It has happened, and on those two paths only."""
+
+
+class NoTrouble(Trouble):
+    def step(self) -> None:
+        """All is well."""
+
+
+class FailingPaths(Trouble):
+    """Devices of the server itself, `bad0` and `bad1`: no checker looks below them, so that a user has to reinstate the paths."""
+
+    def __init__(self, gateway: Gateway, is_dust: bool) -> None:
+        self.gateway = gateway
+        self.dust = [Dust(gateway, f"bad{number}", number) for number in range(2)] if is_dust else []
+
+    def step(self) -> None:
+        for dust in self.dust:
+            dust.spoil()
+        self.reinstate()
+
+    def reinstate(self) -> None:
+        for number, state, _ in self.gateway.path_words():
+            if state == "F":
+                self.gateway.dm("message", "mpatha", "0", "reinstate_path", number)
+
+    def assert_felt(self) -> None:
+        self.reinstate()
+        counts = [failures for _, failures in self.gateway.paths()]
+        assert min(counts[:2]) > 0, f"the bad paths have not failed: {counts}"
+        assert counts[2:] == [0, 0], f"good paths have failed: {counts}"
+
+
+class AnsweringServers(Trouble):
+    """Servers whose export is `bad`. Flakey ones are down in turn; dusty ones are bad in different places."""
+
+    def __init__(self, gateway: Gateway, servers: list[Gateway], kind: str) -> None:
+        self.gateway = gateway
+        self.dust = [Dust(server, "bad", number) for number, server in enumerate(servers)] if kind == "dust" else []
+        self.features = FLAKEY_FEATURES.get(kind, "")
+        self.turns = cycle(servers)
+        self.file = gateway.control.with_name("trace.json")
+        # Whose errors have not been seen to reach the map yet.
+        self.unheard = {str(server.socket) for server in servers}
+
+    def step(self) -> None:
+        for dust in self.dust:
+            dust.spoil()
+        server = next(self.turns)
+        if self.dust:
+            self.listen(server)
+        else:
+            self.swap(server, f"flakey mpatha 0 0 1 {self.features}")
+            self.listen(server)
+            time.sleep(STEP_S)
+            self.swap(server, "linear mpatha 0")
+
+    def swap(self, server: Gateway, words: str) -> None:
+        server.dm("load", "bad", "--table", f"0 {SECTORS} {words}")
+        server.dm("resume", "bad")
+
+    def listen(self, server: Gateway) -> None:
+        """Nothing else than a trace tells what a path has answered."""
+        name = str(server.socket)
+        for _ in range(LISTENS_MAX if name in self.unheard else 0):
+            self.gateway.end_trace(self.gateway.start_trace(LISTEN_S), self.file)
+            if f'{name}: I/O"' in self.file.read_text():
+                self.unheard.remove(name)
+                break
+
+    def assert_felt(self) -> None:
+        assert not self.unheard, "a bad server has not answered with an error"
+        assert [failures for _, failures in self.gateway.paths()] == [0] * 4, "an answer is no reason to fail a path"
+
+
+class Stack:
+    """One case, served."""
+
+    def __init__(self, fleet: Fleet, case: Case) -> None:
+        self.fleet = fleet
+        self.case = case
+        self.image = fleet.image("disk", SIZE)
+        # Few tags, so that there is something to merge and to sort.
+        self.paths = [f"file://{self.image}?depth={4 + number}" for number in range(4)]
+        self.options = ["--queue-mode", case.mode, "--scheduler", case.scheduler, "--queue-timeout", "forever"]
+        self.suspends = 0
+        self.trouble: Trouble = NoTrouble()
+        if not case.below:
+            self.gateway = self._serve()
+        elif case.mode == "bio":
+            self.gateway = self._serve_over_bad_devices()
+        else:
+            self.gateway = self._serve_over_bad_servers()
+
+    def _serve_over_bad_devices(self) -> Gateway:
+        is_dust = self.case.below == "dust"
+        for number in range(2):
+            words = f"dust 259:{number} 0 {BAD_BLOCK}"
+            if not is_dust:
+                words = f"flakey 259:{number} 0 1 1 {FLAKEY_FEATURES[self.case.below]}"
+            self.options += ["--device", f"bad{number}=0 {SECTORS} {words}"]
+        names = " ".join(f"{name} 1 1" for name in ("bad0", "bad1", "259:2", "259:3"))
+        words = f"3 queue_if_no_path queue_mode bio 0 1 1 service-time 0 4 2 {names}"
+        self.options += ["--table", f"0 {SECTORS} multipath {words}"]
+        gateway = self._serve()
+        self.trouble = FailingPaths(gateway, is_dust)
+        return gateway
+
+    def _serve_over_bad_servers(self) -> Gateway:
+        words = f"dust mpatha 0 {BAD_BLOCK}" if self.case.below == "dust" else "linear mpatha 0"
+        device = f"bad=0 {SECTORS} {words}"
+        servers = [self.fleet.serve([str(self.image)], "--device", device) for _ in range(2)]
+        self.paths[:2] = [f"{server.uri}&cache=lun" for server in servers]
+        gateway = self._serve()
+        self.trouble = AnsweringServers(gateway, servers, self.case.below)
+        return gateway
+
+    def _serve(self) -> Gateway:
+        if self.case.above:
+            self.options += ["--device", f"top={ABOVE[self.case.above]}"]
+        return self.fleet.serve(self.paths, *self.options)
+
+    def verify(self, runtime_s: int) -> None:
+        """Load, trouble and suspends together; then nothing may be wrong or missing, neither here nor in the file."""
+        # A flush that a server has answered with an error is an error for all who had the disk open: that is as it should be.
+        fsync = not isinstance(self.trouble, AnsweringServers)
+        block = self.gateway.client().export.block_min
+        load = self.fleet.run(
+            "fio", *fio.mixed_command(self.fleet.directory, self.gateway.uri, runtime_s, block, fsync)
+        )
+        due = time.monotonic() + SUSPEND_EVERY_S
+        while load.is_running():
+            self.trouble.step()
+            time.sleep(STEP_S)
+            if self.case.suspend and time.monotonic() >= due:
+                self._suspend_and_resume()
+                due += SUSPEND_EVERY_S
+        assert load.wait() == 0, fio.complaints(load.output() + load.log()) + self.gateway.log()[-3000:]
+        for job in fio.reports(load.output()):
+            assert job["error"] == 0 and job["write"]["total_ios"] > 0, job
+        self.trouble.assert_felt()
+        assert self.gateway.states() == "AAAA"
+        assert self.suspends > 0 or not self.case.suspend
+        self.gateway.assert_no_traceback()
+        assert self.gateway.end() < 5
+        self._look_into_the_file()
+
+    def _suspend_and_resume(self) -> None:
+        """By the command, as an operator would. The map and what stands on it take turns."""
+        names = ["mpatha", "top"] if self.case.above else ["mpatha"]
+        name = names[self.suspends % len(names)]
+        option = ["--noflush"] if self.case.suspend == "noflush" else []
+        for words in (["suspend", *option, name], ["resume", name]):
+            done = self.gateway.dm_command(*words)
+            assert done.returncode == 0, (words, done.stderr)
+            assert ("SUSPENDED" in self.gateway.dm("info", name)) == (words[0] == "suspend")
+        self.suspends += 1
+
+    def _look_into_the_file(self) -> None:
+        disk = self.image.read_bytes()
+        sides: list[bytes] = []
+        for areas in sides_of(self.case):
+            sides.append(b"".join(disk[first << 9 : (first + count) << 9] for first, count in areas))
+        assert all(side == sides[0] for side in sides), "the legs of the mirror differ"
+        copy = self.fleet.directory / "top.img"
+        copy.write_bytes(sides[0])
+        done = run(fio.kept_command(self.fleet.directory, copy), check=False)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def sides_of(case: Case) -> list[list[tuple[int, int]]]:
+    """Where the sectors of the topmost device lie on the disk, as (first, count) in order; of a mirror once for each leg."""
+    if case.above == "linear":
+        return [[(SECTORS - SEAM, SEAM), (0, SECTORS - SEAM)]]
+    if case.above == "striped":
+        return [[(number % 2 * HALF + number // 2 * CHUNK, CHUNK) for number in range(SECTORS // CHUNK)]]
+    if case.above == "raid1":
+        return [[(0, HALF)], [(HALF, HALF)]]
+    return [[(0, SECTORS)]]
