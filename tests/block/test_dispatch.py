@@ -176,6 +176,24 @@ def test_busy_is_a_moving_average():
         assert queue.dispatch_busy == before * 7 // 8
 
 
+@pytest.mark.parametrize("scheduler", ["none", "mq-deadline"])
+def test_what_goes_well_out_of_the_elevator_makes_the_queue_less_busy(scheduler: str):
+    world, path, client = make(scheduler, Narrow)
+    queue = path.device.requests
+    one_by_one(client, 1)
+    client.read(100, 512)
+    client.read(200, 512)
+    assert queue.dispatch_busy > 0
+    narrow(path).room = 64
+    world.run()
+    for number in range(8):
+        queue.quiesce()
+        client.read(1000 + 100 * number, 512)
+        queue.unquiesce()
+        world.run()
+    assert (len(client.done), queue.dispatch_busy) == (11, 0)
+
+
 def test_the_first_refusal_runs_the_queue_at_once_the_second_waits():
     world, path, client = make("none", Narrow)
     one_by_one(client, 2)
@@ -265,6 +283,19 @@ def test_without_feedback_a_full_queue_takes_what_comes_from_above_and_says_noth
     assert (queue.busy(), len(path.driver.sent)) == (False, 1)
     world.run()
     assert len(path.driver.sent) == len(client.done) == 3
+
+
+def test_clones_that_wait_below_do_not_merge_there_even_when_the_queue_is_taken_apart():
+    """What waits is taken out and put back when limits change."""
+    world, path, client = make("mq-deadline", depth=1)
+    queue = path.device.requests
+    queue.feedback = False
+    for number in range(4):
+        assert queue.insert_cloned(Request(Bio(READ, number, 512, client), queue, queue).clone(queue, queue)) == OK
+    queue.put_back(queue.take_waiting())
+    queue.schedule()
+    world.run()
+    assert sizes(path) == [1] * 4
 
 
 @pytest.mark.parametrize("scheduler", ["none", "mq-deadline"])
