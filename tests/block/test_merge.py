@@ -223,7 +223,7 @@ def test_what_joins_counts_from_when_the_older_one_came(older: int):
     pair = [request(0), request(8)]
     pair[1 - older].start_ns = 7
     pair[older].start_ns = 5
-    assert try_join(*pair, LIMITS)
+    assert try_join(pair[0], pair[1], LIMITS)
     assert pair[0].start_ns == 5
 
 

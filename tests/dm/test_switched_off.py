@@ -13,7 +13,7 @@ from hawser.core.status import IOERR, MEDIUM, NOTSUPP, OK, TARGET
 from hawser.lab.world import Answer, Rig, World, make_multipath
 
 LIMITS = QueueLimits(max_discard_sectors=64, max_write_zeroes_sectors=64)
-FIELDS = {DISCARD: "max_discard_sectors", WRITE_ZEROES: "max_write_zeroes_sectors"}
+OFF = {DISCARD: replace(LIMITS, max_discard_sectors=0), WRITE_ZEROES: replace(LIMITS, max_write_zeroes_sectors=0)}
 SIZE = 4096
 
 
@@ -39,7 +39,7 @@ def test_a_path_that_has_switched_it_off_switches_it_off_above(rig: Rig, op: int
     path = rig.paths[0]
     path.driver.script.append(Answer(TARGET, delay_ns=1))
     bio = rig.client.discard(0, SIZE) if op == DISCARD else rig.client.write_zeroes(0, SIZE)
-    path.device.set_limits(replace(LIMITS, **{FIELDS[op]: 0}))
+    path.device.set_limits(OFF[op])
     rig.world.run()
     assert (bio.status, offered(rig)) == (TARGET, (op != DISCARD, op != WRITE_ZEROES))
     assert (ask(rig, op), ask(rig, DISCARD + WRITE_ZEROES - op)) == (NOTSUPP, OK)
@@ -59,6 +59,6 @@ def test_another_error_switches_nothing_off(rig: Rig, status: int):
     path.driver.answers_are_final = True
     path.driver.script.append(Answer(status, delay_ns=1))
     bio = rig.client.discard(0, SIZE)
-    path.device.set_limits(replace(LIMITS, max_discard_sectors=0))
+    path.device.set_limits(OFF[DISCARD])
     rig.world.run()
     assert (bio.status, offered(rig)) == (status, (True, True))

@@ -33,9 +33,7 @@ def attribute(on: Machine, name: str) -> str:
 def test_they_are_there_once_the_type_is_known(mode: str):
     world = machine()
     assert run(world, "dmsetup", "create", "--notable", "mp").rc == 0
-    assert (
-        attribute(world, "nr_requests") == attribute(world, "scheduler") == attribute(world, "nomerges") == ABSENT
-    )
+    assert attribute(world, "nr_requests") == attribute(world, "scheduler") == attribute(world, "nomerges") == ABSENT
     assert run(world, "io", "read", "/dev/mapper/mp", "off=0", "bs=4k", "count=1").rc != 0
     assert run(world, "dmsetup", "load", "mp", "--table", TABLES[mode]).rc == 0
     # Loaded is enough: it need not be live.

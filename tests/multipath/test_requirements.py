@@ -61,13 +61,14 @@ def test_one_selection_per_command_and_one_path_per_request(mode: str, failures:
 
 @pytest.mark.parametrize(("mode", "count", "sectors"), [("rq", 512, 1024), ("bio", SEQUENTIAL_BIOS, 8)])
 def test_a_sequential_job_is_512_commands_or_65536(mode: str, count: int, sectors: int):
-    """S1-D7. 4 paths, round-robin, default limits (128 segments), plugs of 128 bios of 4 KiB."""
+    """S1-D7. 4 paths, round-robin, default limits (128 segments), plugs of 256 bios of 4 KiB. Every bio that is not the first
+    of a command has merged."""
     rig = make_multipath(World(), paths=4, mode=mode, size=MIB, limits=QueueLimits())
     sent = 0
     blocks = MIB // BLOCK
-    for start in range(0, SEQUENTIAL_BIOS, 128):
+    for start in range(0, SEQUENTIAL_BIOS, 256):
         place = start % blocks * 8
-        rig.client.submit([Bio(READ, place + number * 8, BLOCK, rig.client) for number in range(128)])
+        rig.client.submit([Bio(READ, place + number * 8, BLOCK, rig.client) for number in range(256)])
         rig.world.run()
         assert all(size == sectors << 9 for _, _, size in commands(rig))
         sent += len(commands(rig))
@@ -75,6 +76,8 @@ def test_a_sequential_job_is_512_commands_or_65536(mode: str, count: int, sector
             path.driver.sent.clear()
         rig.client.done.clear()
     assert sent == count
+    merges = [int(device.stats.reads.merges) for device in (rig.device, *(path.device for path in rig.paths))]
+    assert merges == [SEQUENTIAL_BIOS - count, 0, 0, 0, 0]
 
 
 def test_request_based_what_is_submitted_shuffled_leaves_in_order_and_merged():
