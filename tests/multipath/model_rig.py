@@ -30,7 +30,9 @@ class ModelRig:
         speeds: list[float] | None = None,
         selector: str = "round-robin 0",
         machine: str = MACHINE_TODAY,
+        path_words: list[str] | None = None,
     ) -> None:
+        """`path_words`: what the selector is told of each path."""
         self.world = World(machine)
         self.drivers: list[ModelDriver] = []
         for number in range(paths):
@@ -41,8 +43,10 @@ class ModelRig:
             )
             self.world.registry.add(device)
             self.drivers.append(driver)
-        words = " ".join(f"259:{number}" for number in range(paths))
-        line = f"0 {SECTORS} multipath 2 queue_mode {mode} 0 1 1 {selector} {paths} 0 {words}"
+        told = path_words or [""] * paths
+        words = " ".join(f"259:{number} {told[number]}".strip() for number in range(paths))
+        count = len(told[0].split())
+        line = f"0 {SECTORS} multipath 2 queue_mode {mode} 0 1 1 {selector} {paths} {count} {words}"
         self.device = self.world.mapped("mpatha", line)
         self.client = Client(self.device, self.world.disk)
 
