@@ -9,7 +9,7 @@ from hawser.block.ops import DISCARD, READ, WRITE, WRITE_ZEROES
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
 from hawser.block.request import Request
-from hawser.core.status import DEV_RESOURCE, IOERR, NOTSUPP, OK, RESOURCE
+from hawser.core.status import DEV_RESOURCE, IOERR, NOTSUPP, OFFLINE, OK, RESOURCE
 from hawser.core.units import KIB, MIB, NS_PER_MS, NS_PER_US
 from hawser.lab.world import Answer, Client, RamDriver, RamPath, Store, World
 
@@ -238,6 +238,14 @@ def test_a_clone_is_checked_against_the_limits_below(op: int, limits: QueueLimit
     assert len(path.driver.sent) == (1 if status == OK else 0)
     assert queue.in_flight == len(path.driver.sent)
     world.run()
+
+
+def test_a_queue_whose_device_is_gone_takes_no_clone():
+    _, path, client = make()
+    queue = path.device.requests
+    queue.die()
+    clone = Request(Bio(READ, 0, 512, client), queue, queue)
+    assert (queue.insert_cloned(clone), path.driver.sent, queue.in_flight) == (OFFLINE, [], 0)
 
 
 def test_a_clone_goes_past_elevator_and_merging():
