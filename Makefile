@@ -1,4 +1,4 @@
-# make demo | test | conformance | lint | bench | soak: each does all the set-up it needs. PYTHON names a Python 3.11 or newer.
+# make demo | test | conformance | lint | bench | soak | mutants | requirements: each does all the set-up it needs. PYTHON names a Python 3.11 or newer.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -11,12 +11,13 @@ TEST_ARGS ?=
 BENCH_ARGS ?=
 DEMO_ARGS ?=
 MUTANT_ARGS ?=
+REQUIREMENT_ARGS ?=
 # Two workers: the interop tests drive several servers each. A file stays on one worker, so that a story's
 # tests share what they set up.
 TEST_JOBS ?= 2
 MYPY_FILES = src tests tools hatch_build.py $(wildcard bench)
 
-.PHONY: help setup setup-test build pure demo test test-pure conformance lint format bench soak mutants clean
+.PHONY: help setup setup-test build pure demo test test-pure conformance lint format bench soak mutants requirements clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -78,6 +79,10 @@ soak: setup-test
 # Wrong versions of the engine, and what notices them; writes docs/mutants.md. MUTANT_ARGS="--resume" goes on.
 mutants: setup-test
 	$(BIN)/python -m tools.mutants $(MUTANT_ARGS)
+
+# Takes the rules of 20 requirements, drawn at random, out of the engine: the tests that docs/requirements.md names must fail.
+requirements: setup-test
+	$(BIN)/python -m tools.requirements $(REQUIREMENT_ARGS)
 
 clean:
 	rm -rf $(VENV) $(PURE) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -9,7 +9,7 @@ from hawser.block.ops import DISCARD, READ, WRITE, WRITE_ZEROES
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
 from hawser.block.request import Request
-from hawser.core.status import DEV_RESOURCE, IOERR, NOTSUPP, OK, RESOURCE
+from hawser.core.status import DEV_RESOURCE, IOERR, NOTSUPP, OFFLINE, OK, RESOURCE
 from hawser.core.units import KIB, MIB, NS_PER_MS, NS_PER_US
 from hawser.lab.world import Answer, Client, RamDriver, RamPath, Store, World
 
@@ -86,6 +86,52 @@ def test_a_driver_that_tells_its_budget_gets_nothing_out_of_the_elevator_too_ear
     assert sizes(path) == [1, 15]
 
 
+def test_a_budget_is_asked_for_with_each_request_of_a_batch():
+    """What there is no budget for stays in the elevator, and merges."""
+    world, path, client = make("mq-deadline", Budgeted)
+    queue = path.device.requests
+    queue.quiesce()
+    client.submit([Bio(READ, sector, 512, client) for sector in (100, 200, 300)])
+    narrow(path).room = 2
+    queue.unquiesce()
+    world.settle()
+    assert [sector for _, sector, _ in path.driver.sent] == [100, 200]
+    client.read(301, 512)
+    world.run()
+    assert sizes(path) == [1, 1, 2]
+
+
+def test_a_queue_that_was_refused_lately_takes_out_one_at_a_time():
+    """The second one is refused again, and merges no more; those behind it do."""
+    world, path, client = make("mq-deadline", Narrow)
+    path.driver.default = Answer(silent=True)
+    queue = path.device.requests
+    one_by_one(client, 1)
+    client.read(100, 512)
+    assert queue.dispatch_busy > 0
+    client.submit([Bio(READ, sector, 512, client) for sector in (200, 300, 400)])
+    narrow(path).room = 2
+    path.driver.deliver_all(Answer())
+    world.settle()
+    assert [sector for _, sector, _ in path.driver.sent] == [0, 100, 200]
+    client.submit([Bio(READ, sector, 512, client) for sector in (301, 401)])
+    narrow(path).room = 64
+    path.driver.deliver_all(Answer())
+    world.run()
+    assert sizes(path) == [1, 1, 1, 1, 1, 2]
+
+
+def test_a_plug_does_not_go_past_what_waits_to_be_run():
+    world, path, client = make()
+    queue = path.device.requests
+    queue.quiesce()
+    client.read(100, 512)
+    queue.unquiesce()
+    client.read(0, 512)
+    world.run()
+    assert [sector for _, sector, _ in path.driver.sent] == [100, 0]
+
+
 def test_of_tags_the_elevator_has_given_one_request_too_many():
     """Linux: blk_mq_do_dispatch_sched() stops at the first request for which there is no driver tag, having taken it."""
     world, path, client = make("mq-deadline", depth=2)
@@ -111,7 +157,7 @@ def test_a_plug_of_several_queues_does_not_go_past_what_waits():
 
 def test_busy_is_a_moving_average():
     """7/8 of what it was, and 2 more when it was refused, in integers: a single refusal is forgotten after one success."""
-    _, path, client = make("none", Narrow)
+    world, path, client = make("none", Narrow)
     queue = path.device.requests
     seen: list[int] = []
     one_by_one(client, 1)
@@ -121,6 +167,31 @@ def test_busy_is_a_moving_average():
     assert seen[0] >= 2
     assert max(seen) <= 16
     assert seen == sorted(seen)
+    assert seen[-1] > 4
+    narrow(path).room = 64
+    world.run()
+    while queue.dispatch_busy:
+        before = queue.dispatch_busy
+        one_by_one(client, 1, 1000 + 10 * before)
+        assert queue.dispatch_busy == before * 7 // 8
+
+
+@pytest.mark.parametrize("scheduler", ["none", "mq-deadline"])
+def test_what_goes_well_out_of_the_elevator_makes_the_queue_less_busy(scheduler: str):
+    world, path, client = make(scheduler, Narrow)
+    queue = path.device.requests
+    one_by_one(client, 1)
+    client.read(100, 512)
+    client.read(200, 512)
+    assert queue.dispatch_busy > 0
+    narrow(path).room = 64
+    world.run()
+    for number in range(8):
+        queue.quiesce()
+        client.read(1000 + 100 * number, 512)
+        queue.unquiesce()
+        world.run()
+    assert (len(client.done), queue.dispatch_busy) == (11, 0)
 
 
 def test_the_first_refusal_runs_the_queue_at_once_the_second_waits():
@@ -169,6 +240,14 @@ def test_a_clone_is_checked_against_the_limits_below(op: int, limits: QueueLimit
     world.run()
 
 
+def test_a_queue_whose_device_is_gone_takes_no_clone():
+    _, path, client = make()
+    queue = path.device.requests
+    queue.die()
+    clone = Request(Bio(READ, 0, 512, client), queue, queue)
+    assert (queue.insert_cloned(clone), path.driver.sent, queue.in_flight) == (OFFLINE, [], 0)
+
+
 def test_a_clone_goes_past_elevator_and_merging():
     """S1-02: neighbours wait, and it does not join them; nor do they join it."""
     world, path, client = make("mq-deadline", Narrow)
@@ -212,6 +291,19 @@ def test_without_feedback_a_full_queue_takes_what_comes_from_above_and_says_noth
     assert (queue.busy(), len(path.driver.sent)) == (False, 1)
     world.run()
     assert len(path.driver.sent) == len(client.done) == 3
+
+
+def test_clones_that_wait_below_do_not_merge_there_even_when_the_queue_is_taken_apart():
+    """What waits is taken out and put back when limits change."""
+    world, path, client = make("mq-deadline", depth=1)
+    queue = path.device.requests
+    queue.feedback = False
+    for number in range(4):
+        assert queue.insert_cloned(Request(Bio(READ, number, 512, client), queue, queue).clone(queue, queue)) == OK
+    queue.put_back(queue.take_waiting())
+    queue.schedule()
+    world.run()
+    assert sizes(path) == [1] * 4
 
 
 @pytest.mark.parametrize("scheduler", ["none", "mq-deadline"])

@@ -8,10 +8,10 @@ from hawser.block.bio import Bio
 from hawser.block.flush import PENDING_MAX_NS, FlushGate
 from hawser.block.ops import FLUSH, FUA, PREFLUSH, READ, WRITE
 from hawser.block.plug import Plug
-from hawser.block.request import ANSWERED, NOT_SENT
+from hawser.block.request import ANSWERED, NOT_SENT, Request
 from hawser.core.status import IOERR, MEDIUM, OK, TRANSPORT
 from hawser.core.units import KIB, MIB, NS_PER_MS, NS_PER_S
-from hawser.lab.world import LIMITS, Answer, Client, RamPath, Rig, Store, World, make_multipath
+from hawser.lab.world import LIMITS, Answer, Client, RamDriver, RamPath, Rig, Store, World, make_multipath
 
 DATA = bytes(4 * KIB)
 CACHED = replace(LIMITS, fua=False)
@@ -254,6 +254,56 @@ def test_a_write_that_wants_a_flush_before_it_goes_after_it(mode: str):
     rig = make_map(mode, LIMITS)
     write = rig.client.write(8, DATA, PREFLUSH)
     rig.world.run()
-    sent = [op for path in rig.paths for op, _, _ in path.driver.sent]
-    assert (write.status, sorted(sent), rig.world.clock.now_ns) == (OK, [WRITE, FLUSH], 2 * NS_PER_MS)
+    # The flush has its own turn of round-robin, and the data that had it wants none on its path.
+    sent = [[op for op, _, _ in path.driver.sent] for path in rig.paths]
+    assert (write.status, sent, rig.world.clock.now_ns) == (OK, [[FLUSH], [WRITE]], 2 * NS_PER_MS)
     assert rig.store.data[4096:8192] == DATA
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_where_the_flush_before_it_fails_a_write_is_not_sent(mode: str):
+    rig = make_map(mode, LIMITS)
+    rig.paths[0].driver.script.append(Answer(MEDIUM, delay_ns=NS_PER_MS))
+    write = rig.client.write(8, DATA, PREFLUSH)
+    rig.world.run()
+    assert (write.status, [path.driver.sent for path in rig.paths]) == (MEDIUM, [[(FLUSH, 0, 0)], []])
+    assert rig.at_rest()
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_fua_goes_down_with_the_data_and_what_wants_no_flush_any_more_says_so(mode: str):
+    """Bio-based the data has the priority that the whole had, too."""
+    seen: list[tuple[int, int, int]] = []
+
+    class Seeing(RamDriver):
+        def queue_rq(self, request: Request) -> int:
+            seen.append((request.op, request.flags & (FUA | PREFLUSH), request.ioprio))
+            return super().queue_rq(request)
+
+    rig = make_multipath(World(), mode=mode, make_driver=Seeing)
+    bio = Bio(WRITE, 8, len(DATA), rig.client, DATA, PREFLUSH | FUA)
+    bio.ioprio = 1 << 13
+    rig.client.submit([bio])
+    rig.world.run()
+    assert (bio.status, seen) == (OK, [(FLUSH, 0, 0), (WRITE, FUA, 1 << 13)])
+
+
+@pytest.mark.parametrize("fua", [False, True])
+def test_a_driver_hears_of_fua_only_where_it_can_do_that(fua: bool):
+    _, path, client = make(replace(CACHED, fua=fua))
+    path.driver.default = Answer(silent=True)
+    client.write(8, DATA, FUA)
+    assert [request.flags & (FUA | PREFLUSH) for request in path.driver.outstanding()] == [FUA if fua else 0]
+
+
+@pytest.mark.parametrize(("scheduler", "order"), [("none", "f w1000 r100 r200"), ("mq-deadline", "f r100 w1000 r200")])
+def test_data_whose_flush_is_done_goes_before_what_waits(scheduler: str, order: str):
+    """But for what the elevator has given already: of tags it has given one request too many."""
+    world, path, client = make(scheduler=scheduler)
+    path.device.requests.depth = 1
+    client.write(1000, DATA, PREFLUSH)
+    world.settle()
+    for sector in (100, 200):
+        client.read(sector, 512)
+    world.run()
+    assert words(path) == order

@@ -4,9 +4,9 @@ import pytest
 
 from hawser.block.bio import Bio
 from hawser.block.limits import STACKING_START, UNLIMITED, QueueLimits, stack_limits
-from hawser.block.ops import DISCARD, NOMERGE, READ, WRITE, WRITE_ZEROES
+from hawser.block.ops import DISCARD, NOMERGE, NOWAIT, READ, WRITE, WRITE_ZEROES
 from hawser.block.split import SplitBio
-from hawser.core.status import INVAL, IOERR, MEDIUM, NOTSUPP, OK
+from hawser.core.status import AGAIN, INVAL, IOERR, MEDIUM, NOTSUPP, OK
 from hawser.core.units import KIB, MIB
 from hawser.lab.world import Answer, Client, RamPath, Store, World, make_multipath
 
@@ -27,6 +27,28 @@ def test_stacking_takes_the_stricter_of_each():
     assert whole == QueueLimits(
         4096, 4096, 4096, 12 * KIB, 256, 64, 0, 32, write_cache=True, fua=True, max_hw_sectors=hardware
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "field", "value"),
+    [
+        (QueueLimits(chunk_sectors=64), QueueLimits(chunk_sectors=96), "chunk_sectors", 32),
+        (QueueLimits(chunk_sectors=64), QueueLimits(), "chunk_sectors", 64),
+        (QueueLimits(), QueueLimits(virt_boundary_mask=4095), "virt_boundary_mask", 4095),
+        (QueueLimits(virt_boundary_mask=4095), QueueLimits(), "virt_boundary_mask", 4095),
+        (QueueLimits(), QueueLimits(io_opt=64 * KIB), "io_opt", 64 * KIB),
+        (QueueLimits(nowait=False), QueueLimits(), "nowait", False),
+        (QueueLimits(), QueueLimits(nowait=False), "nowait", False),
+        (QueueLimits(rotational=True), QueueLimits(), "rotational", True),
+        (QueueLimits(), QueueLimits(stable_writes=True), "stable_writes", True),
+        (QueueLimits(max_segment_size=4 * KIB), QueueLimits(), "max_segment_size", 4 * KIB),
+    ],
+)
+def test_how_each_limit_is_stacked(first: QueueLimits, second: QueueLimits, field: str, value: object):
+    """`seeds.md` 3.2. In either order."""
+    for pair in ((first, second), (second, first)):
+        whole = stack_limits(stack_limits(STACKING_START, pair[0]), pair[1])
+        assert getattr(whole, field) == value
 
 
 def test_blocks_that_do_not_line_up_are_said_to_be_misaligned():
@@ -75,6 +97,52 @@ def test_the_first_error_of_the_pieces_is_the_error_of_the_whole():
     bio = client.read(0, 16 * KIB)
     world.run()
     assert (client.done, bio.status) == ([bio], MEDIUM)
+
+
+def cuts(limits: QueueLimits, bio: Bio) -> list[tuple[int, int]]:
+    """The pieces of a bio as they reach the driver: sectors and lengths in sectors."""
+    world, path, client = make(limits)
+    bio.owner = client
+    client.submit([bio])
+    world.run()
+    assert [done.status for done in client.done] == [OK]
+    return [(sector, size // 512) for _, sector, size in path.driver.sent]
+
+
+def read(sector: int, sectors: int, segments: int = 1) -> Bio:
+    bio = Bio(READ, sector, sectors * 512, Client(World().ram_path("", Store(0)).device))
+    bio.segments = segments
+    return bio
+
+
+def test_a_cut_lies_on_a_physical_block_where_it_can():
+    limits = QueueLimits(physical_block_size=4096, max_sectors=12)
+    assert cuts(limits, read(0, 32)) == [(0, 8), (8, 8), (16, 8), (24, 8)]
+    assert cuts(limits, read(4, 32)) == [(4, 12), (16, 8), (24, 8), (32, 4)]
+    assert cuts(QueueLimits(physical_block_size=4096, max_sectors=3), read(1, 8)) == [(1, 3), (4, 3), (7, 1), (8, 1)]
+
+
+def test_a_cut_lies_where_a_chunk_ends():
+    assert cuts(QueueLimits(chunk_sectors=16), read(10, 30)) == [(10, 6), (16, 16), (32, 8)]
+
+
+def test_a_bio_of_too_many_segments_is_cut():
+    assert cuts(QueueLimits(max_segments=4), read(0, 80, segments=10)) == [(0, 32), (32, 32), (64, 16)]
+    assert cuts(QueueLimits(max_segments=2, max_segment_size=4 * KIB), read(0, 40)) == [(0, 16), (16, 16), (32, 8)]
+
+
+def test_a_discard_is_cut_where_the_next_one_is_aligned_to_the_granularity():
+    limits = QueueLimits(max_discard_sectors=20, discard_granularity=4 * KIB)
+    discard = Bio(DISCARD, 3, 40 * 512, read(0, 1).owner)
+    assert cuts(limits, discard) == [(3, 13), (16, 16), (32, 11)]
+
+
+def test_what_may_not_wait_is_not_cut():
+    world, path, client = make(QueueLimits(max_sectors=8))
+    client.submit([Bio(READ, 0, size, client, None, NOWAIT) for size in (4 * KIB, 8 * KIB)])
+    world.run()
+    assert sorted(bio.status for bio in client.done) == [OK, AGAIN]
+    assert path.driver.sent == [(READ, 0, 4 * KIB)]
 
 
 @pytest.mark.parametrize(("op", "count"), [(DISCARD, 4), (WRITE_ZEROES, 8)])

@@ -164,6 +164,30 @@ def test_discards_of_several_ranges_merge_wherever_they_are():
     assert first.cannot_merge, "unlike other requests"
 
 
+def test_discards_of_several_ranges_keep_to_the_limit_of_sectors():
+    ranges = QueueLimits(max_discard_sectors=20, max_discard_segments=9)
+    whole = request(100, 8, DISCARD)
+    assert try_merge(whole, bio(0, 8, DISCARD), ranges) == MERGED
+    assert try_merge(whole, bio(500, 8, DISCARD), ranges) == FAILED
+    assert (whole.cannot_merge, whole.size) == (True, 8 * KIB)
+
+
+def test_discards_that_meet_are_one_range_where_a_device_takes_one():
+    first, second = request(0, 8, DISCARD), request(8, 8, DISCARD)
+    assert try_join(first, second, LIMITS)
+    assert (first.size, first.segments) == (8 * KIB, 1)
+    assert not try_join(first, request(100, 8, DISCARD), LIMITS)
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_a_path_takes_neighbouring_discards_as_the_one_range_that_they_are(mode: str):
+    rig = make_multipath(World(), paths=1, mode=mode)
+    rig.client.submit([Bio(DISCARD, sector, 64 * KIB, rig.client) for sector in (0, 128, 256)])
+    rig.world.run()
+    assert rig.paths[0].driver.sent == [(DISCARD, 0, 192 * KIB)]
+    assert ([done.status for done in rig.client.done], rig.letters()) == ([OK] * 3, "A")
+
+
 def test_bios_that_may_fail_in_different_ways_make_a_mixed_request():
     """The request shows what the first bio says; when that has ended, the next one."""
     fast = bio(8, flags=FAILFAST_TRANSPORT)
@@ -192,6 +216,15 @@ def test_two_requests_join_and_a_size_that_forbids_it_marks_nothing():
     second.cannot_merge = True
     assert not try_join(first, request(17), LIMITS)
     assert not try_join(request(0), second, LIMITS)
+
+
+@pytest.mark.parametrize("older", [0, 1])
+def test_what_joins_counts_from_when_the_older_one_came(older: int):
+    pair = [request(0), request(8)]
+    pair[1 - older].start_ns = 7
+    pair[older].start_ns = 5
+    assert try_join(pair[0], pair[1], LIMITS)
+    assert pair[0].start_ns == 5
 
 
 def test_4_kib_bios_make_requests_of_512_kib_by_default():

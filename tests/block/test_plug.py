@@ -2,15 +2,36 @@
 
 from hawser.block.bio import Bio
 from hawser.block.ops import READ
-from hawser.block.plug import FLUSH_SIZE, REQUESTS_MAX, REQUESTS_MAX_MULTIPLE, Plug
+from hawser.block.plug import FLUSH_SIZE, MERGES_NONE, REQUESTS_MAX, REQUESTS_MAX_MULTIPLE, Plug
+from hawser.block.request import Request
 from hawser.core.units import KIB, MIB
-from hawser.lab.world import Client, RamPath, Store, World
+from hawser.lab.world import Client, RamDriver, RamPath, Store, World
 
 
-def make(paths: int) -> tuple[World, list[RamPath], Client]:
+class Rung(RamDriver):
+    """Counts how often there was something to send when it was told to."""
+
+    queued = 0
+    batches = 0
+
+    def queue_rq(self, request: Request) -> int:
+        self.queued += 1
+        return super().queue_rq(request)
+
+    def commit(self) -> None:
+        self.batches += self.queued > 0
+        self.queued = 0
+
+
+def make(paths: int, depth: int = 128) -> tuple[World, list[RamPath], Client]:
     world = World()
-    made = [world.ram_path(f"p{number}", Store(64 * MIB)) for number in range(paths)]
+    made = [world.ram_path(f"p{number}", Store(64 * MIB), depth, make_driver=Rung) for number in range(paths)]
     return world, made, Client(made[0].device)
+
+
+def batches(path: RamPath) -> int:
+    assert isinstance(path.driver, Rung)
+    return path.driver.batches
 
 
 def add(plug: Plug, path: RamPath, client: Client, sector: int, size: int = 4 * KIB) -> None:
@@ -87,6 +108,36 @@ def test_a_large_first_request_flushes_before_the_next_is_added():
     assert len(path.driver.sent) == 1, "only the first one of the list counts"
 
 
+def test_a_queue_that_does_not_merge_does_not_and_no_size_flushes_its_plug():
+    """Its nomerges is 2."""
+    _, (path,), client = make(1)
+    path.device.requests.nomerges = MERGES_NONE
+    plug = Plug()
+    for number in range(4):
+        add(plug, path, client, number * 256, FLUSH_SIZE)
+    assert (len(plug.requests), path.driver.sent) == (4, [])
+    plug.finish()
+    assert len(path.driver.sent) == 4
+
+
+def test_a_plug_takes_no_more_requests_than_a_queue_has():
+    """Linux: who waits for a tag hands over what is plugged. What is there for other queues holds none of its tags."""
+    _, (path,), client = make(1, depth=4)
+    plug = Plug()
+    for number in range(4):
+        add(plug, path, client, number * 100)
+    assert path.driver.sent == []
+    add(plug, path, client, 5000)
+    assert (len(path.driver.sent), len(plug.requests)) == (4, 1)
+    _, (first, second), client = make(2, depth=4)
+    plug = Plug()
+    for number in range(8):
+        add(plug, (first, second)[number % 2], client, number * 100)
+    assert (len(plug.requests), first.driver.sent, second.driver.sent) == (8, [], [])
+    add(plug, first, client, 5000)
+    assert (len(first.driver.sent), len(second.driver.sent), len(plug.requests)) == (4, 4, 1)
+
+
 def test_a_finished_plug_gives_each_queue_one_batch():
     world, (first, second), client = make(2)
     plug = Plug()
@@ -95,6 +146,7 @@ def test_a_finished_plug_gives_each_queue_one_batch():
     plug.finish()
     assert [sector for _, sector, _ in first.driver.sent] == [0, 200, 400]
     assert [sector for _, sector, _ in second.driver.sent] == [100, 300, 500]
+    assert (batches(first), batches(second)) == (1, 1)
     assert client.done == [], "nothing completes inside submit"
     world.run()
     assert len(client.done) == 6

@@ -4,6 +4,7 @@ import pytest
 
 from hawser.block.bio import Bio
 from hawser.block.dispatch import RESOURCE_DELAY_NS
+from hawser.block.limits import QueueLimits
 from hawser.block.ops import READ, WRITE
 from hawser.block.queue import WAITING_MAX
 from hawser.block.request import NOT_SENT
@@ -50,6 +51,52 @@ def test_what_waits_for_a_tag_still_merges():
     world.run()
     assert [size for _, _, size in path.driver.sent] == [512, 8 * KIB]
     assert len(client.done) == 3
+
+
+@pytest.mark.parametrize("scheduler", ["none", "mq-deadline"])
+def test_what_is_requeued_keeps_its_boundaries(scheduler: str):
+    """S2-6: neither what waits already nor what comes merges with it."""
+    world, path, client = make(depth=2)
+    queue = path.device.requests
+    queue.set_scheduler(scheduler)
+    path.driver.default = Answer(silent=True)
+    client.submit([Bio(READ, 100, 512, client), Bio(READ, 101, 512, client)])
+    queue.quiesce()
+    client.read(102, 512)
+    queue.requeue(path.driver.outstanding()[0], 0)
+    world.settle()
+    client.submit([Bio(READ, sector, 512, client) for sector in (99, 103)])
+    path.driver.sent.clear()
+    queue.unquiesce()
+    queue.depth = 64
+    world.settle()
+    assert path.driver.sent[0] == (READ, 100, 2 * 512)
+
+
+@pytest.mark.parametrize(("between", "merges"), [(0, True), (7, True), (8, False)])
+def test_without_an_elevator_the_eight_newest_are_looked_at(between: int, merges: bool):
+    world, path, client = make(depth=64)
+    queue = path.device.requests
+    queue.quiesce()
+    client.submit([Bio(READ, 100 * number, 512, client) for number in range(2)])
+    client.submit([Bio(READ, 1000 + 100 * number, 512, client) for number in range(between)])
+    client.read(101, 512)
+    queue.unquiesce()
+    world.run()
+    assert ((READ, 100, 1024) in path.driver.sent) == merges
+    assert len(path.driver.sent) == 2 + between + (not merges)
+
+
+def test_without_an_elevator_the_search_ends_at_a_neighbour_that_refuses():
+    """Linux: blk_bio_list_merge() looks no further, though an older one would take it."""
+    world = World()
+    path = world.ram_path("p", Store(MIB), 1, limits=QueueLimits(max_sectors=20))
+    path.driver.default = SLOW
+    client = Client(path.device)
+    for sector, size in ((500, 1), (0, 8), (16, 16), (8, 8)):
+        client.read(sector, size * 512)
+    world.run()
+    assert [(sector, size // 512) for _, sector, size in path.driver.sent] == [(500, 1), (0, 8), (16, 16), (8, 8)]
 
 
 def test_a_refused_request_is_first_in_line_merges_no_more_and_nothing_overtakes_it():
@@ -99,6 +146,29 @@ def test_a_device_resource_waits_for_a_completion():
     assert client.done == []
     world.run()
     assert [bio.sector for bio in client.done] == [0, 100]
+
+
+@pytest.mark.parametrize("scheduler", ["none", "mq-deadline"])
+def test_what_is_requeued_goes_first_in_line_the_last_of_several_before_the_others(scheduler: str):
+    """Linux: blk_mq_requeue_work() puts one after the other at the head. By their sectors they would go in another order."""
+    world, path, client = make(depth=3)
+    queue = path.device.requests
+    queue.set_scheduler(scheduler)
+    path.driver.default = Answer(silent=True)
+    client.submit([Bio(READ, sector, 512, client) for sector in (100, 300, 500)])
+    taken = path.driver.outstanding()
+    assert [request.sector for request in taken] == [100, 300, 500]
+    path.driver.sent.clear()
+    queue.quiesce()
+    client.read(700, 512)
+    for request in (taken[0], taken[1]):
+        queue.requeue(request, 0)
+    queue.unquiesce()
+    world.settle()
+    assert sectors_sent(path) == [300, 100]
+    path.driver.deliver_all(Answer())
+    world.settle()
+    assert sectors_sent(path) == [300, 100, 700]
 
 
 def test_any_other_refusal_ends_the_request_as_not_sent_and_not_within_submit():

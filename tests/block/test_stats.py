@@ -132,3 +132,15 @@ def test_a_device_that_only_passes_on_counts_its_pieces():
     bio = client.read(4, 4 * KIB)
     world.run()
     assert (bio.status, said(device.stats)) == (OK, {"rd_ios": 2, "rd_sectors": 8})
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_idle_time_is_not_busy_time(mode: str):
+    rig = make_multipath(World(), mode=mode, paths=1)
+    rig.paths[0].driver.default = Answer(delay_ns=5 * NS_PER_MS)
+    for _ in range(3):
+        rig.client.read(0, 4 * KIB)
+        rig.world.run()
+        rig.world.pass_time(100 * NS_PER_MS)
+    for device in (rig.device, rig.paths[0].device):
+        assert device.stats.fields(rig.world.clock.now_ns)[FIELDS.index("io_ticks")] == 15

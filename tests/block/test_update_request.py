@@ -90,3 +90,22 @@ def test_a_write_that_is_partly_done_sends_only_its_rest():
     assert b"".join(request.payload()) == content(9, 512)
     assert not request.update(512, None)
     assert [bio.status for bio in owner.bios] == [OK]
+
+
+def test_who_is_told_sees_a_request_that_knows_what_is_left():
+    """All is advanced before the first bio completes: who is told may look at the request, or send it on."""
+
+    class Looking(Ended):
+        def bio_done(self, bio: Bio) -> None:
+            super().bio_done(bio)
+            seen.append((request.sector, request.size, request.segments, list(request.bios)))
+
+    seen: list[tuple[int, int, int, list[Bio]]] = []
+    owner = Looking()
+    bios = [Bio(READ, number, SECTOR_SIZE, owner) for number in range(4)]
+    request = Request(bios[0], QUEUE, QUEUE)
+    request.bios = list(bios)
+    request.size = 4 * SECTOR_SIZE
+    assert request.update(2 * SECTOR_SIZE, content(0, 2 * SECTOR_SIZE))
+    assert owner.bios == bios[:2]
+    assert seen == [(2, 2 * SECTOR_SIZE, 2, bios[2:])] * 2

@@ -96,6 +96,18 @@ def test_the_matrix(mode: str, lower: str, state: str):
     assert works(world, device)
 
 
+@pytest.mark.parametrize("words", ["0 0 1 1", "1 queue_if_no_path 0 1 1"])
+def test_a_target_that_is_ready_for_it_is_request_based_unless_it_says_otherwise(words: str):
+    """S1-10. A target that maps bios alone makes its device bio-based, in the same way."""
+    world = make_world()
+    top = world.mapped("top", f"0 {SECTORS} multipath {words} round-robin 0 1 0 disk")
+    assert (top.kind, top.queue is not None) == ("request", True)
+    assert works(world, top)
+    lin = world.registry.mapped("lin")
+    assert lin is not None
+    assert (lin.kind, lin.queue) == ("bio", None)
+
+
 def refused(world: World, device: MappedDevice, table: str) -> str:
     inactive = device.inactive
     with pytest.raises(TableError) as caught:

@@ -275,6 +275,21 @@ def test_what_a_bio_based_target_may_say(maps: list[int], ends: list[int], statu
     assert client.device.idle()
 
 
+@pytest.mark.parametrize(("result", "kept"), [(KILL, False), (REQUEUE, True)])
+def test_a_noflush_suspend_keeps_what_a_target_wants_mapped_again_and_nothing_else(result: int, kept: bool):
+    world, path, client, target = make_bios()
+    device = client.device
+    assert isinstance(device, MappedDevice)
+    target.maps = [result]
+    bio = client.write(0, bytes(512))
+    device.suspend(True)
+    world.run()
+    assert (device.is_suspended(), bio.finished) == (True, not kept)
+    device.resume()
+    world.run()
+    assert (bio.status, len(path.driver.sent)) == ((OK, 1) if kept else (IOERR, 0))
+
+
 def test_a_device_is_idle_when_all_its_targets_are():
     world = World()
     world.ram_path("p", Store(MIB))

@@ -5,7 +5,7 @@ from tests.dm.controls import Heard, begin_suspend, line, load, suspend
 
 from hawser.block.bio import Bio
 from hawser.block.ops import READ, WRITE
-from hawser.core.status import IOERR, OK, TRANSPORT
+from hawser.core.status import IOERR, OK, RESOURCE, TRANSPORT
 from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.dm.dmsetup import brief as verbs
 from hawser.dm.suspension import DEFERRED_MAX, ControlError
@@ -109,6 +109,19 @@ def test_what_is_tried_again_during_a_suspend_is_not_lost(mode: str, noflush: bo
     assert (write.status, rig.letters()) == (OK, "FA")
     assert rig.store.data[:4096] == DATA
     assert rig.at_rest()
+
+
+def test_what_waits_out_a_delay_goes_at_once_when_the_device_is_resumed(noflush: bool):
+    """Linux: dm_start_queue() kicks the requeue list."""
+    rig = make("rq")
+    rig.paths[0].driver.script.append(Answer(RESOURCE, delay_ns=NS_PER_MS))
+    write = rig.client.write(0, DATA)
+    heard = begin_suspend(rig.device, noflush)
+    rig.world.pass_time(NS_PER_MS)
+    assert (heard.words, write.finished) == (["suspended"], False)
+    rig.device.resume()
+    rig.world.settle()
+    assert (write.status, write.finished, rig.world.clock.now_ns) == (OK, True, NS_PER_MS)
 
 
 def test_a_cancelled_suspend_undoes_everything(mode: str, noflush: bool):

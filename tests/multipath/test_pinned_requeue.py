@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from hawser.block.ops import WRITE
+from hawser.block.bio import Bio
+from hawser.block.ops import FAILFAST_DEV, FAILFAST_MASK, FAILFAST_TRANSPORT, READ, WRITE
+from hawser.block.request import Request
 from hawser.core.status import MEDIUM, OK, RESOURCE, TRANSPORT
 from hawser.core.units import KIB, NS_PER_MS
 from hawser.lab.world import LIMITS, Answer, RamDriver, Rig, World, make_multipath
@@ -74,6 +76,31 @@ def test_a_path_whose_limits_shrank_is_not_sent_too_much():
     rig.world.run()
     assert (bio.status, rig.letters()) == (OK, "FA")
     assert [path.driver.sent for path in rig.paths] == [[], [(WRITE, 0, 8 * KIB)]]
+
+
+def test_a_path_that_takes_fewer_segments_now_is_not_sent_too_many():
+    rig = make()
+    rig.paths[0].device.set_limits(replace(LIMITS, max_segments=2))
+    bios = rig.client.submit([Bio(READ, number, 512, rig.client) for number in range(3)])
+    rig.world.run()
+    assert ([bio.status for bio in bios], rig.letters()) == ([OK] * 3, "FA")
+    assert [path.driver.sent for path in rig.paths] == [[], [(READ, 0, 3 * 512)]]
+
+
+def test_clones_are_marked_to_fail_fast_on_the_transport():
+    """Linux: multipath_clone_and_map(). So the driver below leaves it to us to try elsewhere; a client's own marks stay."""
+
+    class Looking(RamDriver):
+        def queue_rq(self, request: Request) -> int:
+            seen.append(request.flags & FAILFAST_MASK)
+            return super().queue_rq(request)
+
+    seen: list[int] = []
+    rig = make(make_driver=Looking)
+    rig.client.write(0, bytes(512))
+    rig.client.submit([Bio(READ, 100, 512, rig.client, None, FAILFAST_DEV)])
+    rig.world.run()
+    assert seen == [FAILFAST_TRANSPORT, FAILFAST_TRANSPORT | FAILFAST_DEV]
 
 
 def test_while_every_path_says_busy_requests_wait_above_and_merge():

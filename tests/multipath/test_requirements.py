@@ -2,28 +2,22 @@
 
 import random
 import sys
+import tracemalloc
 
 import pytest
+from tests.multipath.model_rig import BLOCK, SEQUENTIAL_BIOS
 
 from hawser.block.bio import Bio
 from hawser.block.limits import QueueLimits
 from hawser.block.ops import READ, WRITE
-from hawser.block.plug import Plug
-from hawser.block.queue import RequestQueue
 from hawser.block.request import Request
 from hawser.core.status import MEDIUM, OK, TRANSPORT
-from hawser.core.units import KIB, MIB, NS_PER_MS
+from hawser.core.units import MIB
+from hawser.dm.clone import CloneBio
 from hawser.dm.dmsetup import brief as verbs
-from hawser.dm.request_based import RequestMapper, RequestStack
-from hawser.lab.model_driver import ModelDriver
-from hawser.lab.world import MACHINE_TODAY, Answer, Client, RamDriver, Rig, World, make_multipath
-from hawser.multipath.disk import CACHE_LUN, PathDevice
+from hawser.lab.world import Answer, Client, RamDriver, World, make_multipath
 from hawser.multipath.path import Path
 from hawser.multipath.selectors.base import PathSelector
-from hawser.multipath.target import Multipath
-
-SEQUENTIAL_BIOS = 65_536
-BLOCK = 4 * KIB
 
 
 def commands(rig) -> list[tuple[int, int, int]]:
@@ -67,13 +61,14 @@ def test_one_selection_per_command_and_one_path_per_request(mode: str, failures:
 
 @pytest.mark.parametrize(("mode", "count", "sectors"), [("rq", 512, 1024), ("bio", SEQUENTIAL_BIOS, 8)])
 def test_a_sequential_job_is_512_commands_or_65536(mode: str, count: int, sectors: int):
-    """S1-D7. 4 paths, round-robin, default limits (128 segments), plugs of 128 bios of 4 KiB."""
+    """S1-D7. 4 paths, round-robin, default limits (128 segments), plugs of 256 bios of 4 KiB. Every bio that is not the first
+    of a command has merged."""
     rig = make_multipath(World(), paths=4, mode=mode, size=MIB, limits=QueueLimits())
     sent = 0
     blocks = MIB // BLOCK
-    for start in range(0, SEQUENTIAL_BIOS, 128):
+    for start in range(0, SEQUENTIAL_BIOS, 256):
         place = start % blocks * 8
-        rig.client.submit([Bio(READ, place + number * 8, BLOCK, rig.client) for number in range(128)])
+        rig.client.submit([Bio(READ, place + number * 8, BLOCK, rig.client) for number in range(256)])
         rig.world.run()
         assert all(size == sectors << 9 for _, _, size in commands(rig))
         sent += len(commands(rig))
@@ -81,152 +76,8 @@ def test_a_sequential_job_is_512_commands_or_65536(mode: str, count: int, sector
             path.driver.sent.clear()
         rig.client.done.clear()
     assert sent == count
-
-
-class ModelRig:
-    """A map over paths whose commands take c + bytes / B (hawser.lab.model_driver)."""
-
-    def __init__(
-        self,
-        mode: str,
-        paths: int,
-        depth: int,
-        k: float,
-        speeds: list[float] | None = None,
-        selector: str = "round-robin 0",
-        machine: str = MACHINE_TODAY,
-    ) -> None:
-        self.world = World(machine)
-        self.drivers: list[ModelDriver] = []
-        for number in range(paths):
-            driver = ModelDriver(self.world.turn, self.world.timers, k, speeds[number] if speeds else 1.0)
-            queue = RequestQueue(f"p{number}", driver, QueueLimits(), self.world.turn, self.world.timers, depth)
-            device = PathDevice(
-                f"p{number}", f"259:{number}", SECTORS, queue, self.world.turn, self.world.disk, CACHE_LUN
-            )
-            self.world.registry.add(device)
-            self.drivers.append(driver)
-        words = " ".join(f"259:{number}" for number in range(paths))
-        line = f"0 {SECTORS} multipath 2 queue_mode {mode} 0 1 1 {selector} {paths} 0 {words}"
-        self.device = self.world.mapped("mpatha", line)
-        self.client = Client(self.device, self.world.disk)
-
-    def submit(self, sectors: list[int], size: int = BLOCK, batch: int = 1) -> None:
-        """Reads, so many in one plug; 1: without a plug."""
-        plug = Plug(batch > 1)
-        for number, sector in enumerate(sectors, 1):
-            self.device.submit(Bio(READ, sector, size, self.client), plug)
-            if number % batch == 0:
-                plug.finish()
-        plug.finish()
-
-    def run(self) -> int:
-        """Until all is done; nanoseconds."""
-        self.world.run()
-        assert all(bio.status == OK for bio in self.client.done)
-        return self.world.clock.now_ns
-
-    def commands(self) -> int:
-        return sum(driver.commands for driver in self.drivers)
-
-
-SECTORS = SEQUENTIAL_BIOS * 8 * 4
-SEQUENCE = list(range(0, SEQUENTIAL_BIOS * 8, 8))
-
-
-def mapper(rig: ModelRig | Rig) -> RequestMapper:
-    stack = rig.device.stack()
-    assert isinstance(stack, RequestStack)
-    return stack.mapper
-
-
-def burst(feedback: bool, asks: bool = True, depth: int = 0) -> tuple[int, int]:
-    """65,536 sequential bios without a plug to four paths of 32 commands each: commands, and the time they took."""
-    rig = ModelRig("rq", paths=4, depth=32, k=2.7)
-    own = rig.device.queue
-    assert own is not None
-    assert own.scheduler == "mq-deadline"
-    own.depth = depth or own.depth
-    own.nr_requests = own.depth
-    mapper(rig).contexts_free = own.depth
-    for device in rig.device.table.devices():
-        device.queue.feedback = feedback
-    mapper(rig).asks = asks
-    rig.submit(SEQUENCE)
-    took_ns = rig.run()
-    return rig.commands(), took_ns
-
-
-def test_a_burst_is_640_commands_because_busy_paths_keep_it_above():
-    """S1-03: P d + 1 + ceil((N - P d - 1) / 128). The one had left the scheduler when it was told that the paths are busy.
-
-    Transcript 80 has the same formula from Linux, with N of 16 to 512, two paths of 8 commands, and 320 bios to a request.
-    """
-    with_feedback, quick_ns = burst(feedback=True)
-    assert with_feedback == 4 * 32 + 1 + -(-(SEQUENTIAL_BIOS - 4 * 32 - 1) // 128) == 640
-    # With paths that take all that comes and say nothing, above a queue that has a tag for each, merging is dead.
-    without, slow_ns = burst(feedback=False, depth=SEQUENTIAL_BIOS)
-    assert without == SEQUENTIAL_BIOS
-    # (1 + k) / (1 + k / 128) is 3.6, but for the 129 small ones.
-    assert slow_ns / quick_ns >= 3
-
-
-def test_the_maps_own_tags_are_feedback_too():
-    """With the default of 2,048 the rest waits above for one, and merges."""
-    commands, _ = burst(feedback=False)
-    assert commands == 2048 + 1 + -(-(SEQUENTIAL_BIOS - 2049) // 128)
-
-
-def test_switching_off_the_busy_answer_alone_changes_nothing():
-    """S1-03. The refusal of a clone says the same, at the price of a clone."""
-    assert burst(feedback=True, asks=False)[0] == 640
-
-
-@pytest.mark.parametrize("mode", ["rq", "bio"])
-def test_a_dying_path_is_not_busy_so_that_what_comes_can_be_failed(mode: str):
-    """S1-03, and DESIGN's words on the driver's busy."""
-    rig = make_multipath(World(), paths=2, mode=mode, depth=1)
-    for path in rig.paths:
-        path.driver.default = Answer(delay_ns=NS_PER_MS)
-    queue = rig.paths[0].device.requests
-    rig.client.read(0, BLOCK)
-    assert queue.busy()
-    queue.die()
-    assert not queue.busy()
-    bios = [rig.client.read(100 * number, BLOCK) for number in range(1, 5)]
-    rig.world.run()
-    assert ([bio.status for bio in bios], rig.letters()) == ([OK] * 4, "FA")
-    assert len(rig.paths[0].driver.sent) == 1
-
-
-def test_contexts_that_are_used_up_make_requests_wait_and_fail_none():
-    """S1-07. As many clones as the device was given contexts, never one more."""
-    rig = make_multipath(World(), paths=4)
-    for path in rig.paths:
-        path.driver.default = Answer(delay_ns=NS_PER_MS)
-    contexts = mapper(rig)
-    assert contexts.contexts_free == rig.device.queue.depth == 2048
-    contexts.contexts_free = 3
-    most = 0
-    bios = []
-    for number in range(40):
-        bios.append(rig.client.read(50 * number, BLOCK))
-        most = max(most, sum(len(path.driver.outstanding()) for path in rig.paths))
-    assert most == 3
-    rig.world.run()
-    assert ([bio.status for bio in bios], contexts.contexts_free) == ([OK] * 40, 3)
-
-
-def test_contexts_come_back_whatever_becomes_of_a_clone():
-    """S1-07: refused below, failed and tried again, failed for good."""
-    rig = make_multipath(World(), paths=2, depth=1)
-    mapper(rig).contexts_free = 4
-    rig.paths[0].driver.script.extend([Answer(delay_ns=NS_PER_MS), Answer(TRANSPORT)])
-    rig.paths[1].driver.script.extend([Answer(delay_ns=NS_PER_MS), Answer(MEDIUM), Answer(TRANSPORT)])
-    for number in range(12):
-        rig.client.read(100 * number, BLOCK)
-    rig.world.run()
-    assert (len(rig.client.done), mapper(rig).contexts_free) == (12, 4)
+    merges = [int(device.stats.reads.merges) for device in (rig.device, *(path.device for path in rig.paths))]
+    assert merges == [SEQUENTIAL_BIOS - count, 0, 0, 0, 0]
 
 
 def test_request_based_what_is_submitted_shuffled_leaves_in_order_and_merged():
@@ -246,65 +97,6 @@ def test_request_based_what_is_submitted_shuffled_leaves_in_order_and_merged():
             starts = [sector for sector, _ in sent]
             assert starts != sorted(starts)
             assert len(sent) > 24
-
-
-def test_with_large_bios_merging_above_gains_nothing():
-    """S2-5: the counterweight to S1-D7. With bios of 1 MiB both modes take the same time, within 5 %."""
-    took = {}
-    for mode in ("rq", "bio"):
-        rig = ModelRig(mode, paths=4, depth=32, k=2.7)
-        rig.submit(list(range(0, 256 * 2048, 2048)), MIB, batch=16)
-        took[mode] = rig.run()
-    assert abs(took["rq"] / took["bio"] - 1) < 0.05
-
-
-class Sticky(PathSelector):
-    """Legacy round-robin: stays `repeat` I/Os, then goes on (rr_min_io)."""
-
-    name = "sticky"
-
-    def __init__(self, repeat: int) -> None:
-        super().__init__()
-        self.repeat = repeat
-        self.left = repeat
-
-    def select(self, size: int) -> Path | None:
-        if self.left == 0:
-            self.valid.append(self.valid.pop(0))
-            self.left = self.repeat
-        self.left -= 1
-        return self.valid[0]
-
-
-def granular(mode: str, repeat: int) -> tuple[float, float]:
-    """Throughput in bytes per ns, and by how much the busiest path exceeds the mean, of a sequential job in plugs of 128."""
-    rig = ModelRig(mode, paths=4, depth=32, k=2.7)
-    target = rig.device.live_targets()[0]
-    assert isinstance(target, Multipath)
-    state = target.state
-    sticky = Sticky(repeat)
-    sticky.valid = list(state.groups[0].selector.valid)
-    state.groups[0].selector = sticky
-    count = 8192
-    worst = 1.0
-    for start in range(0, count, 512):
-        before = [driver.busy_ns for driver in rig.drivers]
-        rig.submit([8 * number for number in range(start, start + 512)], batch=128)
-        rig.run()
-        spent = [driver.busy_ns - since for driver, since in zip(rig.drivers, before, strict=True)]
-        worst = max(worst, max(spent) * len(spent) / sum(spent))
-    return count * BLOCK / rig.world.clock.now_ns, worst
-
-
-def test_mapping_after_merging_needs_no_granularity():
-    """S1-D8. Bio by bio a selector that stays on a path keeps sequences together and uses one path at a time; one that changes
-    often spreads and shreds. Request by request with a granularity of 1 is as quick as the best of them, and as even as any."""
-    by_bio = {repeat: granular("bio", repeat) for repeat in (1, 10, 100, 1000)}
-    speed, imbalance = granular("rq", 1)
-    assert speed >= 0.95 * max(speed for speed, _ in by_bio.values())
-    assert imbalance <= min(imbalance for _, imbalance in by_bio.values())
-    assert by_bio[1][0] < by_bio[100][0], "small ones shred"
-    assert by_bio[1000][1] > by_bio[1][1], "large ones use one path at a time"
 
 
 class Locked(RamDriver):
@@ -412,6 +204,21 @@ def test_a_clone_shares_the_data_whatever_its_size():
         rig.world.run()
 
 
+def test_a_clone_of_a_large_bio_costs_no_more_memory():
+    """S2-4."""
+    rig = make_multipath(World(), paths=1, mode="bio")
+    target = rig.device.live_targets()[0]
+    cost: list[int] = []
+    for size in (BLOCK, MIB):
+        whole = Bio(WRITE, 0, size, rig.client, bytes(size))
+        tracemalloc.start()
+        clones = [CloneBio(whole, rig.client, target) for _ in range(100)]
+        cost.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+        assert all(clone.data is whole.data for clone in clones)
+    assert cost[1] <= cost[0] + 1024, "100 of them"
+
+
 @pytest.mark.parametrize("good", [0, 3 * BLOCK])
 def test_a_retry_keeps_its_boundaries(good: int):
     """S2-6. What is left of a request that failed goes out again as one command; nothing merges with it or cuts it anew."""
@@ -435,3 +242,14 @@ def test_bio_based_a_retry_is_the_whole_bio_in_as_many_pieces_as_before(pieces: 
     rig.world.run()
     assert client.done[0].status == OK
     assert sorted(rig.paths[1].driver.sent) == [(WRITE, number * 8, BLOCK) for number in range(pieces)]
+
+
+def test_bio_based_a_retry_on_a_path_of_smaller_limits_is_cut_for_that_path():
+    """S2-6. And no smaller than that, however often it has been tried."""
+    rig = make_multipath(World(), paths=3, mode="bio", limits=QueueLimits(max_sectors=64))
+    rig.paths[1].device.set_limits(QueueLimits(max_sectors=16))
+    rig.paths[0].driver.default = rig.paths[1].driver.default = Answer(TRANSPORT)
+    rig.client.write(0, bytes(8 * BLOCK))
+    rig.world.run()
+    assert rig.client.done[0].status == OK
+    assert [[size // BLOCK for _, _, size in path.driver.sent] for path in rig.paths] == [[8], [2] * 4, [8]]

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from tools.mutants import patches, sampling
 from tools.mutants.mutant import PATCH, SAMPLED, Mutant
+from tools.mutants.nearby import last_killers, near_tests
 from tools.mutants.operators import find_edits
 from tools.mutants.patches import PatchError
 from tools.mutants.report import write
 from tools.mutants.results import Result, ResultFile, content_hash
 from tools.mutants.runner import Baseline, RunError, Runner
-from tools.mutants.stages import SEEDS, UNIT, guarded, judge
+from tools.mutants.stages import SEEDS, TRANSCRIPTS, UNIT, guarded, judge
 from tools.mutants.verdicts import Judgements, read_judgements, tally
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -189,6 +190,7 @@ def test_a_patch_that_cannot_be_used_says_why(text: str, complaint: str):
         (UNIT, None, "", "does not end", True, ""),
         (UNIT, -9, "", "exit status -9", False, ""),
         (UNIT, 97, "wrong\n", "", False, "wrong"),
+        (TRANSCRIPTS, 1, "62-a.jsonl[17] dmsetup ls\n    stdout\n", "62-a.jsonl[17]", False, ""),
         (SEEDS, 1, "a value is back\nagain: hawser lab fuzz --seed 17\n", "seed 17", False, ""),
         (SEEDS, 2, "Usage: hawser lab\nError: No such command 'fuzz'.\n", "", False, "Error: No such command 'fuzz'."),
     ],
@@ -229,13 +231,32 @@ def test_equivalent_mutants_do_not_count_and_survivors_do():
 
 def test_the_report_has_the_numbers_the_reasons_and_every_mutant():
     lines = write(FOUND, JUDGED).splitlines()
-    assert "| patches | 2 | 1 | 1 | 0 | 0 | 1 | 0 | 50.0 % |" in lines
-    assert "| sampled | 3 | 2 | 1 | 1 | 0 | 0 | 1 | 100.0 % |" in lines
-    assert "| together | 5 | 3 | 2 | 1 | 0 | 1 | 1 | 75.0 % |" in lines
+    assert "| patches | 2 | 1 | 0 | 1 | 0 | 0 | 0 | 1 | 0 | 50.0 % |" in lines
+    assert "| sampled | 3 | 2 | 0 | 1 | 0 | 1 | 0 | 0 | 1 | 100.0 % |" in lines
+    assert "| together | 5 | 3 | 0 | 2 | 0 | 1 | 0 | 1 | 1 | 75.0 % |" in lines
     assert r"| a \| title | nobody looks |" in lines
     assert "| e:1 | cannot differ |" in lines
     assert r"| c | a \| title | a source | breaks | unit: who |" in lines
     assert "| b:1 | seeds: who (time ran out) |" in lines
+
+
+def test_what_killed_a_mutant_before_and_what_is_named_after_its_file_runs_first(tmp_path: Path):
+    sampled = "dm/x.py f: `a | b` -> `&`"
+    killed = [
+        (mutant(sampled), Result(sampled, "", "unit", "tests/dm/test_q.py::test_b[1 - x|y]", False, {})),
+        (mutant("a-patch", PATCH), Result("a-patch", "", "near", "tests/dm/test_p.py::test_a", True, {})),
+        (mutant("b"), result("b", "seeds")),
+    ]
+    report = write(killed, JUDGED).replace("dm/x.py f:", "dm/x.py:12 f:").replace("`&`:1", "`&`")
+    killers = last_killers(report)
+    assert killers == {sampled: "tests/dm/test_q.py", "a-patch": "tests/dm/test_p.py"}
+    for name in ("test_b", "test_pinned_x", "test_x", "test_q"):
+        (tmp_path / "tests/dm").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"tests/dm/{name}.py").touch()
+    wrong = Mutant(sampled, "", SAMPLED, {"src/hawser/dm/targets/x.py": ""})
+    near = ["tests/dm/test_q.py", "tests/dm/test_pinned_x.py", "tests/dm/test_x.py"]
+    assert near_tests(tmp_path, wrong, killers) == near
+    assert near_tests(tmp_path, wrong, {}) == near[1:]
 
 
 def test_judgements_have_reasons_and_are_of_one_kind(tmp_path: Path):
@@ -277,7 +298,7 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
-def tiny(_stage: str, _room: str, _modules: list[str]) -> list[str]:
+def tiny(_stage: str, _room: str, _modules: list[str], _near: list[str]) -> list[str]:
     """Imports the copy's module: it must say 42, and a question takes its time."""
     text = (
         "import hawser.dm.x as x, time; print('seed 5'); time.sleep(x.ANSWER == 'slow' and 60); assert x.ANSWER == 42"
@@ -324,5 +345,5 @@ def test_the_guard_runs_only_what_lies_in_the_copy(tmp_path: Path):
     """Here there is no source, so that the installed package would be imported."""
     runner = Runner(ROOT, tmp_path / "1", (UNIT,), guarded)
     (runner.tree / "src/hawser/dm/registry.py").unlink()
-    status, said = runner.programs.run(guarded(UNIT, "dm", ["hawser.dm.registry"]), runner.tree, 30.0)
+    status, said = runner.programs.run(guarded(UNIT, "dm", ["hawser.dm.registry"], []), runner.tree, 30.0)
     assert (status, said) == (97, "hawser.dm.registry comes from None, not from this copy's source\n")

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from tools.mutants import patches, sampling
 from tools.mutants.mutant import Mutant
+from tools.mutants.nearby import last_killers
 from tools.mutants.patches import PatchError
 from tools.mutants.report import REPORT, write
 from tools.mutants.results import RESULTS, Result, ResultFile, content_hash, tree_hash
@@ -125,7 +126,9 @@ def run(mutants: list[Mutant], options: Options) -> Found:
     left = [mutant for mutant in mutants if mutant.key not in known]
     if left:
         with tempfile.TemporaryDirectory(prefix="hawser-mutants-") as place:
-            runner = Runner(ROOT, Path(place), options.stages)
+            report = ROOT / REPORT
+            killers = last_killers(report.read_text()) if report.is_file() else {}
+            runner = Runner(ROOT, Path(place), options.stages, killers=killers)
             baseline = runner.baseline()
             took = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in baseline.seconds.items())
             click.echo(f"the unmutated tree passes ({took}); {len(left)} mutants, {options.jobs} at a time")

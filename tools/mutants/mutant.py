@@ -15,7 +15,8 @@ class Mutant:
     """`files` maps paths, relative to the tree's root, to their text when mutated.
 
     `key` names the mutant whichever lines come and go above it: verdicts are kept by it. `name` says the line as well. A patch
-    has its header's words: where the bug comes from, what it breaks, and the stage that its author expects to kill it.
+    has its header's words: where the bug comes from, what it breaks, the stage that its author expects to kill it, and the ids of
+    the requirements (docs/requirements.md) that the engine no longer meets with it.
     """
 
     key: str
@@ -26,6 +27,7 @@ class Mutant:
     source: str = ""
     breaks: str = ""
     expected: str = ""
+    requirements: tuple[str, ...] = ()
 
     def room(self) -> str:
         """The room of the house that is wrong; of a patch to several, the first."""

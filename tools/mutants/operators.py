@@ -62,7 +62,7 @@ class Edit:
 
 
 def find_edits(source: str) -> list[Edit]:
-    """Every edit of `source`, in its order, each of which compiles and differs from all the others."""
+    """Every edit of `source`, in its order, each of which differs from all the others; some may be no Python any more."""
     data = source.encode()
     seen: set[bytes] = {data}
     edits: list[Edit] = []
@@ -70,13 +70,13 @@ def find_edits(source: str) -> list[Edit]:
         _Finder(data).module(ast.parse(source)), key=lambda edit: (edit.start, edit.operator, edit.text)
     ):
         mutated = edit.apply(data)
-        if mutated not in seen and _compiles(mutated):
+        if mutated not in seen:
             seen.add(mutated)
             edits.append(edit)
     return edits
 
 
-def _compiles(source: bytes) -> bool:
+def compiles(source: str) -> bool:
     try:
         compile(source, "mutant", "exec")
     except SyntaxError:

@@ -3,6 +3,8 @@
     Title: what the engine then does wrong, in one line
     Source: the kernel commit that fixed it there, or the source of the rule that it breaks
     Breaks: what a user would see
+    Requirement: ids of docs/requirements.md whose rule is off with it, if there are any; of the tests that the document names for
+        each one fails then (tools.requirements)
     Killed-by: the stage that should notice (unit, seeds or explore)
 
 Lines may move below a patch; its context must be there still, once. When it is not, the patch has to be written anew, and the run
@@ -19,6 +21,7 @@ from tools.mutants.mutant import PATCH, Mutant
 
 DIRECTORY: Final = Path(__file__).parent / "patches"
 HEADERS: Final = ("Title", "Source", "Breaks", "Killed-by")
+OPTIONAL: Final = "Requirement"
 STAGES: Final = ("unit", "seeds", "explore")
 _HUNK: Final = re.compile(r"@@ -(\d+)(?:,\d+)? \+\d+(?:,\d+)? @@")
 
@@ -58,7 +61,10 @@ def read_patch(name: str, text: str, read: Callable[[str], str]) -> Mutant:
     if not files:
         raise PatchError(f"{name}: changes no file")
     key = name.removesuffix(".patch")
-    return Mutant(key, name, PATCH, files, header["Title"], header["Source"], header["Breaks"], header["Killed-by"])
+    ids = tuple(header.get(OPTIONAL, "").split())
+    return Mutant(
+        key, name, PATCH, files, header["Title"], header["Source"], header["Breaks"], header["Killed-by"], ids
+    )
 
 
 def _header(name: str, text: str) -> dict[str, str]:
@@ -67,7 +73,7 @@ def _header(name: str, text: str) -> dict[str, str]:
     last = ""
     for line in text.partition("\ndiff --git ")[0].splitlines():
         word, colon, rest = line.partition(": ")
-        if colon and word in HEADERS:
+        if colon and word in (*HEADERS, OPTIONAL):
             last = word
             found[word] = rest.strip()
         elif line.startswith(" ") and last:

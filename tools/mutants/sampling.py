@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tools.mutants.mutant import PACKAGE, SAMPLED, Mutant
-from tools.mutants.operators import Edit, find_edits
+from tools.mutants.operators import Edit, compiles, find_edits
 
 ROOMS: Final = ("block", "dm", "multipath")
 SEED: Final = "hawser"
@@ -50,7 +50,7 @@ def sample(root: Path, count: int = SAMPLE) -> list[Mutant]:
 
 
 def _choose(found: list[tuple[str, Mutant]], quota: int) -> list[Mutant]:
-    """The operators in turn, each one's mutants in the order of their hash."""
+    """The operators in turn, each one's mutants in the order of their hash; what is no Python is passed over."""
     queues: dict[str, list[Mutant]] = {}
     for operator, mutant in sorted(found, key=lambda each: _rank(each[1].key)):
         queues.setdefault(operator, []).append(mutant)
@@ -58,7 +58,9 @@ def _choose(found: list[tuple[str, Mutant]], quota: int) -> list[Mutant]:
     while queues and len(chosen) < quota:
         for operator in sorted(queues, key=_rank):
             if len(chosen) < quota:
-                chosen.add(queues[operator].pop(0).key)
+                mutant = queues[operator].pop(0)
+                if all(compiles(text) for text in mutant.files.values()):
+                    chosen.add(mutant.key)
             if not queues[operator]:
                 del queues[operator]
     return [mutant for _, mutant in found if mutant.key in chosen]

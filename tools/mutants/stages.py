@@ -1,7 +1,8 @@
 """The stages that a mutant goes through until one fails, and who killed it.
 
 Each is a program run from a private copy of the tree by `guard.py`, which makes sure that the copy's engine, interpreted, is what
-it imports. The programs are the project's own: pytest over the engine's tests, `hawser lab fuzz`, `hawser lab explore`.
+it imports. The programs are the project's own: pytest over the engine's tests (first those nearest to the mutant, see
+tools.mutants.nearby), `hawser lab conformance`, `hawser lab fuzz`, `hawser lab explore`.
 """
 
 import re
@@ -10,10 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+NEAR: Final = "near"
 UNIT: Final = "unit"
+TRANSCRIPTS: Final = "transcripts"
 SEEDS: Final = "seeds"
 EXPLORE: Final = "explore"
-NAMES: Final = (UNIT, SEEDS, EXPLORE)
+NAMES: Final = (NEAR, UNIT, TRANSCRIPTS, SEEDS, EXPLORE)
+# Those of pytest.
+TESTS: Final = (NEAR, UNIT)
 
 UNIT_ROOMS: Final = ("block", "dm", "multipath", "manager", "core")
 # A test that does not end is a mutant that hangs.
@@ -22,6 +27,7 @@ UNIT_COMMAND: Final = (
     *("pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"),
     *("--tb", "line", "--timeout", str(UNIT_TEST_TIMEOUT_S)),
 )
+TRANSCRIPTS_COMMAND: Final = ("hawser", "lab", "conformance", "--jobs", "1", "tests/conformance/transcripts")
 SEEDS_COMMAND: Final = ("hawser", "lab", "fuzz", "--seeds", "0..200", "--jobs", "1", "--no-marks")
 EXPLORE_COMMAND: Final = ("hawser", "lab", "explore", "--bound", "small")
 
@@ -34,6 +40,7 @@ WRONG_SOURCE: Final = 97
 PYTEST_TROUBLE: Final = (4, 5)
 
 _FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)
+_STEP: Final = re.compile(r"^(\S+\.jsonl\[\d+\])", re.MULTILINE)
 _SEED: Final = re.compile(r"\bseed[ =:]+(\d+)", re.IGNORECASE)
 _SEED_OPTION: Final = re.compile(r"--seeds? (\d+)")
 _TIMED_OUT: Final = re.compile(r"Timeout \(?>?\s*\d")
@@ -49,16 +56,18 @@ class Outcome:
     trouble: str = ""
 
 
-def command(stage: str, room: str) -> list[str]:
-    """What the guard runs for a mutant of `room`: its own tests come first."""
+def command(stage: str, room: str, near: list[str]) -> list[str]:
+    """What the guard runs for a mutant of `room`: the tests `near` it, or all unit tests, its room's first."""
+    if stage == NEAR:
+        return [*UNIT_COMMAND, *near]
     if stage == UNIT:
         return [*UNIT_COMMAND, *(f"tests/{name}" for name in sorted(UNIT_ROOMS, key=lambda name: name != room))]
-    return list(SEEDS_COMMAND if stage == SEEDS else EXPLORE_COMMAND)
+    return list({TRANSCRIPTS: TRANSCRIPTS_COMMAND, SEEDS: SEEDS_COMMAND, EXPLORE: EXPLORE_COMMAND}[stage])
 
 
-def guarded(stage: str, room: str, modules: list[str]) -> list[str]:
+def guarded(stage: str, room: str, modules: list[str], near: list[str]) -> list[str]:
     """The whole command line, to be run in the copy's root."""
-    return [sys.executable, str(GUARD), ",".join(modules), *command(stage, room)]
+    return [sys.executable, str(GUARD), ",".join(modules), *command(stage, room, near)]
 
 
 def judge(stage: str, status: int | None, output: str) -> Outcome:
@@ -68,12 +77,15 @@ def judge(stage: str, status: int | None, output: str) -> Outcome:
     if status == 0:
         return Outcome(True)
     last = output.strip().splitlines()[-1] if output.strip() else f"exit status {status}"
-    misused = status in PYTEST_TROUBLE if stage == UNIT else "Usage: " in output
+    misused = status in PYTEST_TROUBLE if stage in TESTS else "Usage: " in output
     if status == WRONG_SOURCE or misused:
         return Outcome(False, trouble=last)
-    if stage == UNIT:
+    if stage in TESTS:
         found = _FAILED.search(output)
         return Outcome(False, found[1] if found is not None else last, hung=_TIMED_OUT.search(output) is not None)
+    step = _STEP.search(output)
+    if stage == TRANSCRIPTS and step is not None:
+        return Outcome(False, step[1])
     seed = _SEED_OPTION.search(output) or _SEED.search(output)
     if stage == SEEDS and seed is not None:
         return Outcome(False, f"seed {seed[1]}")

@@ -72,6 +72,8 @@ class _FlushFirst(BioOwner):
             return
         data = Bio(whole.op, whole.sector, whole.size, self, whole.data, whole.flags & ~PREFLUSH)
         data.segments = whole.segments
+        data.ioprio = whole.ioprio
+        data.life = whole.life
         plug = Plug()
         self.stack.submit_again(data, plug)
         plug.finish()

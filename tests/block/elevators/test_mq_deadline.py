@@ -83,6 +83,26 @@ def test_reads_go_before_writes_twice_then_a_batch_of_writes_has_its_turn():
     assert order[52:] == list(range(164, 180, 2))
 
 
+def test_after_their_turn_writes_are_passed_over_anew():
+    _, _, elevator = make_queue()
+    elevator.set_attribute("fifo_batch", 1)
+    insert(elevator, *range(100, 120, 2))
+    insert(elevator, *range(300, 320, 2), op=WRITE)
+    assert [sector > 0 for sector in take(elevator, 13)] == [False, True, True] * 4 + [False]
+
+
+def test_it_goes_on_from_where_the_last_one_began():
+    """What overlaps that is still to come; what grew at its front to before it is not."""
+    _, queue, elevator = make_queue()
+    elevator.insert(request(queue, 100, sectors=8), False)
+    assert take(elevator) == [100]
+    insert(elevator, 200, 104)
+    assert take(elevator, 1) == [104]
+    insert(elevator, 110)
+    assert elevator.merge(Bio(READ, 102, 8 * 512, OWNER)) is not None
+    assert take(elevator) == [200, 102]
+
+
 def test_a_batch_ends_at_the_top_and_the_next_begins_with_the_oldest():
     _, _, elevator = make_queue()
     insert(elevator, 900)

@@ -253,6 +253,39 @@ def test_reads_that_move_to_the_other_leg_wait_for_the_writes_under_way():
     assert rig.at_rest()
 
 
+def test_a_read_that_comes_after_the_move_waits_for_them_too():
+    """A write has failed the first leg, while an older one is only there, and was read."""
+    rig = TargetRig(TABLE)
+    first, second = (disk.driver for disk in rig.disks)
+    second.script.append(Answer(delay_ns=10 * MS))
+    rig.client.write(0, pattern(5, 1))
+    rig.world.settle()
+    seen = rig.client.read(0, 512)
+    rig.world.settle()
+    first.default = Answer(IOERR)
+    rig.client.write(8, pattern(6, 1))
+    rig.world.settle()
+    assert (bytes(seen.data or b""), rig.info()) == (pattern(5, 1), DA)
+    read = rig.client.read(0, 512)
+    rig.world.pass_time(9 * MS)
+    assert not read.finished
+    rig.world.run()
+    assert bytes(read.data or b"") == pattern(5, 1)
+
+
+def test_a_read_that_its_only_leg_gives_at_the_second_try_does_not_fail_it():
+    """While it waited for the other leg, that one has failed."""
+    rig = TargetRig(TABLE)
+    first, second = (disk.driver for disk in rig.disks)
+    second.script.append(Answer(IOERR, delay_ns=10 * MS))
+    rig.client.write(0, pattern(5, 1))
+    rig.world.settle()
+    first.script.append(Answer(IOERR))
+    read = rig.client.read(0, 512)
+    rig.world.run()
+    assert (read.status, bytes(read.data or b""), rig.info()) == (OK, pattern(5, 1), AD)
+
+
 def test_a_read_that_is_tried_again_waits_for_them_too():
     """The leg that it could not be read from stays, but what others have read there may be nowhere else yet."""
     rig = TargetRig(TABLE)

@@ -77,6 +77,9 @@ def test_a_row_of_more_than_32_bits_gives_no_hint():
 
 def test_chunks_go_round():
     rig = TargetRig(THREE, 3)
+    rig.client.write(48, pattern(48, 48))
+    rig.world.run()
+    assert rig.sent() == [[(WRITE, 16, 16 * 512)]] * 3, "the second row"
     rig.client.write(8, pattern(8, 40))
     rig.world.run()
     assert rig.sent() == [[(WRITE, 8, 8 * 512)], [(WRITE, 0, 16 * 512)], [(WRITE, 0, 16 * 512)]]
