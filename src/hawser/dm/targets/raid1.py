@@ -166,10 +166,10 @@ class Raid1Target(Target):
         return self._read_again(clone, this.leg, clone.status)
 
     def _read_again(self, clone: CloneBio, leg: Leg, status: int) -> int:
-        """On the other leg: as if reads had moved there, for this one."""
+        """On the other leg."""
         clone.context = ReadTry(leg, leg, status)
         self._strays.append(clone)
-        self._reads.append(_WaitingRead(clone, self._serial))
+        self._reads.append(_WaitingRead(clone, 0))
         self._schedule()
         return END_INCOMPLETE
 
