@@ -115,7 +115,7 @@ def test_zeroes_have_no_segments():
     """Linux: blk_recalc_rq_segments(). However many it is, no limit of segments is in its way."""
     _, path, client = make()
     queue = path.device.requests
-    queue.limits = replace(LIMITS, max_segments=1, max_segment_size=4 * KIB)
+    queue.set_limits(replace(LIMITS, max_segments=1, max_segment_size=4 * KIB))
     clone = Request(Bio(WRITE_ZEROES, 0, 64 * KIB, client), queue, queue)
     assert queue.insert_cloned(clone) == OK
     assert path.driver.sent == [(WRITE_ZEROES, 0, 64 * KIB)]

@@ -17,8 +17,8 @@ time:
 - a write waits for one under way that overlaps it, else the legs might carry the two out in different order;
 - reads go to the first leg in sync. When that is another one than before they wait for the writes that were under way at the
   change: some may be on the first leg only, and have been read there;
-- a read that is tried on the other leg waits for the overlapping writes that are under way, and later ones wait for it: that leg
-  may have what the first one has not yet;
+- a read that is tried on the other leg waits for the writes under way, too, and later ones of its sectors wait for it: that leg
+  might have what the first one has not yet;
 - a write that was sent to one leg is sent to all, even when its client is dead by then; until it ends, reads of its sectors wait.
 
 A write of unknown fate on a leg that is out does no harm here. It is handed up all the same, and a multipath above fences its
@@ -166,10 +166,10 @@ class Raid1Target(Target):
         return self._read_again(clone, this.leg, clone.status)
 
     def _read_again(self, clone: CloneBio, leg: Leg, status: int) -> int:
-        """On the other leg."""
+        """On the other leg: as if reads had moved there, for this one."""
         clone.context = ReadTry(leg, leg, status)
         self._strays.append(clone)
-        self._reads.append(_WaitingRead(clone, 0))
+        self._reads.append(_WaitingRead(clone, self._serial))
         self._schedule()
         return END_INCOMPLETE
 
@@ -179,10 +179,9 @@ class Raid1Target(Target):
             return False
         if next(iter(under_way)) <= barrier:
             return True
-        is_stray = clone in self._strays
-        if self._haunting or is_stray:
+        if self._haunting:
             for fan in under_way.values():
-                if (fan.haunts or is_stray) and overlap(fan.whole, clone.original):
+                if fan.haunts and overlap(fan.whole, clone.original):
                     return True
         return False
 
