@@ -116,8 +116,8 @@ class Gateway(Process):
         self.wait_until(lambda: self.states() == states, f"paths are {states}", seconds)
 
     def wait_for_paths(self, states: str) -> None:
-        """Until those that work (`A`) have a connection: a short timeout is one of the handshake, too, and a busy machine may need
-        longer for that."""
+        """Until those that work (`A`) have a connection: a short timeout is one of the handshake, too, which may take longer on a
+        busy machine."""
         self.wait_until(lambda: self.log().count("is open") >= states.count("A"), f"{states} are connected")
         self.wait_for_states(states)
 
