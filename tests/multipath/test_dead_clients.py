@@ -9,7 +9,7 @@ from hawser.block.plug import Plug
 from hawser.block.request import UNKNOWN
 from hawser.core.status import IOERR, OK, TIMEOUT
 from hawser.core.units import KIB, NS_PER_MS
-from hawser.lab.world import Answer, Client, Rig, World, make_multipath
+from hawser.lab.world import Answer, Client, RamPath, Rig, World, make_multipath
 
 DEAD, ALIVE = b"x" * 4096, b"a" * 4096
 
@@ -154,14 +154,20 @@ def test_io_of_somebody_else_on_the_path_itself_is_not_fenced_for_ever(mode: str
     assert rig.at_rest()
 
 
-def test_what_waits_at_a_path_for_a_tag_dies_too():
-    """Without feedback a path takes what it cannot send: mapped is not sent."""
+def make_full() -> tuple[Rig, Client, RamPath]:
+    """The one path's tag is in use, and it takes what it cannot send."""
     rig, other = make("rq", paths=1, depth=1)
     path = rig.paths[0]
     path.device.requests.feedback = False
     path.driver.script.append(Answer(delay_ns=NS_PER_MS))
     other.read(800, 512)
     rig.world.settle()
+    return rig, other, path
+
+
+def test_what_waits_at_a_path_for_a_tag_dies_too():
+    """Without feedback a path takes what it cannot send: mapped is not sent."""
+    rig, other, path = make_full()
     rig.client.write(0, DEAD)
     rig.world.settle()
     assert path.device.requests.waiting() == 1
@@ -176,12 +182,7 @@ def test_what_waits_at_a_path_for_a_tag_dies_too():
 
 
 def test_of_what_waits_at_a_path_the_living_part_is_sent():
-    rig, other = make("rq", paths=1, depth=1)
-    path = rig.paths[0]
-    path.device.requests.feedback = False
-    path.driver.script.append(Answer(delay_ns=NS_PER_MS))
-    other.read(800, 512)
-    rig.world.settle()
+    rig, other, path = make_full()
     plug = Plug()
     bios = [
         Bio(WRITE, 8 * number, 4096, owner, data)
