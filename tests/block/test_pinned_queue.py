@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hawser.block.bio import Bio
-from hawser.block.ops import READ, WRITE
+from hawser.block.ops import READ, WRITE, WRITE_ZEROES
 from hawser.block.request import Request
 from hawser.core.status import DEV_RESOURCE, IOERR, OK, RESOURCE, TRANSPORT
 from hawser.core.units import KIB, MIB, NS_PER_MS
@@ -109,6 +109,16 @@ def test_an_inserted_clone_is_checked_against_the_limits_of_now(size: int, bios:
     queue.limits = limits
     assert queue.insert_cloned(clone) == status
     assert len(path.driver.sent) == (1 if status == OK else 0)
+
+
+def test_zeroes_have_no_segments():
+    """Linux: blk_recalc_rq_segments(). However many it is, no limit of segments is in its way."""
+    _, path, client = make()
+    queue = path.device.requests
+    queue.set_limits(replace(LIMITS, max_segments=1, max_segment_size=4 * KIB))
+    clone = Request(Bio(WRITE_ZEROES, 0, 64 * KIB, client), queue, queue)
+    assert queue.insert_cloned(clone) == OK
+    assert path.driver.sent == [(WRITE_ZEROES, 0, 64 * KIB)]
 
 
 def test_the_last_sector_of_a_device_is_its_own_and_the_next_is_not():

@@ -118,7 +118,7 @@ def test_what_a_flush_suspend_below_cannot_map_goes_back_up():
     assert stacked.at_rest()
 
 
-def test_a_dead_clients_request_that_waits_below_stays_whole():
+def test_a_dead_clients_request_that_waits_below_comes_back_whole():
     """The bios of dead clients were taken out of it, though it belongs to the map above, which was never told of its end."""
     stacked = Stacked(maps=1, features="queue_if_no_path")
     (path,) = stacked.paths[0]

@@ -39,6 +39,7 @@ class Scene:
         self.gateway = fleet.serve(
             [first.uri(**attributes), second.uri(**attributes)], "--io-timeout", "1", "--grouping", "failover"
         )
+        self.gateway.wait_for_paths("AA")
         self.client = fleet.client(self.gateway)
         self.client.write(MIB, b"x" * 4096)
         hole.swallow()
@@ -96,6 +97,7 @@ def test_with_the_default_cache_nothing_is_promised_that_the_lost_server_may_bre
     first = fleet.keep(Upstream("far", fleet.directory, command, (hole.address, NBD_PORT)))
     second = fleet.nbdkit("near", "file", scene.image)
     gateway = fleet.serve([first.uri(), second.uri()], "--io-timeout", "1")
+    gateway.wait_for_paths("AA")
     client = fleet.client(gateway)
     client.write(MIB, b"x" * 4096)
     hole.swallow()

@@ -46,6 +46,7 @@ def stays(image: Path, expected: bytes, seconds: float) -> bool:
 def test_a_write_that_timed_out_does_not_land_on_a_newer_one(fleet, kind, mode):
     image, first, second, slow = two(fleet, kind)
     gateway = fleet.serve([first.uri(), second.uri()], "--io-timeout", "1", "--queue-mode", mode)
+    gateway.wait_for_paths("AA")
     client = fleet.client(gateway)
     slow.write_text(str(SLOW_S))
     started = time.monotonic()
@@ -123,6 +124,7 @@ def test_a_read_does_not_see_the_old_value_while_the_ghost_may_come(fleet):
     image, first, second, slow = two(fleet, "nbdkit")
     second.kill()
     gateway = fleet.serve([first.uri(), second.uri()], "--io-timeout", "1", "--queue-timeout", "forever")
+    gateway.wait_for_paths("AF")
     client = fleet.client(gateway)
     slow.write_text(str(SLOW_S))
     old = client.send_write(0, OLD)
@@ -141,6 +143,7 @@ def test_a_late_write_into_a_cache_of_its_own_is_flushed_before_newer_data_is_wr
     first = fleet.nbdkit("first", "file", image, "cache=writeback", filters=["cache"], environment=environment)
     second = fleet.nbdkit("second", "file", image, "cache=writeback", filters=["cache"])
     gateway = fleet.serve([first.uri(), second.uri()], "--io-timeout", "1")
+    gateway.wait_for_paths("AA")
     client = fleet.client(gateway)
     # The cache works in larger blocks; the export says so.
     block = client.export.block_min

@@ -78,6 +78,7 @@ def test_a_path_that_fails_meanwhile_shows_in_the_lives_that_it_touched(fleet: F
     image = fleet.image("disk", 64 * MIB)
     servers = [fleet.nbdkit(name, "file", image) for name in ("one", "two")]
     gateway = fleet.serve([server.uri(cache="lun") for server in servers], "--queue-mode", mode, "--io-timeout", "0.5")
+    gateway.wait_for_paths("AA")
     load = fleet.run("fio", *fio.paced_command(gateway.uri))
     client = gateway.client()
     gateway.wait_until(lambda: gateway.stats()[0]["wr_ios"] > 100, "the load runs")

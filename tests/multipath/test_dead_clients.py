@@ -5,6 +5,7 @@ import pytest
 from hawser.block.bio import Bio
 from hawser.block.ops import WRITE
 from hawser.block.orphan import PROOF_ANSWER
+from hawser.block.plug import Plug
 from hawser.block.request import UNKNOWN
 from hawser.core.status import IOERR, OK, TIMEOUT
 from hawser.core.units import KIB, NS_PER_MS
@@ -151,3 +152,71 @@ def test_io_of_somebody_else_on_the_path_itself_is_not_fenced_for_ever(mode: str
     assert other.write(0, ALIVE) is not None
     rig.world.run()
     assert rig.at_rest()
+
+
+def test_what_waits_at_a_path_for_a_tag_dies_too():
+    """Without feedback a path takes what it cannot send: mapped is not sent."""
+    rig, other = make("rq", paths=1, depth=1)
+    path = rig.paths[0]
+    path.device.requests.feedback = False
+    path.driver.script.append(Answer(delay_ns=NS_PER_MS))
+    other.read(800, 512)
+    rig.world.settle()
+    rig.client.write(0, DEAD)
+    rig.world.settle()
+    assert path.device.requests.waiting() == 1
+    die(rig)
+    write = other.write(0, ALIVE)
+    rig.world.run()
+    assert [op for op, _, _ in path.driver.sent].count(WRITE) == 1
+    assert (write.status, rig.client.done[0].status) == (OK, IOERR)
+    assert rig.store.data[:4096] == ALIVE
+    assert rig.letters() == "A", "the path has done nothing wrong"
+    assert rig.at_rest()
+
+
+def test_of_what_waits_at_a_path_the_living_part_is_sent():
+    rig, other = make("rq", paths=1, depth=1)
+    path = rig.paths[0]
+    path.device.requests.feedback = False
+    path.driver.script.append(Answer(delay_ns=NS_PER_MS))
+    other.read(800, 512)
+    rig.world.settle()
+    plug = Plug()
+    bios = [
+        Bio(WRITE, 8 * number, 4096, owner, data)
+        for number, (owner, data) in enumerate([(other, ALIVE), (rig.client, DEAD), (other, ALIVE)])
+    ]
+    for bio in bios:
+        rig.device.submit(bio, plug)
+    plug.finish()
+    rig.world.settle()
+    die(rig)
+    rig.world.run()
+    assert [bio.status for bio in bios] == [OK, IOERR, OK]
+    assert sorted(path.driver.sent[1:]) == [(WRITE, 0, 4096), (WRITE, 16, 4096)]
+    assert rig.at_rest()
+
+
+def test_what_waits_in_a_map_below_a_map_dies_too():
+    """There it is a clone that nobody has sent."""
+    rig, _ = make("rq", features="queue_if_no_path")
+    top = rig.world.mapped(
+        "top", f"0 {rig.device.size_sectors} multipath 1 queue_if_no_path 0 1 1 round-robin 0 1 0 254:0"
+    )
+    for path in rig.paths:
+        rig.message(f"fail_path {path.device.devt}")
+    client, other = Client(top, rig.world.disk), Client(top, rig.world.disk)
+    dead = client.write(0, DEAD)
+    rig.world.pass_time(NS_PER_MS)
+    client.dead = True
+    top.cancel_dead()
+    rig.world.settle()
+    assert dead.status == IOERR
+    rig.message(f"reinstate_path {rig.paths[0].device.devt}")
+    write = other.write(0, ALIVE)
+    rig.world.run()
+    assert write.status == OK
+    assert rig.store.data[:4096] == ALIVE
+    assert [sent for path in rig.paths for sent in path.driver.sent] == [(WRITE, 0, 4096)]
+    assert top.idle() and rig.at_rest()

@@ -2,8 +2,10 @@
 
 import pytest
 
-from hawser.block.ops import FLUSH
+from hawser.block.limits import QueueLimits
+from hawser.block.ops import FLUSH, FUA, PREFLUSH
 from hawser.block.orphan import PROOF_FLUSHED, PROOF_PEER_GONE
+from hawser.block.request import NOT_SENT
 from hawser.core.status import IOERR, OK, TRANSPORT
 from hawser.core.units import MIB, NS_PER_MS, NS_PER_S, SECTOR_SHIFT
 from hawser.dm.target import TableError
@@ -42,6 +44,34 @@ def test_an_answered_flush_error_is_final_and_everybodys(mode: str):
     assert [flush_status(rig, client) for client in (rig.client, bystander, rig.client)] == [IOERR] * 3
     newcomer = Client(rig.device, rig.world.disk)
     assert flush_status(rig, newcomer) == OK
+
+
+@pytest.mark.parametrize("flags", [FUA, FUA | PREFLUSH])
+def test_a_flush_behind_a_write_that_fails_is_everybodys_too(mode: str, flags: int):
+    """A path without FUA flushes behind such a write. That this one has failed says nothing of those that were acknowledged."""
+    rig = make(mode, paths=1, limits=QueueLimits(write_cache=True))
+    bystander = Client(rig.device, rig.world.disk)
+    bystander.write(80, DATA)
+    rig.world.run()
+    answers = [Answer(), Answer(), Answer(IOERR)] if flags & PREFLUSH else [Answer(), Answer(IOERR)]
+    driver = rig.paths[0].driver
+    driver.script.extend(answers)
+    before = rig.world.disk.doubt
+    rig.client.write(0, DATA, flags)
+    rig.world.run()
+    assert driver.sent[-1][0] == FLUSH and not driver.script
+    assert rig.world.disk.doubt > before
+    assert flush_status(rig, bystander) == IOERR
+
+
+def test_a_flush_behind_a_write_that_got_no_answer_casts_no_doubt(mode: str):
+    rig = make(mode, limits=QueueLimits(write_cache=True))
+    for path in rig.paths:
+        path.driver.script.extend([Answer(), Answer(TRANSPORT, fate=NOT_SENT)])
+    write = rig.client.write(0, DATA, FUA)
+    rig.world.run()
+    assert write.finished
+    assert rig.world.disk.doubt == 0
 
 
 def test_a_flush_error_whose_client_is_dead_still_concerns_the_others(mode: str):

@@ -27,9 +27,11 @@ def gateway(fleet) -> Gateway:
 def trace_under_io(gateway: Gateway) -> socket.socket:
     """A trace that has seen IOS reads, and is over soon."""
     client = gateway.client()
-    tracing = gateway.start_trace(0.5)
-    for number in range(IOS):
-        client.read(number % 256 * 4096, 4096)
+    tracing = gateway.start_trace(1)
+    # All at once, so that even a busy machine begins them in time.
+    reads = [client.send_read(number % 256 * 4096, 512) for number in range(IOS)]
+    for read in reads:
+        client.wait(read)
     return tracing
 
 

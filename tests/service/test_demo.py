@@ -111,7 +111,7 @@ def forget(demo: Demo) -> None:
 @pytest.mark.parametrize(("deed", "complaint"), [(flip, "block"), (swap, "holds"), (forget, "holds zeroes where")])
 def test_a_corrupted_store_is_found_out(deed: Callable[[Demo], None], complaint: str):
     summary, _ = perform([], deed)
-    assert summary.report.corrupt > 100
+    assert summary.report.corrupt > 0
     assert summary.report.errors == 0
     assert not summary.is_good()
     assert any(complaint in fault for fault in summary.faults())
@@ -130,7 +130,7 @@ def test_old_data_is_found_out():
                 kept.append(bytes(data))
 
     summary, _ = perform([Scene(0.3, PULL, ()), Scene(0.7, PULL, ())], make_rig=Forgetful)
-    assert summary.report.corrupt > 100
+    assert summary.report.corrupt > 0
     assert "was acknowledged" in summary.report.fault
 
 

@@ -190,11 +190,11 @@ def test_two_maps_share_a_path_and_its_tags(fleet: Fleet, modes: tuple[str, str]
         *("--table", f"0 {sectors} multipath {table}"),
         *("--device", f"top=0 {seam} linear mpatha 0\n{seam} {sectors - seam} linear other {seam}"),
     )
-    tracing = served.start_trace(1)
     # One job in the area of the one map, three in that of the other.
-    load = fleet.run("fio", *fio.mixed_command(fleet.directory, served.uri, 1, 512))
+    load = fleet.run("fio", *fio.mixed_command(fleet.directory, served.uri, 2, 512))
     file = fleet.directory / "trace.json"
-    served.end_trace(tracing, file)
+    served.wait_until(lambda: all(row["wr_ios"] > 0 for row in served.stats()), "the load runs")
+    served.end_trace(served.start_trace(0.5), file)
     assert load.wait() == 0, fio.complaints(load.output() + load.log())
     trace = TraceFile(file)
     assert maps_of_the_shared_path(trace) == {"mpatha", "other"}

@@ -115,6 +115,12 @@ class Gateway(Process):
     def wait_for_states(self, states: str, seconds: float = PATIENCE_S) -> None:
         self.wait_until(lambda: self.states() == states, f"paths are {states}", seconds)
 
+    def wait_for_paths(self, states: str) -> None:
+        """Until those that work (`A`) have a connection: a short timeout is one of the handshake, too, which may take longer on a
+        busy machine."""
+        self.wait_until(lambda: self.log().count("is open") >= states.count("A"), f"{states} are connected")
+        self.wait_for_states(states)
+
     def rss_kib(self) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):

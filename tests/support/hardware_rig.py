@@ -61,7 +61,7 @@ class Rig(BioOwner):
         self.marks = Marks()
         self.hardware = Hardware(seed, self.clock, self.trace, self.marks)
         self.array = Array(size, servers, cache, unit_sectors=unit, caches_reads=caches_reads)
-        self.servers = [Server(self.hardware, one, server or ServerPlan()) for one in self.array.controllers]
+        self.servers = [Server(self.hardware, [one], server or ServerPlan()) for one in self.array.controllers]
         self.links = [Link(self.hardware, f"p{n}", self.servers[p.server], p) for n, p in enumerate(paths)]
         self.plans = paths
         self.size = size

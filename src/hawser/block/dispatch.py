@@ -62,6 +62,16 @@ class _Delayed(Timer):
         self.queue.schedule()
 
 
+class _PromiseEnds(Work):
+    """Whom a tag was promised to has had its chance: it is anybody's."""
+
+    def __init__(self, queue: "DispatchQueue") -> None:
+        self.queue = queue
+
+    def run(self) -> None:
+        self.queue.promised_to = None
+
+
 class DispatchQueue(RequestOwner):
     """`depth` tags; `in_flight` counts those in use, that is requests from dispatch until their owner was told of their end.
 
@@ -104,6 +114,10 @@ class DispatchQueue(RequestOwner):
         # What a plug that is being emptied has for this queue.
         self.in_plug: list[Request] = []
         self._dispatch: deque[Request] = deque()
+        # Queues of devices above that have nothing in flight and found no tag here: who frees one wakes only itself.
+        self.starved: list[DispatchQueue] = []
+        self.promised_to: DispatchQueue | None = None
+        self._promise_ends = _PromiseEnds(self)
         self._scheduled = False
         self._run = _Run(self)
         self._delayed = _Delayed(self)
@@ -210,7 +224,7 @@ class DispatchQueue(RequestOwner):
             clone.count_segments(limits)
             if clone.segments > (limits.max_discard_segments if clone.op == DISCARD else limits.max_segments):
                 return IOERR
-        if self.quiesced or self.in_flight >= self.depth:
+        if self.quiesced or self.in_flight >= self.depth or (self.promised_to is not None and self._is_promised(clone)):
             if not self.feedback:
                 self._dispatch.append(clone)
                 self.restart = True
@@ -223,6 +237,30 @@ class DispatchQueue(RequestOwner):
         if status != OK:
             self.note_refusal(clone)
         return status
+
+    def starve(self, queue: "DispatchQueue") -> None:
+        """`queue`, a device's above, waits for a tag of this one, and nothing of its own will come back and tell it of one."""
+        if queue not in self.starved:
+            self.starved.append(queue)
+
+    def promise(self) -> None:
+        """A tag is free: for the rest of the turn it is kept for who starves, once it has had time to run.
+
+        Unlike the kernel, which leaves that to the rerun after RESOURCE_DELAY_NS. Here whoever frees a tag takes it again within
+        the turn, so that the others would never find one.
+        """
+        if self.promised_to is None:
+            self.promised_to = self.starved.pop(0)
+            self.promised_to.schedule()
+            self.turn.defer(self._promise_ends)
+
+    def _is_promised(self, clone: Request) -> bool:
+        """Whether the one tag that may be left is somebody else's."""
+        original = clone.original
+        if original is not None and original.queue is self.promised_to:
+            self.promised_to = None
+            return False
+        return self.in_flight + 1 >= self.depth
 
     def note_refusal(self, clone: Request) -> None:
         """A clone was counted when it came, and ends here. Linux: blk_account_io_done() in blk_insert_cloned_request()."""
@@ -283,6 +321,9 @@ class DispatchQueue(RequestOwner):
                 break
             request = elevator.next()
             if request is None:
+                if not batch and elevator.waiting() and not self._delayed.is_armed():
+                    # It holds back what it has, for a class or for a time that is none of ours (Linux: BLK_MQ_BUDGET_DELAY).
+                    self.timers.arm(self._delayed, RESOURCE_DELAY_NS)
                 break
             request.cannot_merge = True
             batch.append(request)

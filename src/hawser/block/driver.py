@@ -53,7 +53,8 @@ class Driver(Work):
 
     def has_budget(self, taken: int) -> bool:
         """Whether it would take another request beside `taken` ones that are about to be sent: else those stay in the elevator,
-        where they merge. Linux: get_budget, which only SCSI has."""
+        where they merge. No only while requests of the same queue are with it, or among those taken: the end of one runs the
+        queue again. Linux: get_budget, which only SCSI has."""
         return True
 
     def trouble(self) -> str:

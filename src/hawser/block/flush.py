@@ -44,6 +44,10 @@ class FlushGate:
     def may_promise(self, bio: Bio) -> bool:
         return True
 
+    def flush_failed(self, flush: Request) -> None:
+        """A flush failed that was for writes: their clients hear that these have failed, and nobody hears of what else is
+        lost."""
+
 
 class _Sequence:
     """A request on its way through the machine; `steps` are those that it has not begun. What came of it is in status and
@@ -153,6 +157,8 @@ class FlushMachine(RequestOwner):
         self.queue.note_flush(flush)
         waited = self._running
         self._running = []
+        if flush.status != OK and self.gate is not None and any(sequence.request.size for sequence in waited):
+            self.gate.flush_failed(flush)
         for sequence in waited:
             if flush.status != OK:
                 self._end(sequence, flush.status, flush.fate)

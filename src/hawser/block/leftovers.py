@@ -10,11 +10,13 @@ from hawser.block.request import Request
 
 
 class Dropped:
-    """`bios` of requests that the queue has made itself, and `sequences`: whole requests of its flush machine."""
+    """`bios` of requests that the queue has made itself, `sequences`: whole requests of its flush machine, and `clones`:
+    those from a device above, which knows what to do with the rest of them."""
 
     def __init__(self) -> None:
         self.bios: list[Bio] = []
         self.sequences: list[Request] = []
+        self.clones: list[Request] = []
 
 
 def without_dead(requests: deque[Request], dropped: Dropped) -> deque[Request]:
@@ -31,15 +33,16 @@ def is_dead(request: Request) -> bool:
 
 
 def drop_dead(request: Request, dropped: Dropped) -> list[Request]:
-    """What is left of an undispatched request without the bios of dead clients (they go to `dropped`): contiguous pieces.
-
-    A clone from a device above is left whole: that device has dispatched it, and waits for it.
-    """
-    if request.original is not None or not is_dead(request):
+    """What is left of an undispatched request without the bios of dead clients (they go to `dropped`): contiguous pieces."""
+    if not is_dead(request):
         return [request]
+    if request.original is not None:
+        dropped.clones.append(request)
+        return []
     if request.owner is not request.queue:
         dropped.sequences.append(request)
         return []
+    request.queue.forget(request)
     pieces: list[Request] = []
     contiguous = False
     for bio in request.bios:

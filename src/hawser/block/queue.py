@@ -20,7 +20,7 @@ from hawser.block.plug import Plug
 from hawser.block.request import IDLE, IN_FLIGHT, NOT_SENT, Request
 from hawser.block.stats import Counters
 from hawser.core.clock import Timer, Timers
-from hawser.core.status import IOERR, OFFLINE, OK, TRANSPORT, status_name
+from hawser.core.status import IOERR, OFFLINE, OK, RESOURCE, TRANSPORT, status_name
 from hawser.core.trace import MERGED, REQUEUED
 from hawser.core.turn import Turn, Work
 from hawser.core.units import NS_PER_MS, SECTOR_SHIFT
@@ -118,6 +118,8 @@ class RequestQueue(DispatchQueue):
     def _free(self, request: Request) -> None:
         """Its tag is free again. Linux: blk_mq_free_request()."""
         self.in_flight -= 1
+        if self.starved:
+            self.promise()
         if self.in_flight == 0:
             self.stats.busy_ns += self.clock.now_ns - self.stats.busy_since_ns
         if request.node is not None:
@@ -339,6 +341,11 @@ class RequestQueue(DispatchQueue):
         self.merges_waiting = False
         return waiting
 
+    def forget(self, request: Request) -> None:
+        """A request that waited is no more; others may stand for what is left of it. Linux: blk_mq_free_request()."""
+        if request.node is not None:
+            self.elevator.finished(request)
+
     def put_back(self, requests: list[Request]) -> None:
         """What `take_waiting` gave, or pieces of it."""
         for request in requests:
@@ -369,5 +376,8 @@ class RequestQueue(DispatchQueue):
     def _end_dropped(self, dropped: Dropped) -> None:
         for request in dropped.sequences:
             self.deliver(request, IOERR, NOT_SENT)
+        for request in dropped.clones:
+            # No fault of this device's: it is mapped once more, as far as anybody still wants it.
+            self.deliver(request, RESOURCE, NOT_SENT)
         for bio in dropped.bios:
             bio.complete(IOERR)

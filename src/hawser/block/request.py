@@ -15,7 +15,7 @@ from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.limits import QueueLimits
-from hawser.block.ops import DISCARD, FAILFAST_MASK, FAILFAST_TRANSPORT, FLUSH, READ, Buffer
+from hawser.block.ops import DISCARD, FAILFAST_MASK, FAILFAST_TRANSPORT, FLUSH, READ, WRITE_ZEROES, Buffer
 from hawser.block.orphan import Orphan
 from hawser.core.status import OK
 from hawser.core.units import SECTOR_SHIFT
@@ -143,6 +143,8 @@ class Request:
                 count += bio.segments * -(-vector // limits.max_segment_size)
         if self.op == DISCARD:
             count = len(self.bios) if limits.max_discard_segments > 1 else 1
+        elif self.op == WRITE_ZEROES:
+            count = 0
         self.segments = count
 
     def payload(self) -> list[Buffer]:

@@ -110,9 +110,9 @@ def resume(control: Control, device: MappedDevice, noflush: bool, lock_fs: bool 
     try:
         if device.resume(heard, noflush):
             return
-    except TableError as refusal:
+    except TableError as misfit:
         # (A variable of its own: in what mypyc compiles it would share the other one's type.)
-        raise control.refuse_table(refusal) from None
+        raise control.refuse_table(misfit) from None
     try:
         yield _Told(heard)
     finally:

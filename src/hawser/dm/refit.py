@@ -35,6 +35,7 @@ def _fits(request: Request, device: BlockDevice) -> bool:
 
 
 def _cut(request: Request, device: BlockDevice) -> list[Request]:
+    request.queue.forget(request)
     limits = device.limits
     most = limits.max_bytes_of(request.op) // limits.logical_block_size * limits.logical_block_size
     pieces: list[Request] = []

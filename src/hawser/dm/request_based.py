@@ -81,7 +81,7 @@ class RequestMapper(Driver):
         if target is None:
             return IOERR
         if self.contexts_free == 0 or (self.asks and target.busy()):
-            return RESOURCE
+            return self._without_a_tag(target)
         result = target.clone_and_map(request)
         if result == REMAPPED:
             return self._insert(target, request)
@@ -110,13 +110,20 @@ class RequestMapper(Driver):
         if status == RESOURCE or status == DEV_RESOURCE:
             request.mapped = None
             target.release_clone(clone)
-            return RESOURCE
+            return self._without_a_tag(target)
         # The path refused it: the target shall see that as the clone's end, and may try another path.
         clone.status = status
         clone.fate = NOT_SENT
         self.contexts_free -= 1
         self.turn.defer(_Refused(self.stack, clone))
         return OK
+
+    def _without_a_tag(self, target: Target) -> int:
+        own = self.stack.own
+        # Beside this request nothing is in flight whose end would have it tried again.
+        if own.in_flight == 1:
+            target.starve(own)
+        return RESOURCE
 
     def commit(self) -> None:
         touched = self._touched
@@ -150,6 +157,9 @@ class _CloneOwner(RequestOwner):
         target = stack.mapper.target
         original = clone.original
         assert target is not None and original is not None
+        if clone.fate == NOT_SENT and clone.status == RESOURCE:
+            stack.take_back(original, clone, target)
+            return
         if (original.orphans is not None or clone.orphan is not None) and target.withholds(clone):
             stack.own.came_back()
             return
@@ -239,6 +249,13 @@ class RequestStack(Stack):
         if not self._later.requests:
             self.turn.defer(self._later)
         self._later.requests.append(request)
+
+    def take_back(self, original: Request, clone: Request, target: Target) -> None:
+        """The device below has not sent the clone, as somebody's I/O in it is wanted no more: as if it had refused it at once."""
+        original.mapped = None
+        self.mapper.contexts_free += 1
+        target.release_clone(clone)
+        self.requeue_request(original, False)
 
     def requeue_request(self, request: Request, delayed: bool) -> None:
         if self._flushing and not any(bio.client().dead for bio in request.bios):

@@ -13,6 +13,7 @@ from mypy_extensions import mypyc_attr
 
 from hawser.block.device import BlockDevice
 from hawser.block.disk import Disk
+from hawser.block.dispatch import DispatchQueue
 from hawser.block.flush import FlushGate
 from hawser.block.limits import QueueLimits
 from hawser.block.ops import DISCARD, FLUSH, WRITE_ZEROES
@@ -211,6 +212,12 @@ class Target(FlushGate):
     def busy(self) -> bool:
         """Whether a request mapped now would only wait below."""
         return False
+
+    def starve(self, queue: DispatchQueue) -> None:
+        """`queue` of the device has nothing in flight, and found no tag below: whoever frees one there shall let it know."""
+        for device in self.devices():
+            if device.queue is not None:
+                device.queue.starve(queue)
 
     def clone_and_map(self, request: Request) -> int:
         """Set `request.mapped` to a clone for a queue below and say REMAPPED; or SUBMITTED, REQUEUE, DELAY_REQUEUE, KILL."""

@@ -222,7 +222,8 @@ class Chart:
 
     def _add_step(self, step: Step) -> None:
         name = lane_of_target(step) or "map"
-        lane = self._by_name.get(name)
+        # Whatever is done to a mapped device is in one lane.
+        lane = self._by_name.get("map" if name.startswith("map ") else name)
         if lane is None or step.at_ns > self.end_ns:
             return
         label = _SHORT.get(step.kind, step.kind).replace("_", " ")

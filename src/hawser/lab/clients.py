@@ -9,7 +9,8 @@ from typing import Final
 
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import BlockDevice
-from hawser.block.ops import DISCARD, FLUSH, FUA, READ, WRITE, WRITE_ZEROES, is_write_class
+from hawser.block.elevators.node import CLASS_SHIFT
+from hawser.block.ops import DISCARD, FLUSH, FUA, PREFLUSH, READ, WRITE, WRITE_ZEROES, is_write_class
 from hawser.block.plug import Plug
 from hawser.core.clock import Timer, Timers
 from hawser.core.status import OK, status_name
@@ -162,6 +163,8 @@ class SimClient(BioOwner):
         self._issued_ns = self.hardware.clock.now_ns
         op = OP_CODES[plan.op]
         flags = FUA if plan.fua and op != READ and op != FLUSH else 0
+        if plan.preflush and op == WRITE:
+            flags |= PREFLUSH
         write = 0
         if op == FLUSH:
             bio = Bio(FLUSH, 0, 0, self)
@@ -170,6 +173,7 @@ class SimClient(BioOwner):
             bio = Bio(WRITE, plan.sector, plan.count << SECTOR_SHIFT, self, fill(write, plan.count), flags)
         else:
             bio = Bio(op, plan.sector, plan.count << SECTOR_SHIFT, self, None, flags)
+        bio.ioprio = self.plan.priority << CLASS_SHIFT
         self.open_bios[bio] = write
         self.hardware.trace.note(self.lane, WORDS[op], describe(bio, write))
         self.judge.began(self, bio, write)
@@ -190,6 +194,8 @@ class SimClient(BioOwner):
                 hardware.marks.hit("write zeroes")
             if bio.flags & FUA:
                 hardware.marks.hit("fua")
+            if bio.flags & PREFLUSH:
+                hardware.marks.hit("preflush")
         else:
             self.failed += 1
         self.judge.ended(self, bio)
@@ -251,10 +257,12 @@ class SimClient(BioOwner):
 
 
 def describe(bio: Bio, write: int) -> str:
-    """`8..15`, of a write `8..15 #3`, of a FUA write `8..15 #3 fua`; nothing of a flush."""
+    """`8..15`, of a write `8..15 #3`, of one with all flags `8..15 #3 preflush fua`; nothing of a flush."""
     if bio.op == FLUSH:
         return ""
     text = f"{bio.sector}..{bio.end_sector() - 1}"
     if write:
         text += f" #{write}"
+    if bio.flags & PREFLUSH:
+        text += " preflush"
     return text + " fua" if bio.flags & FUA else text

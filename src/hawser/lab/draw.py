@@ -16,8 +16,10 @@ from hawser.lab.devices.service_time import SPREADS
 from hawser.lab.draw_clients import ClientDraw
 from hawser.lab.draw_faults import STEPS_MAX, FaultDraw, declare, log_between, tamed
 from hawser.lab.draw_shapes import Wishes, draw_shape
+from hawser.lab.draw_stacks import ON_TWO, StackDraw, draw_kind, named
 from hawser.lab.draw_tables import Layout, another, draw_layout, refused
 from hawser.lab.plan import FILE, TCP, UNIX, LimitsPlan, PathPlan, Plan, ServerPlan, Step
+from hawser.lab.stacks import is_path, maps_of, names_in
 
 PATHS_MAX: Final = 6
 SERVERS_MAX: Final = 4
@@ -28,6 +30,11 @@ TABLES_MAX: Final = 4
 
 def draw_plan(seed: int) -> Plan:
     """The plan of this seed."""
+    return _draw(seed, bare=False)
+
+
+def _draw(seed: int, bare: bool) -> Plan:
+    """`bare`: with no device but the map."""
     rng = Rng(seed)
     shape = draw_shape(rng)
     wishes = shape.wishes if shape is not None else Wishes()
@@ -35,15 +42,16 @@ def draw_plan(seed: int) -> Plan:
     span_ns = wishes.span_ns or log_between(world, SPAN_MIN_NS, SPAN_MAX_NS)
     plan = Plan(seed=seed, name=shape.name if shape is not None else "swarm")
     _draw_disk(world, plan, wishes)
-    _draw_paths(world, plan, wishes, span_ns)
-    _draw_tables(tables, plan, wishes)
+    kind = _draw_paths(world, plan, wishes, span_ns, bare)
+    _draw_queues(world, plan, wishes)
+    _draw_tables(tables, plan, wishes, kind, bare)
     plan.clients = ClientDraw(clients, plan, span_ns).clients(wishes.workload, wishes.ops)
     steps: list[Step] = []
     if shape is not None:
         steps = shape.steps(faults, plan, span_ns)
     if not wishes.quiet:
         steps += _swarm(faults, plan, span_ns)
-    if "linear-below" in plan.stack:
+    if plan.below or plan.above:
         steps += _by_hand(faults, plan, span_ns)
     plan.steps = tamed(plan, steps, span_ns)
     if any(path.cache == CACHE_PATH for path in plan.paths):
@@ -67,7 +75,7 @@ def draw_unsafe(seed: int) -> Plan:
 def draw_false_lun(seed: int) -> Plan:
     """The same plan where each server has a cache of its own, which dies with it, while the paths are declared to share one and
     are used all at once."""
-    plan = draw_plan(seed)
+    plan = _draw(seed, bare=True)
     plan.name += ", false lun"
     plan.cache = "path"
     plan.volatile = True
@@ -121,6 +129,13 @@ def _limits(rng: Rng, unit: int, plain: bool) -> LimitsPlan:
     limits = LimitsPlan()
     if plain or rng.chance(1, 2):
         return limits
+    if rng.chance(1, 4):
+        limits.physical_sectors = 8
+        limits.discard_granularity_sectors = 8
+    if rng.chance(1, 4):
+        limits.chunk_sectors = 8 << rng.below(3)
+    if rng.chance(1, 4):
+        limits.max_segment_sectors = 8 << rng.below(2)
     if rng.chance(2, 3):
         limits.max_sectors = max(unit, 4 << rng.below(4))
         limits.max_segments = (1, 2, 6)[rng.below(3)]
@@ -130,25 +145,18 @@ def _limits(rng: Rng, unit: int, plain: bool) -> LimitsPlan:
     return limits
 
 
-def _stack(rng: Rng, plan: Plan, queues: bool) -> str:
-    """What the stacking rules, and what the manager can look after, allow around the map."""
-    if rng.chance(7, 10):
-        return ""
-    around = ["linear-above", "split-above"]
-    if plan.mode == "bio" and plan.paths[0].cache != "path" and plan.queue_timeout_ns is not None:
-        around += ["linear-below"] * 2
-    if plan.mode != "bio" and queues and plan.queue_timeout_ns is None:
-        around += ["multipath-above"] * 3
-    return around[rng.below(len(around))]
-
-
 # Servers and paths.
 
 
-def _draw_paths(rng: Rng, plan: Plan, wishes: Wishes, span_ns: int) -> None:
+def _draw_paths(rng: Rng, plan: Plan, wishes: Wishes, span_ns: int, bare: bool) -> str:
+    """What stands on the map is drawn here, too, as it may need a second disk."""
     declared = wishes.declared or _declared(rng, plan.cache)
+    kind = wishes.stack or draw_kind(rng, plan.mode, declared != "path")
+    kind = "" if bare or (wishes.plain and not wishes.stack) else kind
     count = rng.between(2, 4) if declared == "path" else min(PATHS_MAX, max(2, rng.between(1, 3) * rng.between(1, 3)))
     servers = rng.between(1, min(SERVERS_MAX, count))
+    if kind in ON_TWO:
+        count, servers = min(count, PATHS_MAX // 2), min(servers, SERVERS_MAX // 2)
     if wishes.groups or plan.cache == "path":
         servers = max(2, servers)
     transports = [wishes.transport or _transport(rng, plan.cache, declared) for _ in range(servers)]
@@ -158,6 +166,42 @@ def _draw_paths(rng: Rng, plan: Plan, wishes: Wishes, span_ns: int) -> None:
         server = number if number < servers else rng.below(servers)
         own = same if rng.chance(2, 3) else _path(rng, wishes, span_ns)
         plan.paths.append(replace(own, server=server, transport=transports[server], cache=declared))
+    if kind in ON_TWO:
+        _second_disk(rng, plan, wishes.groups > 0 or rng.chance(1, 2))
+    return kind
+
+
+def _second_disk(rng: Rng, plan: Plan, apart: bool) -> None:
+    """As many paths to another disk, `apart`: over other servers."""
+    plan.luns = 2
+    shift = len(plan.servers) if apart else 0
+    if apart:
+        plan.servers += [replace(server) for server in plan.servers]
+    plan.paths += [replace(path, lun=1, server=path.server + shift) for path in plan.paths]
+
+
+def _draw_queues(rng: Rng, plan: Plan, wishes: Wishes) -> None:
+    """Schedulers, limits and what else is to set about the queues of the map and of the paths."""
+    plan.scheduler = wishes.scheduler or _one_of(rng, [("none", 2), ("mq-deadline", 1)])
+    plan.nomerges = rng.between(1, 2) if rng.chance(1, 16) else 0
+    if plan.mode != "bio" and (wishes.merges or rng.chance(1, 12)):
+        plan.merge_deadline_ns = rng.between(1, 20) * NS_PER_MS
+    plan.asks = not rng.chance(1, 12)
+    scheduler = wishes.scheduler or _one_of(rng, [("none", 3), ("mq-deadline", 1)])
+    feedback, fua = not rng.chance(1, 12), rng.chance(3, 4)
+    differ = rng.chance(1, 4) and not wishes.plain
+    through = plan.cache == "none" and rng.chance(1, 3)
+    for path in plan.paths:
+        path.scheduler = scheduler if rng.chance(7, 8) else "none"
+        path.nomerges = rng.between(1, 2) if rng.chance(1, 20) else 0
+        path.feedback = feedback
+        path.fua = fua if rng.chance(3, 4) else not fua
+        path.write_cache = not (through and rng.chance(3, 4))
+        if differ and rng.chance(1, 2):
+            path.limits = _limits(rng, plan.declared_unit_sectors, False)
+    for server in plan.servers:
+        if rng.chance(1, 6) and not wishes.plain:
+            server.commands_max = log_between(rng, 1, 8)
 
 
 def _declared(rng: Rng, actual: str) -> str:
@@ -201,18 +245,23 @@ def _path(rng: Rng, wishes: Wishes, span_ns: int) -> PathPlan:
 # Tables.
 
 
-def _draw_tables(rng: Rng, plan: Plan, wishes: Wishes) -> None:
+def _draw_tables(rng: Rng, plan: Plan, wishes: Wishes, kind: str, bare: bool) -> None:
     own_caches = plan.paths[0].cache == "path"
-    paths = len(plan.paths)
+    paths = sum(1 for path in plan.paths if path.lun == 0)
     groups = paths if own_caches else max(wishes.groups, rng.between(1, min(3, paths)))
     queues = wishes.queues if wishes.queues is not None else plan.queue_timeout_ns != 0 and rng.chance(4, 5)
-    plan.stack = "" if wishes.plain else _stack(rng, plan, queues)
+    stack = StackDraw(rng, plan, queues)
     layout = draw_layout(rng, plan.size_sectors, plan.mode, paths, min(groups, paths), queues)
+    if plan.mode == "bio" and not own_caches and not bare and (wishes.under or (not wishes.plain and rng.chance(1, 3))):
+        stack.under(wishes.under)
+    layout = named(layout, stack.names)
     plan.tables = [layout.line()]
     for _ in range(rng.below(TABLES_MAX)):
         plan.tables.append(another(rng, layout, own_caches).line())
     if rng.chance(1, 2):
         plan.tables.append(refused(rng, layout, own_caches))
+    if kind:
+        stack.on_top(kind)
 
 
 # What happens.
@@ -227,7 +276,9 @@ def _swarm(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
 def _by_hand(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
     """The manager looks after path devices, and there are others between: an operator reinstates them."""
     return [
-        Step(span_ns // 2 + rng.below(span_ns), "message", word=f"reinstate_path {{p{number}}}")
-        for number in range(len(plan.paths))
+        Step(span_ns // 2 + rng.below(span_ns), "message", name, word=f"reinstate_path {{{path}}}")
+        for name, table in maps_of(plan)
+        for path in names_in(table)
         for _ in range(2)
+        if not is_path(path)
     ]

@@ -4,7 +4,9 @@ from typing import Final
 
 from hawser.core.rng import Rng
 from hawser.lab.draw_faults import log_between
+from hawser.lab.draw_stacks import SECOND
 from hawser.lab.plan import ClientPlan, Op, Plan
+from hawser.lab.stacks import Places
 from hawser.lab.workloads import (
     Ground,
     Mix,
@@ -29,6 +31,8 @@ CLIENTS_MAX: Final = 4
 OPS_MIN: Final = 20
 OPS_MAX: Final = 150
 WORKLOADS: Final = ("mixed", "mixed", "mixed", "racer", "racer", "file system", "database", "burst", "sequential")
+# What a few shapes wish for: much at once.
+BUSY: Final = ("big writes", "big mix", "neighbours")
 # Blocks that file systems and databases want to themselves.
 OWN_BLOCKS_MIN: Final = 8
 
@@ -41,11 +45,16 @@ class ClientDraw:
         self.plan = plan
         self.span_ns = span_ns
         self.unit = plan.declared_unit_sectors
+        self.size = Places(plan).size_sectors()
+        # What clients may have open, where it is the same disk.
+        self.devices = ["", SECOND] if plan.top else [""]
         limits = plan.limits
         self.discards = rng.chance(2, 3) and (limits.max_discard_sectors > 0 or rng.chance(1, 6))
         self.zeroes = rng.chance(2, 3) and (limits.max_write_zeroes_sectors > 0 or rng.chance(1, 6))
         self.flushes = rng.chance(3, 4)
         self.fuas = rng.chance(1, 2)
+        self.preflushes = rng.chance(1, 4)
+        self.priorities = rng.chance(1, 5)
 
     def clients(self, workload: str = "", total: int = 0) -> list[ClientPlan]:
         """One to four clients that share `total` ops. `workload` if it is given, else what the dice say for each."""
@@ -57,12 +66,15 @@ class ClientDraw:
         for number in range(count):
             kind = workload or same or WORKLOADS[rng.below(len(WORKLOADS))]
             ops = self.ops(kind, max(4, total // count), number, count)
-            clients.append(self._paced(str(number), kind, ops))
+            client = self._paced(str(number), kind, ops)
+            client.device = self.devices[rng.below(len(self.devices))]
+            client.priority = rng.between(1, 3) if self.priorities else 0
+            clients.append(client)
         return clients
 
     def ops(self, kind: str, total: int, number: int = 0, count: int = 1) -> list[Op]:
         """`total` ops of that workload, for client `number` of `count`."""
-        rng, whole = self.rng, Ground(0, self.plan.size_sectors, self.unit)
+        rng, whole = self.rng, Ground(0, self.size, self.unit)
         own = whole.blocks() // count
         alone = whole.part(number * own, own) if own >= OWN_BLOCKS_MIN and rng.chance(3, 4) else whole
         if kind == "racer":
@@ -74,6 +86,8 @@ class ClientDraw:
         elif kind == "burst":
             length = rng.between(8, 40)
             ops = burst(rng, whole, total, length, self.span_ns // (1 + total // length), rng.between(10, 90))
+        elif kind in ("big writes", "big mix", "neighbours"):
+            ops = self._large(kind, alone, total)
         elif kind == "sequential":
             ops = self._sequential(alone, total)
         else:
@@ -85,6 +99,15 @@ class ClientDraw:
         reads = (0, 50, 100)[rng.below(3)]
         mix = Mix(reads, 100 - reads, 0, 0, 2, 2, 0)
         return mixed(rng, ground, total, mix, fixed(rng.between(1, 2)), Runs(ground, rng.between(4, 32)))
+
+    def _large(self, kind: str, ground: Ground, total: int) -> list[Op]:
+        """What has to be cut, or what lies beside what waits already, on either side."""
+        rng = self.rng
+        if kind == "neighbours":
+            place = Runs(ground, 16) if rng.chance(1, 3) else hot_spot(ground, rng, rng.between(8, 24), 100)
+            return mixed(rng, ground, total, Mix(30, 60, 3, 3, 1, 2, 0), fixed(1), place)
+        mix = Mix(15, 75, 2, 2, 4, 4, 2) if kind == "big writes" else Mix(45, 45, 2, 2, 4, 4, 2)
+        return mixed(rng, ground, total, mix, uniform(1, 6), Runs(ground, 6) if rng.chance(1, 2) else anywhere(ground))
 
     def _mix(self) -> Mix:
         rng = self.rng
@@ -114,6 +137,8 @@ class ClientDraw:
             op.op, op.count = "read", self.unit
         if not self.fuas:
             op.fua = False
+        if self.preflushes and op.op == "write" and self.rng.chance(1, 8):
+            op.preflush = True
         return op
 
     def _paced(self, name: str, kind: str, ops: list[Op]) -> ClientPlan:
@@ -121,7 +146,9 @@ class ClientDraw:
         start_ns = rng.below(self.span_ns // 4) if rng.chance(1, 4) else 0
         if kind == "burst":
             return ClientPlan(name, ops, 0, rng.between(1, 16), start_ns)
-        depth = log_between(rng, 1, 32)
+        busy = kind in BUSY
+        depth = rng.between(12, 32) if busy else log_between(rng, 1, 32)
         batch = rng.between(1, max(1, min(depth, 8))) if rng.chance(1, 2) else 1
-        ops = paced(ops, rng, self.span_ns - start_ns, rng.between(1, 16))
+        if not busy:
+            ops = paced(ops, rng, self.span_ns - start_ns, rng.between(1, 16))
         return ClientPlan(name, ops, depth, batch, start_ns)

@@ -6,13 +6,16 @@ company: a third of them follow closely upon an earlier one.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from hawser.core.rng import Rng
 from hawser.core.status import INVAL, IOERR, MEDIUM, NOSPC, TARGET
 from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from hawser.lab.devices.array import CACHE_PATH
-from hawser.lab.plan import FILE, RESTARTS, UNIX, Plan, Step
+from hawser.lab.plan import FILE, RESTARTS, SCHEDULERS, UNIX, DevicePlan, Plan, Step
+from hawser.lab.stacks import devices_beside, has_type, maps_of, names_in, types_in
+
+T = TypeVar("T")
 
 STEPS_MAX: Final = 12
 POWER_LOSSES_MAX: Final = 2
@@ -37,8 +40,10 @@ CLASSES: Final[dict[str, tuple[str, ...]]] = {
     "flap": ("flap",),
     "client": ("disconnect", "reconnect"),
     "message": ("message",),
+    "dust": ("dust",),
     "suspend": ("suspend",),
     "reload": ("reload",),
+    "queue": ("scheduler", "attribute", "nomerges"),
     "power": ("power_loss",),
 }
 RARE: Final = ("identity", "power")
@@ -48,6 +53,16 @@ FORGETTING: Final = ("flush_error", "error", "error_after", "alua", "power_loss"
 ANSWER_WORDS: Final = ("any", "read", "write", "write", "flush")
 ALUA_WORDS: Final = ("standby", "unavailable", "transitioning")
 ERRORS: Final = (IOERR, IOERR, IOERR, MEDIUM, MEDIUM, NOSPC, TARGET, INVAL)
+# Settings of mq-deadline with a small number, or one of any magnitude.
+SETTINGS: Final = [
+    "fifo_batch {0}",
+    "writes_starved {0}",
+    "front_merges {0}",
+    "read_expire {1}",
+    "write_expire {1}",
+    "prio_aging_expire {1}",
+    "async_depth {1}",
+]
 REFUSED_MESSAGES: Final = (
     "frobnicate now",
     "fail_path",
@@ -89,7 +104,9 @@ class FaultDraw:
         if name == "identity":
             return bool(self._servers("other_disk"))
         if name == "reload":
-            return len(self.plan.tables) > 1
+            return len(self.plan.tables) > 1 or bool(self._reloadable())
+        if name == "dust":
+            return has_type(self.plan, "dust")
         return True
 
     def steps(self, classes: list[str], count: int) -> list[Step]:
@@ -118,13 +135,19 @@ class FaultDraw:
         rng = self.rng
         step = Step(at_ns, kind)
         if kind in CLASSES["message"]:
-            step.word = self._message()
+            step.target, table = self._any(maps_of(self.plan))
+            step.word = self._message(names_in(table))
+        elif kind in CLASSES["dust"]:
+            self._dust_step(step)
+        elif kind in CLASSES["queue"]:
+            self._queue_step(step)
         elif kind in ("disconnect", "reconnect"):
             step.target = self.plan.clients[rng.below(len(self.plan.clients))].name
         elif kind == "suspend":
             step.duration_ns, step.amount = self.duration(), rng.below(2)
+            step.target = self._device()
         elif kind == "reload":
-            step.word, step.amount = str(rng.below(len(self.plan.tables))), rng.below(2)
+            self._reload_step(step)
         elif kind == "power_loss":
             step.duration_ns = self.duration()
         elif kind in ("lose", "lose_far", "close", "black_hole", "brown_out", "flap"):
@@ -132,6 +155,48 @@ class FaultDraw:
         else:
             self._server_step(step)
         return step
+
+    def _any(self, items: list[T]) -> T:
+        return items[self.rng.below(len(items))]
+
+    def _device(self) -> str:
+        """The map, mostly, or a device beside it."""
+        beside = devices_beside(self.plan)
+        return self._any(beside).name if beside and self.rng.chance(1, 2) else ""
+
+    def _reloadable(self) -> list[DevicePlan]:
+        """Devices beside the map that have other tables."""
+        return [device for device in devices_beside(self.plan) if len(device.tables) > 1]
+
+    def _reload_step(self, step: Step) -> None:
+        rng, others = self.rng, self._reloadable()
+        tables = self.plan.tables
+        if others and (len(tables) < 2 or rng.chance(1, 2)):
+            device = self._any(others)
+            step.target, tables = device.name, device.tables
+        step.word, step.amount = str(rng.below(len(tables))), rng.below(2)
+
+    def _dust_step(self, step: Step) -> None:
+        """Bad blocks, and whether they count."""
+        rng = self.rng
+        device = self._any([one for one in devices_beside(self.plan) if "dust" in types_in(one.tables[0])])
+        step.kind, step.target = "message", device.name
+        block = rng.below(max(1, self.plan.size_sectors * 512 // int(device.tables[0].split()[5])))
+        failures = f" {rng.below(4)}" if rng.chance(1, 2) else ""
+        words = [f"addbadblock {block}{failures}"] * 4 + ["enable", "enable", "enable"]
+        step.word = self._any([*words, f"removebadblock {block}", "disable", "clearbadblocks", "frobnicate"])
+
+    def _queue_step(self, step: Step) -> None:
+        """Of the map's queue, of a path's, or of another map's."""
+        rng = self.rng
+        queues = [name for name, _ in maps_of(self.plan)] * 2 + [f"p{number}" for number in range(len(self.plan.paths))]
+        step.target = self._any(queues)
+        if step.kind == "scheduler":
+            step.word = SCHEDULERS[rng.below(len(SCHEDULERS))]
+        elif step.kind == "nomerges":
+            step.amount = rng.below(3)
+        else:
+            step.word = self._any(SETTINGS).format(rng.below(4), log_between(rng, 1, 64))
 
     def _link_step(self, step: Step) -> None:
         rng = self.rng
@@ -192,9 +257,9 @@ class FaultDraw:
             return facts.io_timeout_ns + self.rng.below(max(1, facts.linger_ns * 9 // 10))
         return facts.io_timeout_ns + facts.linger_ns + log_between(self.rng, NS_PER_MS, NS_PER_S)
 
-    def _message(self) -> str:
+    def _message(self, names: list[str]) -> str:
         rng = self.rng
-        path, groups = f"{{p{rng.below(len(self.plan.paths))}}}", len(self.plan.paths)
+        path, groups = f"{{{names[rng.below(len(names))]}}}", len(names)
         return [
             f"fail_path {path}",
             f"fail_path {path}",
@@ -214,9 +279,9 @@ class FaultDraw:
         if step.kind == "disconnect" and self.rng.chance(4, 5):
             return [Step(later_ns, "reconnect", step.target)]
         if step.word.startswith("fail_path {") and self.rng.chance(4, 5):
-            return [Step(later_ns, "message", word=step.word.replace("fail_path", "reinstate_path"))]
+            return [Step(later_ns, "message", step.target, word=step.word.replace("fail_path", "reinstate_path"))]
         if step.word.startswith("disable_group") and self.rng.chance(1, 2):
-            return [Step(later_ns, "message", word=step.word.replace("disable", "enable"))]
+            return [Step(later_ns, "message", step.target, word=step.word.replace("disable", "enable"))]
         return []
 
 
@@ -225,7 +290,9 @@ def tamed(plan: Plan, steps: list[Step], span_ns: int) -> list[Step]:
     know them."""
     forgets = (
         plan.paths[0].cache == CACHE_PATH
-        or "linear-below" in plan.stack
+        or bool(plan.below)
+        # Whoever else has the disk open does not hear of the end of sessions; another disk has another witness.
+        or len(maps_of(plan)) > 1
         or any(step.kind in FORGETTING for step in steps)
     )
     kept: list[Step] = []

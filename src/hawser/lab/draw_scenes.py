@@ -4,6 +4,7 @@ from hawser.core.rng import Rng
 from hawser.core.status import IOERR, MEDIUM, NOSPC
 from hawser.core.units import NS_PER_MS
 from hawser.lab.plan import ClientPlan, Plan, Step
+from hawser.lab.stacks import names_in
 from hawser.lab.workloads import Ground, burst
 
 
@@ -148,11 +149,12 @@ def end_of_file(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
 
 
 def short_calls(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
-    """Calls that do a part of what they were asked for: the rest goes elsewhere, and need not be whole blocks."""
+    """Calls that do a part of what they were asked for: the rest goes elsewhere, from the first whole bio on that was not
+    done."""
     return [
-        Step(rng.below(span_ns), "short", server, 0, rng.between(1, 15), ("read", "write")[rng.below(2)])
+        Step(rng.below(span_ns), "short", server, 0, rng.between(1, 15), ("read", "write", "write")[rng.below(3)])
         for server in _servers(plan)
-        for _ in range(rng.between(1, 3))
+        for _ in range(rng.between(2, 6))
     ]
 
 
@@ -202,7 +204,8 @@ def own_caches(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
 def all_bypassed(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
     """Every group is disabled; then there is none to prefer."""
     steps = [Step(rng.below(span_ns // 4), "message", word=f"disable_group {group}") for group in (1, 2, 3)]
-    return [*steps, Step(span_ns // 3, "lose", "p0"), Step(span_ns // 2, "message", word="fail_path {p0}")]
+    fail = f"fail_path {{{names_in(plan.tables[0])[0]}}}"
+    return [*steps, Step(span_ns // 3, "lose", "p0"), Step(span_ns // 2, "message", word=fail)]
 
 
 def power_fails(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:

@@ -11,6 +11,7 @@ from typing import Final
 from hawser.core.rng import Rng
 from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.lab import draw_scenes as scenes
+from hawser.lab import draw_scenes_block as block
 from hawser.lab.plan import FILE, TCP, UNIX, Plan, Step
 
 
@@ -18,8 +19,9 @@ from hawser.lab.plan import FILE, TCP, UNIX, Plan, Step
 class Wishes:
     """What a shape wants of its world; what is empty is drawn.
 
-    `quiet`: no other faults. `plain`: nothing around the map, no small limits. `prompt`: paths are fast and their timeouts fit
-    into `span_ns`. `cache` is the actual one.
+    `stack`, `under`: what stands on the map, and what its paths lead through (hawser.lab.draw_stacks). `merges`: requests are
+    left for their neighbours. `quiet`: no other faults. `plain`: nothing else around the map, no small limits. `prompt`: paths
+    are fast and their timeouts fit into `span_ns`. `cache` is the actual one.
     """
 
     mode: str = ""
@@ -35,6 +37,10 @@ class Wishes:
     depth: int = 0
     unit_sectors: int = 0
     queue_timeout_ns: int = 0
+    stack: str = ""
+    under: str = ""
+    scheduler: str = ""
+    merges: bool = False
     quiet: bool = False
     plain: bool = False
     prompt: bool = False
@@ -54,6 +60,7 @@ class Shape:
     marks: tuple[str, ...]
 
 
+BUSY_OPS: Final = 300
 _SHORT: Final = 500 * NS_PER_MS
 _OUTAGE: Final = Wishes(workload="racer", span_ns=2 * NS_PER_S, queues=True, prompt=True, transport=UNIX)
 _RACE: Final = Wishes(workload="racer", span_ns=NS_PER_S, prompt=True, declared="lun", cache="lun", groups=1)
@@ -138,9 +145,30 @@ SHAPES: Final = (
     Shape(
         "short calls",
         15,
-        Wishes(transport=FILE, cache="lun", declared="lun", workload="mixed", unit_sectors=8, prompt=True),
+        Wishes(
+            transport=FILE, cache="lun", declared="lun", workload="big writes", unit_sectors=8, plain=True, prompt=True
+        ),
         scenes.short_calls,
-        ("partial completion retried", "read-modify-write"),
+        ("partial completion retried",),
+    ),
+    Shape(
+        "short merged calls",
+        15,
+        Wishes(
+            mode="rq",
+            transport=FILE,
+            cache="lun",
+            declared="lun",
+            workload="neighbours",
+            ops=BUSY_OPS,
+            depth=2,
+            unit_sectors=8,
+            plain=True,
+            prompt=True,
+            span_ns=150 * NS_PER_MS,
+        ),
+        block.short_calls,
+        ("partial completion retried", "merged request done in part"),
     ),
     Shape(
         "files hang",
@@ -184,6 +212,114 @@ SHAPES: Final = (
         scenes.clients_come_and_go,
         ("client died with I/O in flight", "client died with I/O waiting", "path busy"),
     ),
+    Shape(
+        "queues are tuned",
+        25,
+        Wishes(
+            scheduler="mq-deadline", workload="big mix", ops=BUSY_OPS, prompt=True, depth=2, span_ns=150 * NS_PER_MS
+        ),
+        block.tune_queues,
+        (
+            "scheduler changed with I/O queued",
+            "scheduler tuned with I/O queued",
+            "mq-deadline: sorted",
+            "mq-deadline: expired",
+            "mq-deadline: writes starved",
+            "mq-deadline: priority",
+            "tag wait",
+        ),
+    ),
+    Shape(
+        "neighbours",
+        20,
+        Wishes(
+            mode="rq",
+            workload="neighbours",
+            ops=BUSY_OPS,
+            quiet=True,
+            prompt=True,
+            depth=2,
+            merges=True,
+            span_ns=150 * NS_PER_MS,
+        ),
+        block.slow_servers,
+        ("merged at the back", "merged in front", "requests joined", "merge deadline", "taken without feedback"),
+    ),
+    Shape(
+        "limits shrink",
+        15,
+        Wishes(
+            mode="rq",
+            cache="lun",
+            declared="lun",
+            workload="neighbours",
+            ops=BUSY_OPS,
+            plain=True,
+            prompt=True,
+            depth=2,
+            span_ns=150 * NS_PER_MS,
+        ),
+        block.limits_shrink,
+        ("limits changed with I/O queued",),
+    ),
+    Shape(
+        "a leg fails",
+        30,
+        Wishes(
+            stack="mirror of two", declared="lun", cache="lun", workload="mixed", groups=1, queues=False, prompt=True
+        ),
+        block.leg_fails,
+        (
+            "mirror lost a leg: write",
+            "mirror lost a leg: flush",
+            "mirror lost a leg: read",
+            "mirror: write waits",
+            "mirror: read waits",
+            "mirror resynced",
+        ),
+    ),
+    Shape(
+        "stripes",
+        10,
+        Wishes(stack="stripes of two", declared="lun", cache="lun", workload="big writes", prompt=True),
+        block.slow_servers,
+        ("stripe cut", "plug over queues"),
+    ),
+    Shape(
+        "flakey below",
+        10,
+        Wishes(mode="bio", under="flakey", declared="lun", cache="lun", span_ns=6 * NS_PER_S, queues=True),
+        block.paths_come_and_go,
+        ("flakey path down",),
+    ),
+    Shape(
+        "bad blocks below",
+        10,
+        Wishes(mode="bio", under="dust", declared="lun", cache="lun", span_ns=NS_PER_S, queues=True, prompt=True),
+        block.bad_blocks,
+        ("dust path failed", "dust block written"),
+    ),
+    Shape(
+        "delays below",
+        10,
+        Wishes(mode="bio", under="delay", declared="lun", cache="lun", span_ns=_SHORT, queues=True, prompt=True),
+        block.paths_come_and_go,
+        ("delayed", "delayed I/O bounced"),
+    ),
+    Shape(
+        "two maps of one disk",
+        25,
+        Wishes(stack="twins", workload="racer", span_ns=NS_PER_S, prompt=True, declared="lun", cache="lun", groups=1),
+        scenes.writes_lost,
+        ("maps met on a path", "maps behind fences"),
+    ),
+    Shape(
+        "by hand",
+        20,
+        Wishes(prompt=True, quiet=True, depth=3, declared="lun", cache="lun", span_ns=_SHORT),
+        block.paths_come_and_go,
+        ("bounced",),
+    ),
 )
 
 # What needs no shape, and by what it is reached.
@@ -192,7 +328,6 @@ MARKS_BY_SWARM: Final[dict[str, str]] = {
     "flush error answered": "flush_error, and error on a flush",
     "answer twice": "answer_twice",
     "refused below": "depths from 1 on with round-robin, queue_max",
-    "bounced": "bio mode with small depths, cuts",
     "merged": "sequential clients with batches",
     "split": "small limits and large ops",
     "message refused": "messages of REFUSED_MESSAGES",
@@ -201,6 +336,14 @@ MARKS_BY_SWARM: Final[dict[str, str]] = {
     "discard": "most clients",
     "write zeroes": "most clients",
     "fua": "most clients",
+    "preflush": "many clients, and file systems",
+    "host full": "commands_max",
+    "no budget": "commands_max with mq-deadline",
+    "flushes merged": "several clients that flush, fua off",
+    "flush held back": "fua off",
+    "flush before data": "preflush",
+    "flush behind data": "fua off",
+    "chunk cut": "chunk_sectors",
 }
 
 

@@ -13,7 +13,8 @@ SELECTORS: Final = ("round-robin", "queue-length", "service-time")
 
 @dataclass(frozen=True)
 class Layout:
-    """`groups` are lists of path numbers; `initial` counts from 1; `words`: how many words each path gets (0 to 2)."""
+    """`groups` are lists of path numbers; `initial` counts from 1; `words`: how many words each path gets (0 to 2). `names`: what
+    a table calls them, if not `p0` and so on."""
 
     size_sectors: int
     mode: str
@@ -23,6 +24,7 @@ class Layout:
     queues: bool = False
     extras: list[str] = field(default_factory=list)
     words: int = 0
+    names: list[str] = field(default_factory=list)
 
     def line(self) -> str:
         """The table line."""
@@ -40,8 +42,12 @@ class Layout:
             words = min(self.words, 2 if selector == "service-time" else 1)
             text.append(f"{selector} 0 {len(group)} {words}")
             for path in group:
-                text.append(f"{{p{path}}}" + "".join(f" {self._word(word, path)}" for word in range(words)))
+                text.append(f"{{{self.name(path)}}}" + "".join(f" {self._word(word, path)}" for word in range(words)))
         return " ".join(text)
+
+    def name(self, path: int) -> str:
+        """What tables and messages call a path."""
+        return self.names[path] if self.names else f"p{path}"
 
     def _word(self, place: int, path: int) -> int:
         """A repeat count, then a throughput; both are of no consequence but to the selector."""
@@ -94,14 +100,14 @@ def refused(rng: Rng, layout: Layout, own_caches: bool) -> str:
     wrong = [
         line.replace(f" {layout.mode} 0 ", f" {layout.mode} 1 ", 1),
         line.replace(first, " fastest 0 ", 1),
-        line.replace("{p0}", "259:999", 1),
+        line.replace(f"{{{layout.name(0)}}}", "259:999", 1),
         line.replace(f"0 {size} ", f"0 {int(size) * 2} ", 1),
         line.replace("queue_mode", "queue_mood", 1),
         line.replace(f"0 {size} ", f"8 {size} ", 1),
         line.replace(" multipath ", " multipathe ", 1),
-        line + " {p0}",
+        f"{line} {{{layout.name(0)}}}",
         f"{line}\n{size} 8 error",
-        "0 0 multipath 0 0 1 1 round-robin 0 1 0 {p0}",
+        f"0 0 multipath 0 0 1 1 round-robin 0 1 0 {{{layout.name(0)}}}",
         replace(layout, mode="rq" if layout.mode == "bio" else "bio").line(),
     ]
     if own_caches:

@@ -1,69 +1,42 @@
-"""Era: one life of the gateway in the laboratory, from its start to the next power loss: paths, maps, manager, clients.
+"""Era: one life of the gateway in the laboratory, from its start to the next power loss: paths, maps, managers, clients.
 
 The same order of things as hawser.service.gateway: devices, table, manager; the engine is the shipped one, unchanged.
 """
 
 from typing import Final
 
-from hawser.block.device import BlockDevice
+from hawser.block.driver import Driver
 from hawser.block.limits import QueueLimits
 from hawser.block.queue import RequestQueue
 from hawser.core.clock import Timers
 from hawser.core.turn import Turn
-from hawser.core.units import SECTOR_SIZE
+from hawser.core.units import SECTOR_SHIFT, SECTOR_SIZE
 from hawser.dm import targets
-from hawser.dm.mapped_device import MappedDevice, TableListener
+from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.registry import DeviceRegistry
+from hawser.dm.request_based import RequestMapper
 from hawser.dm.table import parse_lines
 from hawser.dm.target import TableError
 from hawser.lab.devices.hardware import Hardware
 from hawser.lab.devices.link import Link
 from hawser.lab.log import TracingLog
-from hawser.lab.plan import Plan
-from hawser.lab.watched import WatchedPath
+from hawser.lab.map_watch import MapWatch
+from hawser.lab.plan import MAP_NAME, DevicePlan, LimitsPlan, Plan
+from hawser.lab.stacks import LINEAR_BELOW, devices_above, leads_to_path, top_name
+from hawser.lab.watched import Host, WatchedPath
+from hawser.lab.watched_queue import WatchedQueue
 from hawser.manager.manager import Manager
 from hawser.manager.policy import Policy
 from hawser.multipath import target as multipath_target
 from hawser.multipath.disk import PathDevice, SharedDisk
-from hawser.multipath.path import Path
-from hawser.multipath.state import PathEvents
 from hawser.multipath.target import Multipath
 
 TARGET_MODULES: Final = (targets, multipath_target)
-MAP_NAME: Final = "mpatha"
-UPPER_NAME: Final = "upper"
-
-
-class _Ear(PathEvents):
-    """Counts what happens to paths, and hits marks."""
-
-    def __init__(self, hardware: Hardware) -> None:
-        self.hardware = hardware
-        self.failed: dict[Path, int] = {}
-
-    def path_failed(self, path: Path, reason: str) -> None:
-        self.failed[path] = self.failed.get(path, 0) + 1
-        queue = path.device.queue
-        if queue is not None and queue.waiting():
-            self.hardware.marks.hit("bounced")
-
-    def path_reinstated(self, path: Path) -> None:
-        self.hardware.marks.hit("path reinstated")
-
-    def path_left(self, path: Path) -> None:
-        """The log tells of it."""
-
-
-class _Swapped(TableListener):
-    def __init__(self, era: "Era") -> None:
-        self.era = era
-
-    def table_swapped(self) -> None:
-        self.era.adopt_table()
 
 
 class Era:
-    """`device` is what clients have open, `map` the multipath device in the middle of it."""
+    """`device` is what clients have open, `map` the multipath device in the middle of it; `devices` are all that are mapped, by
+    name, in the order in which they were made. `watches` are of the maps among them, the middle one first."""
 
     def __init__(self, plan: Plan, hardware: Hardware, links: list[Link]) -> None:
         self.plan = plan
@@ -72,114 +45,129 @@ class Era:
         self.timers = Timers(hardware.clock)
         self.log = TracingLog(hardware)
         self.registry: DeviceRegistry = DeviceRegistry()
-        self.disk = SharedDisk("disk", self.log)
-        self.disk.fences.unit_sectors = plan.declared_unit_sectors
-        self.disk.fences.enabled = not plan.unsafe_no_fence
+        self.disks = [self._make_disk(number) for number in range(plan.luns)]
+        self.disk = self.disks[0]
+        self._hosts = [Host(server.commands_max) for server in plan.servers]
         self.paths = [self._make_path(number, link) for number, link in enumerate(links)]
-        self.manager: Manager | None = None
-        self.ear = _Ear(hardware)
-        self._minor = 0
-        self._words = self._make_words()
-        self.map = self._map(MAP_NAME, self.table(0))
-        if self.map.queue is not None:
-            self.map.queue.set_scheduler(plan.scheduler)
-        self.device = self._upper()
-        self.adopt_table()
-        # Before the manager: what it fails in a new table is counted.
-        self.map.table_listeners.append(_Swapped(self))
-        if plan.manager:
-            policy = Policy(plan.queue_timeout_ns, plan.polling_ns)
-            self.manager = Manager(self.target(), policy, self.timers, self.log)
-            self.manager.follow(self.map)
+        self.devices: dict[str, MappedDevice] = {}
+        self.words: dict[str, str] = {f"p{number}": _of(path).devt for number, path in enumerate(self.paths)}
+        self._make_below()
+        self.map = self._map(MAP_NAME, self.filled(plan.tables[0]), plan.scheduler)
+        self._set_up_queue()
+        for device in devices_above(plan):
+            self._make_device(device)
+        self.device = self.devices[top_name(plan)]
+        others = [name for name in self.devices if name != MAP_NAME and self._is_map(name)]
+        self.watches = [MapWatch(self.hardware, name, self.devices[name]) for name in [MAP_NAME, *others]]
+        for watch in self.watches:
+            if plan.manager and (watch.device is self.map or leads_to_path(plan, watch.name)):
+                policy = Policy(plan.queue_timeout_ns, plan.polling_ns)
+                manager = Manager(watch.target(), policy, self.timers, self.log)
+                manager.follow(watch.device)
+                watch.manager = manager
         for path in self.paths:
             path.connect()
+
+    def _is_map(self, name: str) -> bool:
+        return any(isinstance(target, Multipath) for target in self.devices[name].live_targets())
+
+    # Making.
+
+    def _make_disk(self, number: int) -> SharedDisk:
+        disk = SharedDisk("disk" if self.plan.luns == 1 else f"disk{number}", self.log)
+        disk.fences.unit_sectors = self.plan.declared_unit_sectors
+        disk.fences.enabled = not self.plan.unsafe_no_fence
+        return disk
 
     def _make_path(self, number: int, link: Link) -> WatchedPath:
         plan = self.plan
         declared = plan.paths[number]
-        limits = QueueLimits(
-            logical_block_size=plan.declared_unit_sectors * SECTOR_SIZE,
-            max_sectors=plan.limits.max_sectors,
-            max_segments=plan.limits.max_segments,
-            max_discard_sectors=plan.limits.max_discard_sectors,
-            max_write_zeroes_sectors=plan.limits.max_write_zeroes_sectors,
-            write_cache=True,
-            fua=True,
-        )
-        path = WatchedPath(f"p{number}", self.hardware, self.turn, self.timers, self.log, link, declared)
-        queue = RequestQueue(path.name, path, limits, self.turn, self.timers, declared.depth)
-        devt = f"259:{number}"
-        device = PathDevice(path.name, devt, plan.size_sectors, queue, self.turn, self.disk, declared.cache)
+        limits = limits_of(plan, number)
+        host = self._hosts[declared.server]
+        path = WatchedPath(f"p{number}", self.hardware, self.turn, self.timers, self.log, link, declared, host)
+        queue = WatchedQueue(path.name, path, limits, self.turn, self.timers, declared.depth, self.hardware.marks)
+        queue.nomerges = declared.nomerges
+        queue.feedback = declared.feedback
+        if declared.scheduler != "none":
+            queue.set_scheduler(declared.scheduler)
+        disk = self.disks[declared.lun]
+        device = PathDevice(path.name, f"259:{number}", plan.size_sectors, queue, self.turn, disk, declared.cache)
         path.device = device
         self.registry.add(device)
         return path
 
-    def _make_words(self) -> dict[str, str]:
-        """What the placeholders of tables and messages stand for."""
-        words: dict[str, str] = {}
-        for number, path in enumerate(self.paths):
-            device = path.device
-            assert device is not None
-            found: BlockDevice = device
-            if "linear-below" in self.plan.stack:
-                found = self._map(f"below{number}", f"0 {self.plan.size_sectors} linear {device.devt} 0")
-            words[f"{{p{number}}}"] = found.devt
-        return words
+    def _make_below(self) -> None:
+        if LINEAR_BELOW in self.plan.stack:
+            for number in range(len(self.paths)):
+                below = self._map(
+                    f"below{number}", f"0 {self.plan.size_sectors} linear {self.words[f'p{number}']} 0", ""
+                )
+                self.words[f"p{number}"] = below.devt
+        for device in self.plan.below:
+            self._make_device(device)
 
-    def words(self, text: str) -> str:
-        """`{p0}` and its like replaced by device numbers."""
-        for word, devt in self._words.items():
-            text = text.replace(word, devt)
-        return text
+    def _make_device(self, device: DevicePlan) -> None:
+        self._map(device.name, self.filled(device.tables[0]), device.scheduler)
 
-    def table(self, number: int) -> str:
-        return self.words(self.plan.tables[number])
-
-    def _map(self, name: str, table: str) -> MappedDevice:
-        device = MappedDevice(name, f"254:{self._minor}", self.turn, self.hardware.clock, self.timers, self.log)
-        self._minor += 1
+    def _map(self, name: str, table: str, scheduler: str) -> MappedDevice:
+        devt = f"254:{len(self.devices)}"
+        device = MappedDevice(name, devt, self.turn, self.hardware.clock, self.timers, self.log)
+        device.make_queue = self.make_queue
         device.load(parse_lines(table), self.registry)
         device.resume()
         self.registry.add(device)
+        if device.queue is not None:
+            device.queue.set_scheduler(scheduler)
+        self.devices[name] = device
+        self.words[name] = devt
         return device
 
-    def _upper(self) -> MappedDevice:
-        size = self.plan.size_sectors
-        half = size // 2 // self.plan.declared_unit_sectors * self.plan.declared_unit_sectors
-        below = self.map.devt
-        if "linear-above" in self.plan.stack:
-            return self._map(UPPER_NAME, f"0 {size} linear {below} 0")
-        if "split-above" in self.plan.stack:
-            return self._map(UPPER_NAME, f"0 {half} linear {below} 0\n{half} {size - half} linear {below} {half}")
-        if "multipath-above" in self.plan.stack:
-            return self._map(UPPER_NAME, f"0 {size} multipath 1 queue_if_no_path 0 1 1 round-robin 0 1 0 {below}")
-        return self.map
+    def make_queue(
+        self, name: str, driver: Driver, limits: QueueLimits, turn: Turn, timers: Timers, depth: int
+    ) -> RequestQueue:
+        """What a request-based device has for a queue of its own."""
+        return WatchedQueue(name, driver, limits, turn, timers, depth, self.hardware.marks)
+
+    def _set_up_queue(self) -> None:
+        queue = self.map.queue
+        if queue is not None:
+            queue.nomerges = self.plan.nomerges
+            queue.merge_deadline_ns = self.plan.merge_deadline_ns
+            mapper = queue.driver
+            assert isinstance(mapper, RequestMapper)
+            mapper.asks = self.plan.asks
+
+    # Names.
+
+    def filled(self, text: str) -> str:
+        """`{p0}`, `{mpatha}` and their like replaced by device numbers."""
+        for word, devt in self.words.items():
+            text = text.replace(f"{{{word}}}", devt)
+        return text
+
+    def tables_of(self, name: str) -> list[str]:
+        """Those that the plan has for a mapped device."""
+        if name == MAP_NAME:
+            return self.plan.tables
+        return next(device.tables for device in [*self.plan.below, *devices_above(self.plan)] if device.name == name)
+
+    def queue_of(self, name: str) -> RequestQueue | None:
+        """That of a path, or of a mapped device that has one."""
+        for path in self.paths:
+            if path.name == name:
+                return _of(path).requests
+        return self.devices[name].queue
+
+    # What the run asks.
 
     def target(self) -> Multipath:
-        """The live multipath target."""
-        table = self.map.table
-        assert table is not None
-        target = table.targets[0]
-        assert isinstance(target, Multipath)
-        return target
+        """The live multipath target of the map in the middle."""
+        return self.watches[0].target()
 
-    def adopt_table(self) -> None:
-        """The live table is another one: the watch goes by it, as the manager does by itself."""
-        target = self.target()
-        self.ear = _Ear(self.hardware)
-        target.state.events.append(self.ear)
-        for path in self.paths:
-            found = [
-                candidate
-                for candidate in target.state.paths
-                if candidate.device is path.device or candidate.device.devt == self._words[f"{{{path.name}}}"]
-            ]
-            path.stands_for = found
-
-    def reload(self, number: int) -> str:
-        """Load table `number` as the inactive one; why it was refused, or nothing."""
+    def reload(self, name: str, text: str) -> str:
+        """Load a table as the inactive one of a device; why it was refused, or nothing."""
         try:
-            self.map.load(parse_lines(self.table(number)), self.registry)
+            self.devices[name].load(parse_lines(self.filled(text)), self.registry)
         except TableError as problem:
             return str(problem)
         return ""
@@ -193,3 +181,27 @@ class Era:
         """The gateway is gone, all at once; what it sent is on its way still."""
         for path in self.paths:
             path.detach()
+
+
+def limits_of(plan: Plan, number: int) -> QueueLimits:
+    """What a path's queue takes."""
+    path = plan.paths[number]
+    own: LimitsPlan = path.limits or plan.limits
+    return QueueLimits(
+        logical_block_size=plan.declared_unit_sectors * SECTOR_SIZE,
+        physical_block_size=max(plan.declared_unit_sectors, own.physical_sectors) * SECTOR_SIZE,
+        max_sectors=own.max_sectors,
+        max_segments=own.max_segments,
+        max_segment_size=own.max_segment_sectors << SECTOR_SHIFT,
+        max_discard_sectors=own.max_discard_sectors,
+        max_write_zeroes_sectors=own.max_write_zeroes_sectors,
+        chunk_sectors=own.chunk_sectors,
+        discard_granularity=own.discard_granularity_sectors << SECTOR_SHIFT,
+        write_cache=path.write_cache,
+        fua=path.fua and path.write_cache,
+    )
+
+
+def _of(path: WatchedPath) -> PathDevice:
+    assert path.device is not None
+    return path.device

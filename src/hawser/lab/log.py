@@ -12,6 +12,7 @@ MARK_OF_TEXT: Final = (
     ("I/O queues again", "queueing again"),
     ("do not hold what was last written there; it is not used", "mismatch"),
     (": server flushed", "cache flushed"),
+    ("removed from badblocklist by write", "dust block written"),
 )
 
 

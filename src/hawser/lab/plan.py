@@ -49,10 +49,17 @@ LINK_STEPS: Final = (
     "flap",  # lost `amount` times, `duration_ns` apart
 )
 CLIENT_STEPS: Final = ("disconnect", "reconnect")
+# To the map, or to the mapped device that is named.
 MAP_STEPS: Final = (
     "message",  # `dmsetup message` with the words of `word`
     "suspend",  # `amount` 1: noflush; resumed after `duration_ns`
     "reload",  # suspend (`amount` 1: noflush), load table number `word`, resume
+)
+# To the request queue of the map, of a path, or of the mapped device that is named, under load.
+QUEUE_STEPS: Final = (
+    "scheduler",  # it becomes `word`
+    "attribute",  # of the scheduler, `NAME VALUE` as in /sys/block/*/queue/iosched
+    "nomerges",  # `amount`: 0 to 2, as the queue's attribute of that name
 )
 WORLD_STEPS: Final = (
     "power_loss",
@@ -60,6 +67,10 @@ WORLD_STEPS: Final = (
 
 # What a client may do. `barrier`: not before everything it has asked for is answered.
 OP_WORDS: Final = ("read", "write", "flush", "discard", "zero")
+
+# The multipath map, and what a table calls it.
+MAP_NAME: Final = "mpatha"
+SCHEDULERS: Final = ("none", "mq-deadline")
 
 # For bounds: a command's worst time is so many times its usual one (hawser.lab.devices.service_time), and so many of them meet.
 WORST_FACTOR: Final = 20
@@ -70,7 +81,8 @@ PROBES_MAX: Final = 32
 
 @dataclass
 class Op:
-    """One I/O of a client: `sector` and `count` in sectors; `delay_ns` after the previous one was issued."""
+    """One I/O of a client: `sector` and `count` in sectors; `delay_ns` after the previous one was issued. `preflush`: of a
+    write, everything acknowledged before it is durable first."""
 
     op: str
     sector: int = 0
@@ -78,17 +90,23 @@ class Op:
     fua: bool = False
     barrier: bool = False
     delay_ns: int = 0
+    preflush: bool = False
 
 
 @dataclass
 class ClientPlan:
-    """Issues `ops` in order, at most `depth` at once (0: open loop, by `delay_ns` alone), `batch` of them in one plug."""
+    """Issues `ops` in order, at most `depth` at once (0: open loop, by `delay_ns` alone), `batch` of them in one plug.
+
+    `device`: which mapped device it has open, if not the one on top. `priority`: its class, as ionice(1) numbers them.
+    """
 
     name: str
     ops: list[Op] = field(default_factory=list)
     depth: int = 4
     batch: int = 1
     start_ns: int = 0
+    device: str = ""
+    priority: int = 0
 
 
 @dataclass
@@ -104,8 +122,27 @@ class Step:
 
 
 @dataclass
+class LimitsPlan:
+    """What a path takes: a read or write is cut to fit, and so is what waits when a table brings smaller limits. `chunk_sectors`
+    is the stretch that no I/O may cross; 0: none."""
+
+    max_sectors: int = 2560
+    max_segments: int = 128
+    max_discard_sectors: int = 65536
+    max_write_zeroes_sectors: int = 65536
+    max_segment_sectors: int = 128
+    physical_sectors: int = 1
+    chunk_sectors: int = 0
+    discard_granularity_sectors: int = 1
+
+
+@dataclass
 class PathPlan:
-    """A path as the operator declares it, and where it leads. `quiesce_ns` None: not declared."""
+    """A path as the operator declares it, and where it leads. `quiesce_ns` None: not declared.
+
+    `lun`: which of the array's disks. `can_fua` is the server's word for it, `fua` and `write_cache` are the queue's, which
+    `feedback` lets refuse what it has no tag for. `limits` None: those of the plan.
+    """
 
     server: int
     transport: str = TCP
@@ -118,6 +155,13 @@ class PathPlan:
     linger_ns: int = NS_PER_S
     latency_ns: int = 50 * NS_PER_US
     bytes_per_s: int = 1_000_000_000
+    lun: int = 0
+    scheduler: str = "none"
+    nomerges: int = 0
+    write_cache: bool = True
+    fua: bool = True
+    feedback: bool = True
+    limits: LimitsPlan | None = None
 
 
 @dataclass
@@ -125,6 +169,7 @@ class ServerPlan:
     """Service time of a command: fixed + bytes/bandwidth, times a factor from `spread`; `slots` are served at once.
 
     `drains_ns`: how long after it is killed, or its connection ends, a command that it has begun may still take effect.
+    `commands_max`: so many at once go to it from here, over all its paths (the tags of a host adapter; 0: no limit).
     """
 
     fixed_ns: int = 100 * NS_PER_US
@@ -133,22 +178,26 @@ class ServerPlan:
     slots: int = 4
     queue_max: int = 0
     drains_ns: int = 200 * NS_PER_MS
+    commands_max: int = 0
 
 
 @dataclass
-class LimitsPlan:
-    max_sectors: int = 2560
-    max_segments: int = 128
-    max_discard_sectors: int = 65536
-    max_write_zeroes_sectors: int = 65536
+class DevicePlan:
+    """A mapped device beside the map; `{name}` stands for it in tables. `tables` are like those of the map."""
+
+    name: str
+    tables: list[str] = field(default_factory=list)
+    scheduler: str = "none"
 
 
 @dataclass
 class Plan:
     """`tables[0]` is loaded at the start; `{p0}`, `{p1}`, ... in tables and messages stand for the paths' device numbers.
 
-    `scheduler`: that of a request-based map's own queue. `stack`: what lies around the multipath map: "" or words of
-    `linear-above`, `split-above`, `linear-below`, `multipath-above`.
+    `size_sectors` is the size of a disk; the array has `luns` of them. `scheduler`, `nomerges`: those of a request-based map's
+    own queue; `merge_deadline_ns`, `asks`: see hawser.block.dispatch and hawser.dm.request_based.
+    `below` and `above`: devices that are made before the map, and after it; clients open the last of those above, or `top`.
+    `stack`: the usual ones in short, "" or words of `linear-above`, `split-above`, `linear-below`, `multipath-above`.
     `manager`: whether hawser.manager looks after the paths. `unsafe_no_fence`: the shipped switch, to show what fences are for.
     """
 
@@ -161,8 +210,15 @@ class Plan:
     unit_sectors: int = 1
     declared_unit_sectors: int = 1
     mode: str = "rq"
+    luns: int = 1
     scheduler: str = "none"
+    nomerges: int = 0
+    merge_deadline_ns: int = 0
+    asks: bool = True
     stack: str = ""
+    below: list[DevicePlan] = field(default_factory=list)
+    above: list[DevicePlan] = field(default_factory=list)
+    top: str = ""
     tables: list[str] = field(default_factory=list)
     limits: LimitsPlan = field(default_factory=LimitsPlan)
     servers: list[ServerPlan] = field(default_factory=list)
@@ -183,13 +239,20 @@ class Plan:
         """
         if self.caches_reads:
             return False
-        # The manager sees no path below a linear device.
-        if self._needs_manager() and (not self.manager or "linear-below" in self.stack):
+        # The manager sees no path below another device.
+        if self._needs_manager() and (not self.manager or self.below or "linear-below" in self.stack):
+            return False
+        if not self._devices_keep_data():
             return False
         for path in self.paths:
             if self.cache == "path" and path.cache != "path":
                 return False
             if self.cache == "lun" and path.cache == "none":
+                return False
+            if self.cache != "none" and not path.write_cache:
+                return False
+            if path.cache == "path" and len(self._maps_over_paths()) > 1:
+                # Each map uses one path at a time: together they use several caches that do not know each other.
                 return False
             if path.quiesce_ns is not None:
                 if self.cache == "path" or path.quiesce_ns < self.stall_ns(path.server):
@@ -197,6 +260,22 @@ class Plan:
             if path.eof_drains and path.transport == FILE:
                 return False
         return self.declared_unit_sectors % self.unit_sectors == 0 and not self._outlives_its_process()
+
+    def _maps_over_paths(self) -> list[str]:
+        """The tables of all maps that have paths."""
+        tables = [self.tables[0], *[device.tables[0] for device in [*self.below, *self.above]]]
+        return [table for table in tables if " multipath " in table and "{p" in table]
+
+    def _devices_keep_data(self) -> bool:
+        """Whether no device beside the map loses or changes data, as some features of flakey do, and none forgets which leg of
+        a mirror is right, as the same table loaded again would."""
+        for device in [*self.below, *self.above]:
+            words = " ".join(device.tables).split()
+            if "drop_writes" in words or any("corrupt" in word for word in words):
+                return False
+            if "raid1" in words and len(device.tables) > 1:
+                return False
+        return True
 
     def _outlives_its_process(self) -> bool:
         """Whether a server's own cache survives the end of its process, which is taken for the end of the cache (`unix`)."""

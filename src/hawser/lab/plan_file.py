@@ -5,6 +5,7 @@ PlanError that says where it is, what is there, and what would be right.
 """
 
 from dataclasses import fields, is_dataclass
+from types import UnionType
 from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
@@ -15,20 +16,34 @@ from hawser.lab.plan import (
     ANSWER_STEPS,
     CLIENT_STEPS,
     LINK_STEPS,
+    MAP_NAME,
     MAP_STEPS,
     OP_WORDS,
+    QUEUE_STEPS,
+    SCHEDULERS,
     SERVER_STEPS,
     TRANSPORTS,
     WORLD_STEPS,
+    DevicePlan,
+    LimitsPlan,
     Op,
     Plan,
     Step,
 )
+from hawser.lab.stacks import STACKS, Places, StackError, devices_above, is_path, names_in
 
 CACHES: Final = (CACHE_LUN, CACHE_PATH, CACHE_NONE)
 MODES: Final = ("bio", "rq", "mq")
-STACKS: Final = ("linear-above", "split-above", "linear-below", "multipath-above")
-KINDS: Final = (*SERVER_STEPS, *ANSWER_STEPS, *LINK_STEPS, *CLIENT_STEPS, *MAP_STEPS, *WORLD_STEPS)
+KINDS: Final = (
+    *SERVER_STEPS,
+    *ANSWER_STEPS,
+    *LINK_STEPS,
+    *CLIENT_STEPS,
+    *MAP_STEPS,
+    *QUEUE_STEPS,
+    *WORLD_STEPS,
+)
+NOMERGES_MAX: Final = 2
 # What the word of a step may be, where it is not free.
 STEP_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "alua": ("standby", "unavailable", "transitioning"),
@@ -101,6 +116,8 @@ def _refuse_unknown(raw: Any, kind: Any, where: str) -> None:
         inner = get_args(kind)
         for number, item in enumerate(raw):
             _refuse_unknown(item, inner[0] if inner else None, f"{where}[{number}]")
+    elif isinstance(raw, dict) and isinstance(kind, UnionType):
+        _refuse_unknown(raw, get_args(kind)[0], where)
     elif isinstance(raw, dict) and is_dataclass(kind):
         hints = get_type_hints(kind)
         for key, item in raw.items():
@@ -117,13 +134,16 @@ def check(plan: Plan) -> None:
     _check_numbers(plan, "plan")
     _check_disk(plan)
     _check_paths(plan)
+    places = _check_devices(plan)
     names = [client.name for client in plan.clients]
     for number, client in enumerate(plan.clients):
         where = f"plan.clients[{number}]"
         _require(names.count(client.name) == 1, where, f"another client is named {client.name!r}, too")
         _require(client.batch >= 1, f"{where}.batch", f"{client.batch} is less than 1")
+        _one_of(client.device, ("", *_device_names(plan)), f"{where}.device")
+        size = _size(places, client.device, f"{where}.device")
         for place, op in enumerate(client.ops):
-            _check_op(plan, op, f"{where}.ops[{place}]")
+            _check_op(plan, size, op, f"{where}.ops[{place}]")
     for number, step in enumerate(plan.steps):
         _check_step(plan, step, f"plan.steps[{number}]", names)
 
@@ -163,15 +183,23 @@ def _check_disk(plan: Plan) -> None:
     for word in plan.stack.split():
         _one_of(word, STACKS, "plan.stack")
     _require(bool(plan.tables), "plan.tables", "there must be at least one table")
-    limits = plan.limits
-    _require(limits.max_segments >= 1, "plan.limits.max_segments", "0 is less than 1")
-    for name in ("max_sectors", "max_discard_sectors", "max_write_zeroes_sectors"):
+    _require(plan.luns >= 1, "plan.luns", "0 is less than 1")
+    _one_of(plan.scheduler, SCHEDULERS, "plan.scheduler")
+    _check_limits(plan.limits, unit, "plan.limits")
+
+
+def _check_limits(limits: LimitsPlan, unit: int, where: str) -> None:
+    for name in ("max_segments", "max_segment_sectors", "physical_sectors", "discard_granularity_sectors"):
+        _require(getattr(limits, name) >= 1, f"{where}.{name}", "0 is less than 1")
+    for name in ("max_sectors", "max_discard_sectors", "max_write_zeroes_sectors", "chunk_sectors"):
         most = getattr(limits, name)
         _require(
-            most >= unit or (most == 0 and name != "max_sectors"),
-            f"plan.limits.{name}",
-            f"{most} is not a block of {unit}",
+            most >= unit or (most == 0 and name != "max_sectors"), f"{where}.{name}", f"{most} is not a block of {unit}"
         )
+    for name in ("chunk_sectors", "physical_sectors", "max_segment_sectors"):
+        most = getattr(limits, name)
+        _require(most % unit == 0 or name == "physical_sectors", f"{where}.{name}", f"{most} is no multiple of {unit}")
+        _require(most & (most - 1) == 0, f"{where}.{name}", f"{most} is no power of two")
 
 
 def _check_paths(plan: Plan) -> None:
@@ -182,6 +210,11 @@ def _check_paths(plan: Plan) -> None:
         _one_of(path.transport, TRANSPORTS, f"{where}.transport")
         _one_of(path.cache, CACHES, f"{where}.cache")
         _require(path.depth >= 1, f"{where}.depth", "0 is less than 1")
+        _require(path.lun < plan.luns, f"{where}.lun", f"there is no disk {path.lun}; there are {plan.luns}")
+        _one_of(path.scheduler, SCHEDULERS, f"{where}.scheduler")
+        _require(path.nomerges <= NOMERGES_MAX, f"{where}.nomerges", f"{path.nomerges} is more than {NOMERGES_MAX}")
+        if path.limits is not None:
+            _check_limits(path.limits, plan.declared_unit_sectors, f"{where}.limits")
         _require(path.bytes_per_s >= 1, f"{where}.bytes_per_s", "0 is less than 1")
     for number, server in enumerate(plan.servers):
         where = f"plan.servers[{number}]"
@@ -190,14 +223,60 @@ def _check_paths(plan: Plan) -> None:
         _require(server.bytes_per_s >= 1, f"{where}.bytes_per_s", "0 is less than 1")
 
 
-def _check_op(plan: Plan, op: Op, where: str) -> None:
+def _check_devices(plan: Plan) -> Places:
+    """That each stands on what was made before it, and that it can be said where its sectors lie."""
+    known = [f"p{number}" for number in range(len(plan.paths))]
+    for place, device in enumerate(plan.below):
+        _check_device(device, known, f"plan.below[{place}]")
+    for number, table in enumerate(plan.tables):
+        _check_names(table, known, f"plan.tables[{number}]")
+    known.append(MAP_NAME)
+    for place, device in enumerate(plan.above):
+        _check_device(device, known, f"plan.above[{place}]")
+    _one_of(plan.top, ("", *_device_names(plan)), "plan.top")
+    try:
+        return Places(plan)
+    except StackError as error:
+        raise PlanError(f"plan: {error}") from None
+
+
+def _check_device(device: DevicePlan, known: list[str], where: str) -> None:
+    name = device.name
+    _require(name.isidentifier() and not is_path(name), f"{where}.name", f"{name!r} cannot be a device's name")
+    _require(name not in known and name != MAP_NAME, f"{where}.name", f"another device is named {name!r}, too")
+    _require(bool(device.tables), f"{where}.tables", "there must be at least one table")
+    _one_of(device.scheduler, SCHEDULERS, f"{where}.scheduler")
+    for number, table in enumerate(device.tables):
+        _check_names(table, known, f"{where}.tables[{number}]")
+    known.append(name)
+
+
+def _check_names(table: str, known: list[str], where: str) -> None:
+    for name in names_in(table):
+        _require(name in known, where, f"there is no {name!r} yet; there are {', '.join(known)}")
+
+
+def _device_names(plan: Plan) -> list[str]:
+    return [device.name for device in plan.below] + [MAP_NAME] + [device.name for device in devices_above(plan)]
+
+
+def _size(places: Places, name: str, where: str) -> int:
+    """The sectors that a client may use."""
+    try:
+        places.shift(name)
+        return len(places.of(name)) if name else places.size_sectors()
+    except StackError as error:
+        raise PlanError(f"{where}: {error}") from None
+
+
+def _check_op(plan: Plan, size: int, op: Op, where: str) -> None:
     _one_of(op.op, OP_WORDS, f"{where}.op")
     if op.op == "flush":
         return
     unit = plan.declared_unit_sectors
     end = op.sector + op.count
     _require(op.count > 0, f"{where}.count", f"a {op.op} of no sectors")
-    _require(end <= plan.size_sectors, where, f"sectors {op.sector}..{end - 1} of a disk of {plan.size_sectors}")
+    _require(end <= size, where, f"sectors {op.sector}..{end - 1} of a disk of {size}")
     _require(
         op.sector % unit == 0 and op.count % unit == 0, where, f"sectors {op.sector}..{end - 1} are no blocks of {unit}"
     )
@@ -211,12 +290,37 @@ def _check_step(plan: Plan, step: Step, where: str, names: list[str]) -> None:
         _check_target(step, where, "p", len(plan.paths))
     elif step.kind in CLIENT_STEPS:
         _one_of(step.target, tuple(names), f"{where}.target")
-    elif step.kind == "reload":
-        numbers = tuple(str(number) for number in range(len(plan.tables)))
-        _one_of(step.word, numbers, f"{where}.word")
+    elif step.kind in MAP_STEPS:
+        _one_of(step.target, ("", *_device_names(plan)), f"{where}.target")
+        if step.kind == "reload":
+            numbers = tuple(str(number) for number in range(len(_tables_of(plan, step.target))))
+            _one_of(step.word, numbers, f"{where}.word")
+    elif step.kind in QUEUE_STEPS:
+        paths = [f"p{number}" for number in range(len(plan.paths))]
+        _one_of(step.target, ("", *paths, *_device_names(plan)), f"{where}.target")
+        _check_setting(step, where)
     words = STEP_WORDS.get(step.kind, ())
     if words:
         _one_of(step.word, words, f"{where}.word")
+
+
+def _tables_of(plan: Plan, name: str) -> list[str]:
+    for device in [*plan.below, *devices_above(plan)]:
+        if device.name == name:
+            return device.tables
+    return plan.tables
+
+
+def _check_setting(step: Step, where: str) -> None:
+    if step.kind == "scheduler":
+        _one_of(step.word, SCHEDULERS, f"{where}.word")
+    elif step.kind == "nomerges":
+        _require(step.amount <= NOMERGES_MAX, f"{where}.amount", f"{step.amount} is more than {NOMERGES_MAX}")
+    else:
+        name, _, value = step.word.partition(" ")
+        _require(
+            bool(name) and value.lstrip("-").isdigit(), f"{where}.word", f"{step.word!r} is not a setting and its value"
+        )
 
 
 def _check_target(step: Step, where: str, letter: str, count: int) -> None:

@@ -7,10 +7,13 @@ stopwatch, I4 (nothing waits for a dead path longer than the timeouts while a us
 from typing import Final
 
 from hawser.block.bio import Bio
-from hawser.block.ops import DISCARD, FLUSH, FUA, READ, WRITE
+from hawser.block.device import BlockDevice
+from hawser.block.ops import DISCARD, FLUSH, FUA, PREFLUSH, READ, WRITE
 from hawser.block.request import ANSWERED
-from hawser.core.status import IOERR, MEDIUM, OK
+from hawser.core.status import INVAL, IOERR, MEDIUM, NOTSUPP, OK, status_name
 from hawser.core.units import SECTOR_SHIFT, SECTOR_SIZE
+from hawser.dm.mapped_device import MappedDevice
+from hawser.dm.targets.striped import StripedTarget
 from hawser.lab.clients import SimClient
 from hawser.lab.devices.hardware import Hardware
 from hawser.lab.judge import Judge
@@ -31,10 +34,13 @@ class _Open:
         self.started = 0
         self.stopwatch_ns = 0
         self.is_over = False
+        # Whether nothing was wrong when it began.
+        self.was_peaceful = False
 
 
 class Referee(Judge):
-    """`faults` are what was wrong, in words; at most FAULTS_MAX are kept."""
+    """`faults` are what was wrong, in words; at most FAULTS_MAX are kept. `shifts`: what is added to sectors of the device that a
+    client has open, to give those of the history."""
 
     def __init__(self, hardware: Hardware, history: History, stopwatch: Stopwatch) -> None:
         self.hardware = hardware
@@ -42,6 +48,7 @@ class Referee(Judge):
         self.stopwatch = stopwatch
         self.faults: list[str] = []
         self.bios = 0
+        self.shifts: dict[str, int] = {}
         self._open: dict[int, _Open] = {}
         self._opened: dict[str, int] = {}
         self._writes = 0
@@ -71,25 +78,42 @@ class Referee(Judge):
         self.bios += 1
         state = _Open(bio, client)
         state.stopwatch_ns = self.stopwatch.begin()
+        state.was_peaceful = self.hardware.is_peaceful
         if bio.op == READ:
             state.started = self.history.begin_read()
         elif bio.op == FLUSH:
             state.started = self.history.begin_flush()
         else:
+            if bio.flags & PREFLUSH:
+                state.started = self.history.begin_flush()
             self._begin_write(state, write)
-        if bio.size > client.device.limits.max_sectors << SECTOR_SHIFT:
-            self.hardware.marks.hit("split")
+        self._look_at_size(client.device, bio)
         self._open[id(bio)] = state
+
+    def _look_at_size(self, device: BlockDevice, bio: Bio) -> None:
+        """Marks of what has to be cut."""
+        limits = device.limits
+        if bio.size > limits.max_sectors << SECTOR_SHIFT:
+            self.hardware.marks.hit("split")
+        chunk = limits.chunk_sectors
+        if chunk and bio.op < DISCARD and bio.size and bio.sector // chunk != (bio.end_sector() - 1) // chunk:
+            is_striped = isinstance(device, MappedDevice) and isinstance(device.live_targets()[0], StripedTarget)
+            self.hardware.marks.hit("stripe cut" if is_striped else "chunk cut")
 
     def _begin_write(self, state: _Open, write: int) -> None:
         bio = state.bio
         for other in self._open.values():
-            if other.written and other.bio.sector < bio.end_sector() and bio.sector < other.bio.end_sector():
-                if other.client is not state.client:
+            if other.written and other.client is not state.client:
+                first, second = self._sector(state), self._sector(other)
+                if first < second + len(other.written) and second < first + (bio.size // SECTOR_SIZE):
                     self.hardware.marks.hit("clients raced")
         count = bio.size // SECTOR_SIZE
         values = [value_of(write, index) for index in range(count)] if bio.op == WRITE else [0] * count
-        state.written = self.history.begin_write(bio.sector, values)
+        state.written = self.history.begin_write(self._sector(state), values)
+
+    def _sector(self, state: _Open) -> int:
+        """Where the history has it."""
+        return state.bio.sector + self.shifts.get(state.client.plan.device, 0)
 
     def ended(self, client: SimClient, bio: Bio) -> None:
         state = self._open.pop(id(bio), None)
@@ -104,10 +128,12 @@ class Referee(Judge):
             )
         if bio.status != OK:
             self._look(client, bio)
+            if state.was_peaceful and self.hardware.is_peaceful and not client.dead:
+                self._judge_failure(client, bio)
         if bio.op == READ:
             self._end_read(state)
         elif bio.op == FLUSH:
-            self._end_flush(state)
+            self._end_flush(state, bio.status == OK and not state.is_over)
         elif not state.is_over:
             self._end_write(state, bio.status == OK)
 
@@ -121,6 +147,15 @@ class Referee(Judge):
         if bio.op == FLUSH and bio.status != OK and client.doubt_seen(client.disk) != client.disk.doubt:
             marks.hit("flush refused in doubt")
 
+    def _judge_failure(self, client: SimClient, bio: Bio) -> None:
+        """Nothing was wrong all the time: only what is not offered, or no whole blocks, may fail (invariant I3)."""
+        unit = client.device.limits.logical_block_size
+        is_refused = bio.status == INVAL and (bio.sector << SECTOR_SHIFT | bio.size) % unit != 0
+        if not is_refused and (bio.status != NOTSUPP or bio.op < DISCARD):
+            self.fault(
+                f"{client.name}: {bio.describe()} fails with {status_name(bio.status)} error although nothing is wrong"
+            )
+
     def _end_read(self, state: _Open) -> None:
         bio = state.bio
         values: list[int] | None = None
@@ -129,13 +164,11 @@ class Referee(Judge):
                 self.fault(f"{bio.describe()} succeeded without its data")
             else:
                 values = decode(bio.data)
-        fault = self.history.end_read(bio.sector, state.started, values)
+        fault = self.history.end_read(self._sector(state), state.started, values)
         if fault:
             self.fault(f"{state.client.name}: {bio.describe()} returned what it must not: {fault}")
 
-    def _end_flush(self, state: _Open) -> None:
-        bio = state.bio
-        ok = bio.status == OK and not state.is_over
+    def _end_flush(self, state: _Open, ok: bool) -> None:
         fault = self.history.end_flush(state.started, self._opened[state.client.name], ok)
         if fault:
             self.fault(f"{state.client.name}: {fault}")
@@ -143,13 +176,16 @@ class Referee(Judge):
     def _end_write(self, state: _Open, ok: bool) -> None:
         bio = state.bio
         if state.written:
-            self.history.end_write(bio.sector, state.written, ok, ok and bool(bio.flags & FUA) and bio.op < DISCARD)
+            if bio.flags & PREFLUSH:
+                self._end_flush(state, ok)
+            durable = ok and bool(bio.flags & FUA) and bio.op < DISCARD
+            self.history.end_write(self._sector(state), state.written, ok, durable)
 
     def power_lost(self) -> None:
         """Everything that was open is gone with its client."""
         for state in self._open.values():
             if state.bio.op == READ:
-                self.history.end_read(state.bio.sector, state.started, None)
+                self.history.end_read(self._sector(state), state.started, None)
             elif state.written and not state.is_over:
                 self._end_write(state, ok=False)
         self._open = {}

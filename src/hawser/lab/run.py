@@ -8,22 +8,33 @@ goes, and what the medium holds must be what flushes have promised.
 
 from typing import Final
 
+from hawser.block.device import BlockDevice
 from hawser.core.clock import NEVER, Clock, Timer
 from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.lab.clients import SimClient
-from hawser.lab.devices.array import CACHE_NONE, Array, ArrayWatcher
 from hawser.lab.devices.hardware import Hardware
 from hawser.lab.devices.link import Link
 from hawser.lab.devices.server import Server
+from hawser.lab.disks import Disks
 from hawser.lab.era import Era
 from hawser.lab.map_verbs import MapVerbs
 from hawser.lab.marks import Marks
-from hawser.lab.oracles.history import History
 from hawser.lab.oracles.stopwatch import Stopwatch
-from hawser.lab.payload import write_of
-from hawser.lab.plan import ANSWER_STEPS, CLIENT_STEPS, LINK_STEPS, MAP_STEPS, SERVER_STEPS, ClientPlan, Op, Plan, Step
+from hawser.lab.plan import (
+    ANSWER_STEPS,
+    CLIENT_STEPS,
+    LINK_STEPS,
+    MAP_STEPS,
+    QUEUE_STEPS,
+    SERVER_STEPS,
+    ClientPlan,
+    Op,
+    Plan,
+    Step,
+)
 from hawser.lab.referee import Referee
 from hawser.lab.sentinel import Sentinel
+from hawser.lab.stacks import devices_beside, has_type, longest_delay_ns
 from hawser.lab.trace import Event, Trace
 
 # A wrong disk comes only when so many of the last writes can tell it.
@@ -34,6 +45,10 @@ HEAL_NS: Final = 120 * NS_PER_S
 # A session is opened again within this, once everything works.
 NOTICE_NS: Final = NS_PER_S
 RECONNECT_NS: Final = 15 * NS_PER_S
+# So often an operator looks, once everything works, whether a path that nobody else looks after is to be put back.
+OPERATOR_NS: Final = NS_PER_S
+# What takes time, and is no reason for anything to fail.
+HARMLESS: Final = ("slow", "brown_out", "write_back")
 EVENTS_MAX: Final = 2_000_000
 
 
@@ -70,17 +85,13 @@ class _PowerOn(Timer):
         self.run.power_on()
 
 
-class _ArrayEar(ArrayWatcher):
-    """Tells the trace and the history what the array does to data."""
-
+class _Operator(Timer):
     def __init__(self, run: "Run") -> None:
+        super().__init__()
         self.run = run
 
-    def stored(self, controller: str, sector: int, values: list[int]) -> None:
-        """The server's own note tells of it."""
-
-    def lost(self, controller: str, sector: int, value: int, cause: str) -> None:
-        self.run.array_lost(controller, sector, value, cause)
+    def expire(self) -> None:
+        self.run.reinstate()
 
 
 class Run:
@@ -92,25 +103,18 @@ class Run:
         self.trace = Trace(clock, keep_events)
         self.marks = Marks()
         self.hardware = Hardware(plan.seed, clock, self.trace, self.marks)
-        self.array = Array(
-            plan.size_sectors,
-            len(plan.servers),
-            plan.cache,
-            plan.volatile,
-            plan.unit_sectors,
-            plan.caches_reads,
-            _ArrayEar(self),
-        )
+        self.disks = Disks(plan, self.hardware)
         self.servers = [
-            Server(self.hardware, controller, plan.servers[number])
-            for number, controller in enumerate(self.array.controllers)
+            Server(self.hardware, self.disks.controllers(number), facts) for number, facts in enumerate(plan.servers)
         ]
         self.links = [
             Link(self.hardware, f"p{number}", self.servers[path.server], path) for number, path in enumerate(plan.paths)
         ]
-        self.history = History(plan.size_sectors, plan.cache == CACHE_NONE)
+        self.history = self.disks.history
         self.stopwatch = Stopwatch(clock, _bound_ns(plan))
         self.referee = Referee(self.hardware, self.history, self.stopwatch)
+        for client in plan.clients:
+            self.referee.shifts[client.device] = self.disks.places.shift(client.device)
         self.sentinel = Sentinel(self.hardware, self.referee, self.stopwatch)
         self.era = Era(plan, self.hardware, self.links)
         self.verbs = MapVerbs(self.era)
@@ -119,9 +123,13 @@ class Run:
         self._steps_left = len(plan.steps)
         self._events = 0
         self._power_on = _PowerOn(self)
+        self._operator = _Operator(self)
+        if has_type(plan, "flakey") or has_type(plan, "dust"):
+            # They misbehave by their nature.
+            self.hardware.trouble()
 
     def go(self) -> Outcome:
-        self.sentinel.attach(self.era)
+        self.disks.look_at(self.era)
         for index, client in enumerate(self.plan.clients):
             self._start_client(client, index)
         for step in self.plan.steps:
@@ -134,11 +142,14 @@ class Run:
                 self.referee.fault(f"never answered, though everything works again: {text}")
         else:
             end_ns = self.hardware.clock.now_ns + HEAL_NS
-            while self.era.target().state.valid_paths == 0 and self._step(end_ns):
+            while any(watch.target().state.valid_paths == 0 for watch in self.era.watches) and self._step(end_ns):
                 pass
             self._read_everything()
             self._rest()
+            self.hardware.timers.cancel(self._operator)
             self.sentinel.judge_rest(self.era)
+            for difference in self.disks.differences():
+                self.referee.fault(difference)
             self._judge_power_loss()
         return Outcome(
             self.plan, self.referee.faults, self.trace, self.marks, self.referee.bios, self.hardware.clock.now_ns
@@ -192,6 +203,8 @@ class Run:
         self.trace.note("world", "step", f"{words} duration={step.duration_ns} amount={step.amount}")
         if not self.is_powered:
             return
+        if kind in SERVER_STEPS + ANSWER_STEPS + LINK_STEPS and kind not in HARMLESS:
+            self.hardware.trouble()
         if kind == "other_disk" and len(self.era.disk.witness.testimonies()) < TESTIMONIES_MIN:
             # Too little was written that could tell it from the right one, and may be in doubt by then.
             self.trace.note("world", "passes over", words)
@@ -201,7 +214,7 @@ class Run:
             self.links[int(step.target[1:])].apply(step)
         elif kind in CLIENT_STEPS:
             self._happen_to_client(step)
-        elif kind in MAP_STEPS:
+        elif kind in MAP_STEPS or kind in QUEUE_STEPS:
             self.verbs.apply(step)
         else:
             assert kind == "power_loss", kind
@@ -219,14 +232,20 @@ class Run:
 
     def _start_client(self, plan: ClientPlan, index: int) -> SimClient:
         era = self.era
-        client = SimClient(plan, index, era.device, self.hardware, era.timers, era.disk, self.referee)
+        device = self._device(plan)
+        client = SimClient(plan, index, device, self.hardware, era.timers, era.disk, self.referee)
         self.clients.append(client)
         client.start()
         return client
 
+    def _device(self, plan: ClientPlan) -> BlockDevice:
+        """What a client has open."""
+        return self.era.devices[plan.device] if plan.device else self.era.device
+
     # Power.
 
     def _lose_power(self, duration_ns: int) -> None:
+        self.hardware.trouble()
         self.marks.hit("power lost")
         self.is_powered = False
         for client in self.clients:
@@ -236,7 +255,6 @@ class Run:
         for server in self.servers:
             server.lose_power()
         self.referee.power_lost()
-        self.array.lose_power()
         self._judge_medium()
         self.hardware.timers.arm(self._power_on, duration_ns)
 
@@ -248,33 +266,24 @@ class Run:
         self.is_powered = True
         self.era = Era(self.plan, self.hardware, self.links)
         self.verbs = MapVerbs(self.era)
-        self.sentinel.attach(self.era)
+        self.disks.look_at(self.era)
         planned = [client for client in self.clients if client.index >= 0]
         self.clients = []
         for index in range(len(self.plan.clients)):
             newest = max((client for client in planned if client.index == index), key=lambda client: client.next_op)
-            self.clients.append(newest.successor(self.era.device, self.era.timers, self.era.disk))
+            self.clients.append(newest.successor(self._device(newest.plan), self.era.timers, self.era.disk))
         for client in self.clients:
             client.start()
 
     def _judge_medium(self) -> None:
         lost, survived = self.history.lost_writes, self.history.survivors
-        contents = [self.array.controllers[0].read(sector, 1)[0] for sector in range(self.plan.size_sectors)]
-        fault = self.history.lose_power(contents)
+        fault = self.disks.lose_power()
         if fault:
             self.referee.fault(fault)
         if self.history.survivors > survived:
             self.marks.hit("flushed write survived")
         if self.history.lost_writes > lost:
             self.marks.hit("unflushed write vanished")
-
-    def array_lost(self, controller: str, sector: int, value: int, cause: str) -> None:
-        """A cache has lost a write. Where the declarations hold that is legal, and the engine has to say so itself."""
-        left = self.array.medium[sector]
-        self.trace.note(controller, "lost", f"sector {sector} of write {write_of(value)}: {cause}")
-        if cause != "power loss" and self.plan.truthful():
-            self.marks.hit("write lost legally")
-            self.history.lose(sector, value, left)
 
     # The end.
 
@@ -291,14 +300,17 @@ class Run:
         while any(path.trouble() for path in self.era.paths) and self._step(start_ns + RECONNECT_NS):
             pass
         self.verbs.heal()
+        self.hardware.timers.arm(self._operator, OPERATOR_NS)
+
+    def reinstate(self) -> None:
+        """The operator looks again."""
+        self.verbs.reinstate()
+        self.hardware.timers.arm(self._operator, OPERATOR_NS)
 
     def _read_everything(self) -> None:
         """A client of its own reads the whole disk: no sector may hold what it must not."""
-        unit = max(self.plan.declared_unit_sectors, 8)
-        ops = [
-            Op("read", sector, min(unit, self.plan.size_sectors - sector))
-            for sector in range(0, self.plan.size_sectors, unit)
-        ]
+        unit, size = max(self.plan.declared_unit_sectors, 8), self.disks.places.size_sectors()
+        ops = [Op("read", sector, min(unit, size - sector)) for sector in range(0, size, unit)]
         reader = self._start_client(ClientPlan("reader", ops, depth=8), -1)
         if not self._advance(self.hardware.clock.now_ns + HEAL_NS):
             self.referee.fault(
@@ -315,7 +327,6 @@ class Run:
 
     def _judge_power_loss(self) -> None:
         self.referee.power_lost()
-        self.array.lose_power()
         self._judge_medium()
 
 
@@ -331,4 +342,5 @@ def _bound_ns(plan: Plan) -> int:
     timeout_ns = max((path.io_timeout_ns for path in plan.paths), default=0) + plan.polling_ns + 300 * NS_PER_MS
     slowest_ns = max((server.fixed_ns * 100 for server in plan.servers), default=0)
     ops = sum(len(client.ops) for client in plan.clients)
-    return (len(plan.paths) + len(plan.steps) + 1) * timeout_ns + ops * slowest_ns
+    held_ns = longest_delay_ns(plan) * (1 + len(devices_beside(plan))) + plan.merge_deadline_ns * ops
+    return (len(plan.paths) + len(plan.steps) + 1) * (timeout_ns + held_ns) + ops * slowest_ns

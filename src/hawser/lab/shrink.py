@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from hawser.lab.plan import ClientPlan, LimitsPlan, Op, Plan, Step
+from hawser.lab.shrink_devices import plans_with_fewer_devices
 from hawser.lab.shrink_numbers import Change, plainer_clients, plainer_steps, plainer_world
 from hawser.lab.shrink_table import TableLine, clone, without_path, without_server
 from hawser.lab.trial import attempt
@@ -33,6 +34,10 @@ PHRASES: Final = (
     ("although a path could be used", "an I/O waited too long"),
     ("and still was sent client I/O", "a failed path was sent client I/O"),
     ("completed twice", "an I/O is completed twice"),
+    ("has failed although nothing is wrong", "a path failed though nothing is wrong"),
+    ("error although nothing is wrong", "an I/O failed though nothing is wrong"),
+    ("the mirror has lost", "a mirror lost a leg though nothing is wrong"),
+    ("the legs of", "the legs of a mirror differ"),
 )
 
 # Kinds that mean that acknowledged data was lost or corrupted.
@@ -189,9 +194,7 @@ class Shrinker:
         self._reduce(list(self.plan.clients[index].ops), build)
 
     def _strip_world(self) -> None:
-        plan = self.plan
-        if plan.stack:
-            self.attempt(replace(clone(plan), stack=""))
+        self._strip_devices()
         if self.plan.manager:
             self.attempt(replace(clone(self.plan), manager=False))
         if self.plan.limits != LimitsPlan():
@@ -200,6 +203,12 @@ class Shrinker:
         if len(self.plan.tables) > 1 and not reloads:
             self.attempt(replace(clone(self.plan), tables=self.plan.tables[:1]))
         self._strip_table()
+
+    def _strip_devices(self) -> None:
+        """What is offered is offered anew whenever something has gone."""
+        going_on = True
+        while going_on and self.runs < self._runs_max:
+            going_on = any(self.attempt(candidate) for candidate in plans_with_fewer_devices(self.plan))
 
     def _strip_table(self) -> None:
         for number in range(len(self.plan.tables)):
@@ -241,10 +250,11 @@ def _weight(plan: Plan) -> int:
     """How much there is to read; the shrinker is done when it gets no less."""
     weight = 20 * (len(plan.steps) + len(plan.clients) + len(plan.paths) + len(plan.servers))
     weight += len(plan.stack) + plan.manager + sum(len(table) for table in plan.tables)
+    weight += sum(20 + len(table) for device in [*plan.below, *plan.above] for table in device.tables)
     for client in plan.clients:
-        weight += client.depth + client.batch + (client.start_ns > 0)
+        weight += client.depth + client.batch + (client.start_ns > 0) + client.priority
         for op in client.ops:
-            weight += 10 + op.count + op.fua + op.barrier + (op.delay_ns > 0)
+            weight += 10 + op.count + op.fua + op.preflush + op.barrier + (op.delay_ns > 0)
     for step in plan.steps:
         weight += step.duration_ns.bit_length() + len(str(step.at_ns).rstrip("0"))
     return weight

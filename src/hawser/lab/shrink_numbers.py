@@ -13,6 +13,18 @@ from hawser.lab.plan import ClientPlan, Op, Plan, ServerPlan, Step
 SHORTEST_NS: Final = NS_PER_MS
 USUAL_DEPTH: Final = 32
 
+# What is plain about a map's queue, and about a path and its queue.
+PLAIN_PLAN: Final[dict[str, object]] = {"scheduler": "none", "nomerges": 0, "merge_deadline_ns": 0, "asks": True}
+PLAIN_PATH: Final[dict[str, object]] = {
+    "depth": USUAL_DEPTH,
+    "scheduler": "none",
+    "nomerges": 0,
+    "limits": None,
+    "fua": True,
+    "write_cache": True,
+    "feedback": True,
+}
+
 # Steps of which `amount` 0 is the plain sort.
 PLAIN_AMOUNT: Final = ("kill", "suspend", "reload", "lose")
 
@@ -34,6 +46,9 @@ class Change:
 def plainer_world(plan: Plan) -> list[Change]:
     """Servers and paths of the usual kind."""
     found: list[Change] = []
+    for word, plain in PLAIN_PLAN.items():
+        if getattr(plan, word) != plain:
+            found.append(_OfPlan(word, 0))
     usual = ServerPlan()
     for number, server in enumerate(plan.servers):
         if server.spread != usual.spread:
@@ -42,10 +57,18 @@ def plainer_world(plan: Plan) -> list[Change]:
             found.append(_OfServer("queue", number))
         if server.slots > 1:
             found.append(_OfServer("slots", number))
+        if server.commands_max:
+            found.append(_OfServer("commands", number))
     for number, path in enumerate(plan.paths):
-        if path.depth != USUAL_DEPTH:
-            found.append(_OfPath("path depth", number))
+        for word, plain in PLAIN_PATH.items():
+            if getattr(path, word) != plain:
+                found.append(_OfPath(word, number))
     return found
+
+
+class _OfPlan(Change):
+    def apply(self, plan: Plan) -> None:
+        setattr(plan, self.word, PLAIN_PLAN[self.word])
 
 
 class _OfServer(Change):
@@ -55,13 +78,15 @@ class _OfServer(Change):
             server.spread = ServerPlan().spread
         elif self.word == "queue":
             server.queue_max = 0
+        elif self.word == "commands":
+            server.commands_max = 0
         else:
             server.slots = 1
 
 
 class _OfPath(Change):
     def apply(self, plan: Plan) -> None:
-        plan.paths[self.number].depth = USUAL_DEPTH
+        setattr(plan.paths[self.number], self.word, PLAIN_PATH[self.word])
 
 
 # Clients.
@@ -87,6 +112,8 @@ def _ado(client: ClientPlan) -> list[str]:
         "batch": client.batch != 1,
         "delays": any(op.delay_ns for op in ops),
         "all fua": any(op.fua for op in ops),
+        "all preflush": any(op.preflush for op in ops),
+        "priority": client.priority > 0,
         "barriers": any(op.barrier for op in ops),
     }
     return [word for word, is_there in present.items() if is_there]
@@ -100,6 +127,8 @@ class _OfClient(Change):
             client.start_ns = 0
         elif word == "batch":
             client.batch = 1
+        elif word == "priority":
+            client.priority = 0
         elif word == "depth":
             client.depth = 1
             client.batch = 1
@@ -108,6 +137,8 @@ class _OfClient(Change):
                 op.delay_ns = 0
             elif word == "all fua":
                 op.fua = False
+            elif word == "all preflush":
+                op.preflush = False
             elif word == "barriers":
                 op.barrier = False
 
@@ -119,6 +150,7 @@ def _ado_of_op(plan: Plan, op: Op) -> list[str]:
         "delay": op.delay_ns > 0,
         "round delay": rounded(op.delay_ns) != op.delay_ns,
         "fua": op.fua,
+        "preflush": op.preflush,
         "barrier": op.barrier,
     }
     return [word for word, is_there in present.items() if is_there]
@@ -140,6 +172,8 @@ class _OfOp(Change):
             op.delay_ns = rounded(op.delay_ns)
         elif word == "fua":
             op.fua = False
+        elif word == "preflush":
+            op.preflush = False
         else:
             op.barrier = False
 

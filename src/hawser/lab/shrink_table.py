@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from hawser.lab.plan import Plan, Step
+from hawser.lab.stacks import is_path
 
 _PLACEHOLDER: Final = re.compile(r"\{p(\d+)\}")
 
@@ -19,7 +20,9 @@ def clone(plan: Plan) -> Plan:
         tables=list(plan.tables),
         limits=replace(plan.limits),
         servers=[replace(server) for server in plan.servers],
-        paths=[replace(path) for path in plan.paths],
+        paths=[replace(path, limits=replace(path.limits) if path.limits else None) for path in plan.paths],
+        below=[replace(device, tables=list(device.tables)) for device in plan.below],
+        above=[replace(device, tables=list(device.tables)) for device in plan.above],
         clients=[replace(client, ops=[replace(op) for op in client.ops]) for client in plan.clients],
         steps=[replace(step) for step in plan.steps],
     )
@@ -82,14 +85,33 @@ class TableLine:
 
 
 def without_path(plan: Plan, number: int) -> Plan:
-    """`plan` without its path `number`, and without what happens to it."""
+    """`plan` without its path `number`, without what happens to it, and without the devices that stand on it alone."""
     found = clone(plan)
     del found.paths[number]
-    found.tables = [_renumbered(_table_without(table, number), number) for table in found.tables]
+    found = without_name(found, f"p{number}")
+    found.tables = [_renumbered(table, number) for table in found.tables]
+    for device in [*found.below, *found.above]:
+        device.tables = [_renumbered(table, number) for table in device.tables]
     found.steps = _steps_without(found.steps, "p", number)
     for step in found.steps:
         step.word = _renumbered(step.word, number)
     return found
+
+
+def without_name(plan: Plan, name: str) -> Plan:
+    """No map has `{name}` for a path any more; other devices that stand on it go, and so on up. (`plan` itself is changed.)"""
+    plan.tables = [_table_without(table, name) for table in plan.tables]
+    for devices in (plan.below, plan.above):
+        for device in list(devices):
+            device.tables = [_table_without(table, name) for table in device.tables]
+            if any(f"{{{name}}}" in table for table in device.tables):
+                devices.remove(device)
+                without_name(plan, device.name)
+    plan.steps = [step for step in plan.steps if step.target != name or is_path(name)]
+    for client in plan.clients:
+        client.device = "" if client.device == name else client.device
+    plan.top = "" if plan.top == name else plan.top
+    return plan
 
 
 def without_server(plan: Plan, number: int) -> Plan:
@@ -104,13 +126,13 @@ def without_server(plan: Plan, number: int) -> Plan:
     return found
 
 
-def _table_without(table: str, number: int) -> str:
+def _table_without(table: str, name: str) -> str:
     try:
         parts = TableLine(table)
     except ValueError:
         return table
     for group in parts.groups:
-        group.paths = [path for path in group.paths if path[0] != f"{{p{number}}}"]
+        group.paths = [path for path in group.paths if path[0] != f"{{{name}}}"]
     parts.groups = [group for group in parts.groups if group.paths]
     parts.initial = min(parts.initial, len(parts.groups))
     return parts.line()

@@ -10,6 +10,7 @@ from typing import Final
 
 from hawser.lab.plan import Plan
 from hawser.lab.spans import CLIENT, FOREVER, PATH, READER, SERVER, Span, Spans
+from hawser.lab.stacks import Places, is_path
 from hawser.lab.trace import Event
 from hawser.lab.trial import Trial
 from hawser.lab.words import describe_step, describe_world, milliseconds, plural, said_values, tidy
@@ -18,6 +19,9 @@ from hawser.lab.words import describe_step, describe_world, milliseconds, plural
 FEW: Final = 16
 # An I/O that waits for this part of the I/O timeout is worth telling.
 LONG_PART: Final = 4
+
+# Lanes of mapped devices beside the one in the middle.
+MAP: Final = "map "
 
 # Tones of a line: how a terminal shows it.
 PLAIN: Final = ""
@@ -73,6 +77,12 @@ class _Teller:
         self.everything = everything
         self.spans = Spans(trial.events)
         self.steps = sorted(range(len(trial.plan.steps)), key=lambda number: trial.plan.steps[number].at_ns)
+        # Where sectors have other numbers below: what is added to those of each client.
+        self.places = Places(trial.plan)
+        self.shifts: dict[str, int] = {}
+        if trial.plan.below or trial.plan.above:
+            for client in trial.plan.clients:
+                self.shifts[f"{CLIENT}{client.name}"] = self.places.shift(client.device)
         self.told = self._choose(trial.faults)
 
     def lines(self) -> list[Line]:
@@ -112,9 +122,29 @@ class _Teller:
                 chosen.append(span)
         told = set(chosen)
         for command in self.spans.commands:
-            if command.trouble or any(_belongs(command, span) for span in chosen):
+            if command.trouble or any(self._belongs(command, span) for span in chosen):
                 told.add(command)
         return told
+
+    def _belongs(self, command: Span, span: Span) -> bool:
+        """Whether a command may be one for this I/O."""
+        if span.writes or command.writes:
+            return any(number in command.writes for number in span.writes)
+        if span.op != command.op or not span.start_ns <= command.start_ns < span.end_ns:
+            return False
+        return command.overlaps(span) if not self.shifts else self._touches(command, span)
+
+    def _touches(self, command: Span, span: Span) -> bool:
+        """The same where sectors have other numbers below."""
+        path = command.lane.removeprefix(PATH)
+        if command.first < 0 or not is_path(path):
+            return command.first == span.first
+        first = self.plan.paths[int(path[1:])].lun * self.plan.size_sectors
+        shift = self.shifts.get(span.lane, 0)
+        for sector in range(first + command.first, first + command.last + 1):
+            if span.first <= self.places.sector_of(sector) - shift <= span.last:
+                return True
+        return False
 
     # Words.
 
@@ -127,7 +157,7 @@ class _Teller:
             return self._world(event, steps)
         if lane == "judge":
             return Line(event.time_ns, lane, f"FAULT: {text}", FAULT)
-        if lane == "map":
+        if lane == "map" or lane.startswith(MAP):
             return self._of_map(event, text)
         if lane.startswith(CLIENT):
             if lane == READER:
@@ -141,7 +171,7 @@ class _Teller:
 
     def _of_map(self, event: Event, text: str) -> Line | None:
         if event.what != "says":
-            return Line(event.time_ns, "map", f"{event.what} {text}".rstrip(), PLAIN)
+            return Line(event.time_ns, event.lane, f"{event.what} {text}".rstrip(), PLAIN)
         # With the fences off there is none to be lifted.
         if _SAID_TWICE.match(event.detail) or (self.plan.unsafe_no_fence and "fence lifted" in text):
             return None
@@ -181,13 +211,6 @@ def _of_client(event: Event, span: Span | None) -> tuple[str, str]:
     return f"{what} is {'acknowledged' if span.op != 'flush' else 'done'}", GOOD
 
 
-def _belongs(command: Span, span: Span) -> bool:
-    """Whether a command may be one for this I/O."""
-    if span.writes or command.writes:
-        return any(number in command.writes for number in span.writes)
-    return span.op == command.op and span.start_ns <= command.start_ns < span.end_ns and command.overlaps(span)
-
-
 def _went_well(well: dict[str, int]) -> Line:
     words = [plural(count, "write zeroes" if op == "zero" else op) for op, count in well.items()]
     said = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
@@ -201,7 +224,8 @@ def _io(span: Span) -> str:
     word = "write zeroes" if span.op == "zero" else span.op
     number = f" {span.writes[0]}" if span.writes else ""
     where = f"sector {span.first}" if span.first == span.last else f"sectors {span.first}..{span.last}"
-    return f"{'FUA ' if span.text.endswith(' fua') else ''}{word}{number} of {where}"
+    flags = f"{'flushing ' if ' preflush' in span.text else ''}{'FUA ' if span.text.endswith(' fua') else ''}"
+    return f"{flags}{word}{number} of {where}"
 
 
 def _of_path(event: Event, span: Span | None) -> tuple[str, str]:

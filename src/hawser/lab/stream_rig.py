@@ -49,7 +49,7 @@ class StreamRig:
         self.hardware = Hardware(plan.seed, self.clock, self.trace, Marks())
         self.array = Array(plan.size_sectors, len(plan.servers), plan.cache)
         self.servers = [
-            Server(self.hardware, controller, plan.servers[number])
+            Server(self.hardware, [controller], plan.servers[number])
             for number, controller in enumerate(self.array.controllers)
         ]
         self.links = [

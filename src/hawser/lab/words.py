@@ -4,7 +4,8 @@ import re
 from typing import Final
 
 from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US
-from hawser.lab.plan import FILE, PathPlan, Plan, ServerPlan, Step
+from hawser.lab.plan import FILE, MAP_STEPS, QUEUE_STEPS, DevicePlan, PathPlan, Plan, ServerPlan, Step
+from hawser.lab.stacks import is_path
 
 _NS: Final = re.compile(r"\b(\d+) ns\b")
 _ONE_SECTOR: Final = re.compile(r"sectors (\d+)\.\.\1\b")
@@ -52,6 +53,9 @@ _STEPS: Final = {
     "message": "message {w}",
     "suspend": "suspend, and resume after {d}",
     "reload": "reload with table {w}",
+    "scheduler": "the scheduler becomes {w}",
+    "attribute": "the scheduler is tuned: {w}",
+    "nomerges": "nomerges becomes {n}",
     "power_loss": "the power fails; everything starts again after {d}",
 }
 
@@ -121,8 +125,10 @@ def describe_step(step: Step) -> str:
 def lane_of_target(step: Step) -> str:
     """The lane of the trace that a step belongs to."""
     target = step.target
-    if step.kind in ("message", "suspend", "reload"):
-        return "map"
+    if step.kind in MAP_STEPS:
+        return f"map {target}".rstrip()
+    if step.kind in QUEUE_STEPS:
+        return f"path {target}" if is_path(target) else f"map {target}".rstrip()
     if step.kind in ("disconnect", "reconnect"):
         return f"client {target}"
     if target[:1] in ("p", "s") and target[1:].isdigit():
@@ -135,9 +141,14 @@ def describe_world(plan: Plan) -> list[str]:
     unit = f", servers rewrite units of {plan.unit_sectors} sectors" if plan.unit_sectors > 1 else ""
     volatile = " (volatile)" if plan.volatile and plan.cache != "none" else ""
     lines = [f"disk      {plan.size_sectors} sectors, {_CACHES[plan.cache]}{volatile}{unit}"]
+    for device in plan.below:
+        lines += _device(device)
     for number, table in enumerate(plan.tables):
         lines.append(f"{'table' if number == 0 else f'table {number}':<10}{table}")
+    for device in plan.above:
+        lines += _device(device)
     around = [_STACKS[word] for word in plan.stack.split()]
+    around += _queue_of_map(plan)
     around.append("the manager looks after the paths" if plan.manager else "no manager")
     around.append("FENCES OFF (unsafe)" if plan.unsafe_no_fence else "fences on")
     lines.append(f"{'around':<10}{', '.join(around)}")
@@ -145,11 +156,37 @@ def describe_world(plan: Plan) -> list[str]:
     lines += [f"server s{number:<3}{_server(server)}" for number, server in enumerate(plan.servers)]
     for client in plan.clients:
         depth = f"{client.depth} at once" if client.depth else "without waiting for answers"
-        lines.append(f"client    {client.name}: {plural(len(client.ops), 'I/O')}, {depth}, {client.batch} in a plug")
+        where = f" on {client.device}" if client.device else ""
+        where += f", priority class {client.priority}" if client.priority else ""
+        lines.append(
+            f"client    {client.name}: {plural(len(client.ops), 'I/O')}{where}, {depth}, {client.batch} in a plug"
+        )
     lines += [
         f"at {milliseconds(step.at_ns):>10} ms  {describe_step(step)}" for step in sorted(plan.steps, key=_moment)
     ]
     return lines
+
+
+def _device(device: DevicePlan) -> list[str]:
+    """Each line of each of its tables."""
+    found: list[str] = []
+    for number, table in enumerate(device.tables):
+        for line in table.splitlines():
+            found.append(f"{device.name if number == 0 else f'{device.name} {number}':<10}{line}")
+    return found
+
+
+def _queue_of_map(plan: Plan) -> list[str]:
+    words: list[str] = []
+    if plan.scheduler != "none":
+        words.append(f"the map's scheduler is {plan.scheduler}")
+    if plan.nomerges:
+        words.append(f"the map's nomerges is {plan.nomerges}")
+    if plan.merge_deadline_ns:
+        words.append(f"its requests wait {duration(plan.merge_deadline_ns)} for neighbours")
+    if not plan.asks:
+        words.append("it does not ask whether paths are busy")
+    return words
 
 
 def _moment(step: Step) -> int:
@@ -162,6 +199,18 @@ def _path(path: PathPlan) -> str:
         words.append(f"quiesce={duration(path.quiesce_ns).replace(' ', '')}")
     if path.eof_drains:
         words.append("eof=drains")
+    if path.lun:
+        words.append(f"disk {path.lun}")
+    if path.scheduler != "none":
+        words.append(path.scheduler)
+    if path.nomerges:
+        words.append(f"nomerges={path.nomerges}")
+    if not path.write_cache or not path.fua:
+        words.append("no FUA" if path.write_cache else "write through")
+    if not path.feedback:
+        words.append("no feedback")
+    if path.limits is not None:
+        words.append(f"at most {path.limits.max_sectors} sectors, {path.limits.max_segments} segments")
     words.append(f"latency {duration(path.latency_ns)}, I/O timeout {duration(path.io_timeout_ns)}")
     if path.transport != FILE:
         words.append(f"waits {duration(path.linger_ns)} for late answers")
@@ -171,4 +220,5 @@ def _path(path: PathPlan) -> str:
 def _server(server: ServerPlan) -> str:
     slots = plural(server.slots, "command") + " at once"
     rate = f"{server.bytes_per_s / 1e6:.0f} MB/s"
-    return f"{duration(server.fixed_ns)} per command + {rate} ({server.spread}), {slots}"
+    most = f", {server.commands_max} from here" if server.commands_max else ""
+    return f"{duration(server.fixed_ns)} per command + {rate} ({server.spread}), {slots}{most}"

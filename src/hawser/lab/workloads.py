@@ -183,7 +183,8 @@ def burst(rng: Rng, ground: Ground, total: int, length: int, gap_ns: int, write_
 
 def file_system(rng: Rng, ground: Ground, total: int) -> list[Op]:
     """A journalling file system in ordered mode: data, then the journal, then a commit block that makes it durable, and later the
-    checkpoint that writes home what the journal holds. Without FUA the commit block stands between two flushes.
+    checkpoint that writes home what the journal holds. Without FUA the commit block stands between two flushes; with it the first
+    one may be a part of it (PREFLUSH).
 
     Linux: jbd2. The journal is a ring in the first quarter of the ground.
     """
@@ -191,7 +192,7 @@ def file_system(rng: Rng, ground: Ground, total: int) -> list[Op]:
         raise ValueError("a file system needs 4 blocks")
     journal = ground.part(0, max(2, ground.blocks() // 4))
     home = ground.part(journal.blocks(), ground.blocks() - journal.blocks())
-    with_fua = rng.chance(1, 2)
+    with_fua, preflush = rng.chance(1, 2), rng.chance(1, 2)
     place, head = anywhere(home), 0
     ops: list[Op] = []
     pending: list[Op] = []
@@ -201,7 +202,7 @@ def file_system(rng: Rng, ground: Ground, total: int) -> list[Op]:
         for _ in range(rng.between(1, 2)):
             ops.append(journal.op("write", head, 1))
             head = (head + 1) % journal.blocks()
-        ops += _commit(journal.op("write", head, 1), with_fua)
+        ops += _commit(journal.op("write", head, 1), with_fua, preflush)
         head = (head + 1) % journal.blocks()
         pending.append(home.op("write", place(rng, 1), 1))
         if len(pending) >= 3:
@@ -210,8 +211,10 @@ def file_system(rng: Rng, ground: Ground, total: int) -> list[Op]:
     return ops[:total]
 
 
-def _commit(block: Op, with_fua: bool) -> list[Op]:
+def _commit(block: Op, with_fua: bool, preflush: bool) -> list[Op]:
     flush = Op("flush", barrier=True)
+    if with_fua and preflush:
+        return [replace(block, fua=True, preflush=True, barrier=True)]
     if with_fua:
         return [flush, replace(block, fua=True, barrier=True)]
     return [flush, replace(block, barrier=True), replace(flush)]

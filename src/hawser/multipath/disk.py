@@ -17,12 +17,13 @@ from mypy_extensions import mypyc_attr
 
 from hawser.block.device import QueueDevice
 from hawser.block.disk import Disk
+from hawser.block.flush import FlushGate
 from hawser.block.ops import WRITE, is_write_class
 from hawser.block.orphan import CACHE, PROOF_FLUSHED, Orphan
 from hawser.block.queue import RequestQueue
-from hawser.block.request import Request
+from hawser.block.request import ANSWERED, Request
 from hawser.core.log import LogSink
-from hawser.core.status import OK
+from hawser.core.status import OK, RESOURCE
 from hawser.core.turn import Turn
 from hawser.multipath.fence import FenceSet
 from hawser.multipath.witness import Witness
@@ -84,6 +85,18 @@ class SharedDisk(Disk):
         self.log.error(f"{self.name}: {reason}; flushes fail until the disk is opened again")
 
 
+class _PathGate(FlushGate):
+    """A path that cannot do FUA itself flushes behind such writes: if that fails, what was acknowledged before is lost, too."""
+
+    def __init__(self, device: "PathDevice") -> None:
+        self.device = device
+
+    def flush_failed(self, flush: Request) -> None:
+        device = self.device
+        if flush.fate == ANSWERED and flush.status != RESOURCE and device.answers_are_final():
+            device.shared.cast_doubt(f"{device.name} answered a flush with an error")
+
+
 class PathDevice(QueueDevice):
     """The device that is one path's end here. `uri` is how the user named it.
 
@@ -96,6 +109,7 @@ class PathDevice(QueueDevice):
         assert cache in CACHES
         super().__init__(name, devt, size_sectors, queue, turn)
         self.requests = queue
+        queue.flushes.gate = _PathGate(self)
         self.shared = disk
         self.disk = disk
         self.cache = cache

@@ -210,6 +210,9 @@ class Multipath(Queueing):
         path = clone.context
         assert isinstance(path, Path)
         path.group.selector.end_io(path, clone.mapped_bytes)
+        original = clone.original
+        if original is not None and original.orphans is not None:
+            end_client_ghosts(original.orphans)
 
     def withholds(self, clone: Request) -> bool:
         original = clone.original

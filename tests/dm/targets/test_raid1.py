@@ -10,7 +10,7 @@ from hawser.block.request import NOT_SENT, UNKNOWN
 from hawser.core.status import AGAIN, IOERR, MEDIUM, NOTSUPP, OK, TIMEOUT, TRANSPORT
 from hawser.core.units import NS_PER_MS
 from hawser.dm.target import TableError
-from hawser.lab.world import Answer
+from hawser.lab.world import Answer, Client
 
 MS = NS_PER_MS
 TABLE = "0 1024 raid1 2 259:0 0 259:1 0"
@@ -299,6 +299,47 @@ def test_a_read_that_is_tried_again_waits_for_them_too():
     assert (read.finished, bytes(other.data or b"")) == (False, pattern(6, 1))
     rig.world.run()
     assert (bytes(read.data or b""), rig.info()) == (pattern(5, 1), AA)
+
+
+def test_a_read_that_is_tried_again_and_writes_of_its_sectors_do_not_pass_each_other():
+    """On the other leg it could see what the first one does not have yet."""
+    rig = TargetRig(TABLE)
+    first, second = (disk.driver for disk in rig.disks)
+    first.script.append(Answer(MEDIUM, delay_ns=MS))
+    second.default = Answer(delay_ns=5 * MS)
+    read = rig.client.read(0, 512)
+    rig.world.settle()
+    before = rig.client.write(0, pattern(5, 1))
+    rig.world.pass_time(2 * MS)
+    assert (read.finished, len(second.sent)) == (False, 1), "it waits for the write under way"
+    rig.world.pass_time(4 * MS)
+    assert (before.status, read.finished, second.sent[1:]) == (OK, False, [(READ, 0, 512)])
+    after, beside = rig.client.write(0, pattern(6, 1)), rig.client.write(1, pattern(7, 1))
+    rig.world.settle()
+    assert second.sent[2:] == [(WRITE, 1, 512)], "the write waits for the read, and one beside it does not"
+    rig.world.run()
+    assert (read.data, after.status, beside.status) == (pattern(5, 1), OK, OK)
+    assert rig.store(0) == rig.store(1)
+    assert rig.at_rest()
+
+
+def test_a_read_that_is_tried_again_is_forgotten_when_its_client_dies():
+    rig = TargetRig(TABLE)
+    first, second = (disk.driver for disk in rig.disks)
+    second.script.append(Answer(delay_ns=5 * MS))
+    dying = Client(rig.device)
+    rig.client.write(0, pattern(5, 1))
+    rig.world.settle()
+    first.script.append(Answer(MEDIUM))
+    dying.read(0, 512)
+    rig.world.pass_time(MS)
+    dying.dead = True
+    rig.device.cancel_dead()
+    rig.world.run()
+    write = rig.client.write(0, pattern(6, 1))
+    rig.world.run()
+    assert write.status == OK
+    assert rig.at_rest()
 
 
 def test_after_a_switch_only_older_writes_are_waited_for():

@@ -36,7 +36,7 @@ def outcome(world: SmallWorld) -> tuple:
     return (
         tuple(world.array.medium),
         tuple(tuple(sorted(cache.dirty.items())) for cache in world.array.caches()),
-        tuple(path.letter() for path in world.target.state.paths),
+        tuple(path.letter() for path in world.targets[0].state.paths),
         tuple((client.next, tuple(client.numbers)) for client in world.clients),
         tuple((orphan.start, orphan.end, orphan.unacked, orphan.overlapped) for orphan in world.disk.fences.orphans),
         tuple(len(path.commands) for path in world.paths),

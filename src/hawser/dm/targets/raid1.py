@@ -17,6 +17,8 @@ time:
 - a write waits for one under way that overlaps it, else the legs might carry the two out in different order;
 - reads go to the first leg in sync. When that is another one than before they wait for the writes that were under way at the
   change: some may be on the first leg only, and have been read there;
+- a read that is tried on the other leg waits for the writes under way, too, and later ones of its sectors wait for it: that leg
+  might have what the first one has not yet;
 - a write that was sent to one leg is sent to all, even when its client is dead by then; until it ends, reads of its sectors wait.
 
 A write of unknown fate on a leg that is out does no harm here. It is handed up all the same, and a multipath above fences its
@@ -84,6 +86,8 @@ class Raid1Target(Target):
         self._under_way: dict[int, Fan] = {}
         self._waiting: list[CloneBio] = []
         self._reads: list[_WaitingRead] = []
+        # Reads that are tried on the other leg, whether they wait or are on their way.
+        self._strays: list[CloneBio] = []
         # The last write that was under way when reads moved to another leg; how many of those under way are of dead clients.
         self._barrier = 0
         self._haunting = 0
@@ -146,6 +150,10 @@ class Raid1Target(Target):
     def _end_read(self, clone: CloneBio) -> int:
         this = clone.context
         assert isinstance(this, ReadTry)
+        if clone in self._strays:
+            self._strays.remove(clone)
+            if self._waiting:
+                self._schedule()
         if clone.status == OK:
             if not this.leg.in_sync:
                 return self._read_again(clone, this.leg, OK)
@@ -160,6 +168,7 @@ class Raid1Target(Target):
     def _read_again(self, clone: CloneBio, leg: Leg, status: int) -> int:
         """On the other leg: as if reads had moved there, for this one."""
         clone.context = ReadTry(leg, leg, status)
+        self._strays.append(clone)
         self._reads.append(_WaitingRead(clone, self._serial))
         self._schedule()
         return END_INCOMPLETE
@@ -212,7 +221,7 @@ class Raid1Target(Target):
         self._release_reads()
 
     def _write_waits(self, clone: CloneBio) -> bool:
-        """Whether an overlapping one is under way, or came earlier and waits itself."""
+        """Whether an overlapping one is under way, or came earlier and waits itself, or a read of it strays."""
         if clone.op == FLUSH:
             return False
         for fan in self._under_way.values():
@@ -221,7 +230,7 @@ class Raid1Target(Target):
         for earlier in self._waiting:
             if overlap(earlier, clone):
                 return True
-        return False
+        return any(overlap(stray.original, clone) for stray in self._strays)
 
     def _begin(self, clone: CloneBio) -> Fan:
         fan = Fan(clone, self, self.start, self.legs)
@@ -303,12 +312,14 @@ class Raid1Target(Target):
         dead += [read.clone for read in self._reads if read.clone.client().dead]
         self._waiting = [clone for clone in self._waiting if not clone.client().dead]
         self._reads = [read for read in self._reads if not read.clone.client().dead]
+        self._strays = [clone for clone in self._strays if clone not in dead]
         self._end_unsent(dead)
 
     def abandon(self) -> None:
         unsent = self._waiting + [read.clone for read in self._reads]
         self._waiting = []
         self._reads = []
+        self._strays = [clone for clone in self._strays if clone not in unsent]
         self._end_unsent(unsent)
 
     def _end_unsent(self, clones: list[CloneBio]) -> None:

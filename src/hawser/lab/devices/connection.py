@@ -19,6 +19,7 @@ from mypy_extensions import mypyc_attr
 
 from hawser.core.clock import NEVER, Timer
 from hawser.core.status import IOERR
+from hawser.lab.devices.array import Controller
 from hawser.lab.devices.command import GOING, GONE, RETURNING, Command
 from hawser.lab.devices.hardware import Hardware
 from hawser.lab.devices.process import Process
@@ -71,7 +72,8 @@ class Connection:
         self.chance = 0
         self.buffered = 0
         # Failed flushes of the server's cache that this connection knows of, or need not know of.
-        self.errors_seen = self.server.controller.cache.errors_told
+        self.controller: Controller = self.server.controllers[link.lun]
+        self.errors_seen = self.controller.cache.errors_told
         self.user_waits = False
         self.is_closing = False
         self.wants_close = False
@@ -187,7 +189,7 @@ class Connection:
             command.data = None
         if self.is_open_here:
             if command.error:
-                cache = self.server.controller.cache
+                cache = self.controller.cache
                 cache.errors_told = max(cache.errors_told, command.error)
             self.user.answered(command)
 

@@ -7,7 +7,6 @@ is gone, and it says so once.
 
 from hawser.block.ops import FLUSH, READ
 from hawser.core.status import IOERR, OFFLINE
-from hawser.lab.devices.array import Controller
 from hawser.lab.devices.command import Command, name_writes
 from hawser.lab.devices.hardware import Hardware
 from hawser.lab.devices.other_disk import other_value
@@ -17,18 +16,17 @@ from hawser.lab.devices.process import Process
 class Executor:
     """`flush_errors`: how many of the next flushes fail."""
 
-    def __init__(self, hardware: Hardware, controller: Controller, lane: str) -> None:
+    def __init__(self, hardware: Hardware, unit_sectors: int, lane: str) -> None:
         self.hardware = hardware
-        self.controller = controller
         self.lane = lane
         self.flush_errors = 0
-        self._units = controller.array.unit_sectors
+        self._units = unit_sectors
 
     def begin(self, command: Command, process: Process) -> None:
         """A write of less than a unit starts from what the unit holds now."""
         if self._units > 1 and command.is_write and process.other is None:
             if command.sector + command.count <= process.size_sectors:
-                command.picture = self.controller.begin(command.sector, command.count)
+                command.picture = command.connection.controller.begin(command.sector, command.count)
 
     def execute(self, command: Command, process: Process) -> None:
         """Carry out a command now; its answer is in it afterwards."""
@@ -54,7 +52,7 @@ class Executor:
         if process.other is not None:
             values = [process.other.get(place, other_value(place)) for place in range(sector, sector + count)]
         else:
-            values = self.controller.read(sector, count)
+            values = command.connection.controller.read(sector, count)
         command.data = values
         if values:
             self._say(command, "executed", name_writes(values))
@@ -67,9 +65,7 @@ class Executor:
             for index, value in enumerate(values):
                 process.other[command.sector + index] = value
         else:
-            if command.picture is not None:
-                self.hardware.marks.hit("read-modify-write")
-            self.controller.write(command.sector, values, command.fua, command.picture)
+            command.connection.controller.write(command.sector, values, command.fua, command.picture)
         if command.abandoned:
             self.hardware.marks.hit("ghost landed")
             self._say(command, "executed", f"{count} sectors, after it was given up")
@@ -79,26 +75,27 @@ class Executor:
             self.hardware.trace.note(self.lane, "executed", command.text)
 
     def _flush(self, command: Command, process: Process) -> None:
+        controller = command.connection.controller
         if process.other is not None:
             pass
         elif self.flush_errors and _can_be_told(command):
             # Where the answer does not come at all nobody could be told.
             self.flush_errors -= 1
-            self.controller.fail_flush()
+            controller.fail_flush()
             self._tell_error(command)
             self._say(command, "failed", "what it should have written is lost")
             return
-        elif command.connection.errors_seen < self.controller.cache.errors:
+        elif command.connection.errors_seen < controller.cache.errors:
             self._tell_error(command)
             self._say(command, "failed", "an earlier one has lost what it should have written")
             return
         else:
-            self.controller.flush()
+            controller.flush()
         self.hardware.trace.note(self.lane, "executed", command.text)
 
     def _tell_error(self, command: Command) -> None:
         command.status = IOERR
-        command.error = self.controller.cache.errors
+        command.error = command.connection.controller.cache.errors
         command.connection.errors_seen = command.error
         self.hardware.marks.hit("flush error answered")
 

@@ -119,6 +119,7 @@ class FileCalls(LinkUser):
 
     def _give_up(self, command: Command, status: int) -> None:
         driver = self.driver
+        driver.hardware.trouble()
         request = command.request
         del self.in_threads[command.cookie]
         self.stuck += 1

@@ -35,7 +35,19 @@ class Hardware:
         self.trace = trace
         self.marks = marks
         self.sightings = Sightings(marks)
+        # From when everything works on until something goes wrong nothing has a reason to fail.
+        self.is_peaceful = False
+        self._was_troubled = False
         self._streams: dict[str, int] = {}
+
+    def calm(self) -> None:
+        """Everything works."""
+        self.is_peaceful = not self._was_troubled
+
+    def trouble(self) -> None:
+        """Something has gone wrong: what fails from now on may have its reasons."""
+        self.is_peaceful = False
+        self._was_troubled = True
 
     def dice(self, name: str, number: int) -> Rng:
         """The dice for the `number`th event of what is called `name`: whatever else happens, it rolls the same."""

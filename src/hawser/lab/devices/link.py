@@ -41,6 +41,7 @@ class Link:
         self.name = name
         self.lane = f"path {name}"
         self.server = server
+        self.lun = plan.lun
         self.transport = plan.transport
         assert self.transport in (FILE, UNIX, TCP)
         self.eof_drains = plan.eof_drains

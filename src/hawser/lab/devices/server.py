@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class Server(Service):
     """Steps of the plan come in by `apply`; `links` lead to it."""
 
-    def __init__(self, hardware: Hardware, controller: Controller, plan: ServerPlan) -> None:
-        super().__init__(hardware, controller, plan)
+    def __init__(self, hardware: Hardware, controllers: list[Controller], plan: ServerPlan) -> None:
+        super().__init__(hardware, controllers, plan)
         self.links: list[Link] = []
         # What the next process is like, and whether it is what the server should be.
         self._next = self.process
@@ -61,7 +61,7 @@ class Server(Service):
         elif kind == "flush_error":
             self._executor.flush_errors += 1
         elif kind == "write_back":
-            done = self.controller.write_back(step.amount)
+            done = sum(controller.write_back(step.amount) for controller in self.controllers)
             self.hardware.trace.note(self.lane, "wrote", f"{done} sectors back from its cache")
         elif kind == "alua":
             self.port = step.word or STANDBY
@@ -124,7 +124,7 @@ class Server(Service):
         if process.is_gone:
             return
         if not self._keeps_cache:
-            self.controller.restart(False)
+            self._restart_controllers(False)
         self.hardware.trace.note(self.lane, "gone", f"process {process.number}, with all its system calls")
         process.gone()
         if self._restart_due:
@@ -137,13 +137,17 @@ class Server(Service):
             return
         self._restart_due = False
         self.process = self._next
-        self.controller.restart(self._keeps_cache)
+        self._restart_controllers(self._keeps_cache)
         what = "as it was"
         if self.process.other is not None:
             what = "with another disk"
         elif self._is_wrong:
             what = f"with {self.process.size_sectors} sectors, {'read-only' if self.process.read_only else 'writable'}"
         self.hardware.trace.note(self.lane, "restarted", f"process {self.process.number}, {what}")
+
+    def _restart_controllers(self, keeps_cache: bool) -> None:
+        for controller in self.controllers:
+            controller.restart(keeps_cache)
 
     def _hang(self, duration_ns: int) -> None:
         if self.process.is_killed:

@@ -33,11 +33,12 @@ REFUSAL_NS: Final = NS_PER_MS // 10
 
 
 class Service:
-    """`name` is its controller's. `lane` is where the trace has it."""
+    """`name` is its controllers', of which it has one for each disk that it serves. `lane` is where the trace has it."""
 
-    def __init__(self, hardware: Hardware, controller: Controller, plan: ServerPlan) -> None:
+    def __init__(self, hardware: Hardware, controllers: list[Controller], plan: ServerPlan) -> None:
+        controller = controllers[0]
         self.hardware = hardware
-        self.controller = controller
+        self.controllers = controllers
         self.name = controller.name
         self.lane = f"server {controller.name}"
         self.slots = plan.slots
@@ -50,7 +51,7 @@ class Service:
         self.received = 0
         self._treatments = Treatments()
         self._time = ServiceTime(hardware, self.name, plan.fixed_ns, plan.bytes_per_s, plan.spread)
-        self._executor = Executor(hardware, controller, self.lane)
+        self._executor = Executor(hardware, controller.array.unit_sectors, self.lane)
         # Received and not begun; in system calls; held back, before or after they are executed; not read; in system calls
         # of a hung process; calls of files that nobody answers.
         self._queue: deque[Command] = deque()

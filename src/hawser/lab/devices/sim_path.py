@@ -205,6 +205,7 @@ class SimPath(Driver):
         self, session: Session, reason: str, by_peer: bool, orderly: bool, ghosts: list[Command]
     ) -> None:
         """A session is over. Its orphans are resolved as soon as there is a proof; the path learns of it."""
+        self.hardware.trouble()
         was_ready = session.has_facts
         present = session is self._session
         session.reset()
@@ -251,6 +252,7 @@ class SimPath(Driver):
 
     def timed_out(self, session: Session, commands: int) -> None:
         """Commands of a session were given up. If nothing comes within the linger time, the session is, too."""
+        self.hardware.trouble()
         self.log.warning(f"{self.name}: {commands} commands without an answer for {self.timeout_ns / NS_PER_S:g} s")
         if session is self._session and not self._linger.is_armed():
             self.timers.arm(self._linger, self.linger_ns)

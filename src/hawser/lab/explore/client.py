@@ -1,8 +1,10 @@
 """ScriptClient: submits the operations of a scenario when the exploration says so, and tells the judge of starts and ends."""
 
+from typing import Final
+
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import BlockDevice
-from hawser.block.ops import FLUSH, READ, WRITE
+from hawser.block.ops import FLUSH, FUA, PREFLUSH, READ, WRITE
 from hawser.block.plug import Plug
 from hawser.core.status import OK, status_name
 from hawser.core.units import SECTOR_SHIFT
@@ -10,6 +12,9 @@ from hawser.lab.explore.judge import TWICE, Judge, name_of
 from hawser.lab.explore.scenarios import ClientOp
 from hawser.lab.explore.story import Story
 from hawser.lab.payload import decode, fill, value_of
+
+# Words of writes -> the flags of their bios.
+FLAGS: Final = {"w": 0, "u": FUA, "p": PREFLUSH}
 
 
 class ScriptClient(BioOwner):
@@ -49,9 +54,11 @@ class ScriptClient(BioOwner):
 
     def _submit(self, what: ClientOp, number: int, plug: Plug) -> None:
         sector, count, judge = what.sector, what.count, self.judge
-        if what.op == "w":
-            bio = Bio(WRITE, sector, count << SECTOR_SHIFT, self, fill(number, count))
+        if what.op in FLAGS:
+            bio = Bio(WRITE, sector, count << SECTOR_SHIFT, self, fill(number, count), FLAGS[what.op])
             judge.begin_write(sector, values_of(number, count))
+            if bio.flags & PREFLUSH:
+                judge.begin_flush(number)
         elif what.op == "r":
             bio = Bio(READ, sector, count << SECTOR_SHIFT, self)
             judge.begin_read(number, sector, count)
@@ -89,7 +96,9 @@ class ScriptClient(BioOwner):
     def _end(self, number: int, bio: Bio, ok: bool) -> None:
         count = bio.size >> SECTOR_SHIFT
         if bio.op == WRITE:
-            self.judge.end_write(bio.sector, values_of(number, count), ok)
+            self.judge.end_write(bio.sector, values_of(number, count), ok, bio.flags & FUA != 0)
+            if bio.flags & PREFLUSH:
+                self.judge.end_flush(number, ok)
         elif bio.op == FLUSH:
             self.judge.end_flush(number, ok)
         else:
@@ -104,7 +113,10 @@ class ScriptClient(BioOwner):
             return "a flush"
         count = bio.size >> SECTOR_SHIFT
         place = f"sector {bio.sector}" if count == 1 else f"sectors {bio.sector}..{bio.sector + count - 1}"
-        return f"write {number} to {place}" if bio.op == WRITE else f"a read of {place}"
+        if bio.op == READ:
+            return f"a read of {place}"
+        what = "flushing " if bio.flags & PREFLUSH else "FUA " if bio.flags & FUA else ""
+        return f"{what}write {number} to {place}"
 
     def _tell_end(self, number: int, bio: Bio, ok: bool) -> None:
         if not ok:

@@ -12,6 +12,7 @@ from hawser.lab.explore.register import (
     END_FLUSH,
     END_READ,
     END_WRITE,
+    FUA_WORD,
     LOSE,
     Automaton,
     Node,
@@ -60,14 +61,14 @@ class Judge:
         for index, value in enumerate(values):
             self._step(sector + index, BEGIN_WRITE, value, True, 0)
 
-    def end_write(self, sector: int, values: list[int], ok: bool) -> None:
+    def end_write(self, sector: int, values: list[int], ok: bool, fua: bool = False) -> None:
         for index, value in enumerate(values):
             place = self.sectors[sector + index]
             if ok:
                 place.acked = value
             else:
                 place.failed.append(value)
-            self._step(sector + index, END_WRITE, value, ok, 0)
+            self._step(sector + index, END_WRITE, value, ok, FUA_WORD if fua else 0)
 
     def begin_read(self, number: int, sector: int, count: int) -> None:
         for place in range(sector, sector + count):

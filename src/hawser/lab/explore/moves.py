@@ -148,7 +148,7 @@ def _moves_of_path(world: SmallWorld, path: ManualPath, number: int, found: list
             found.append(make_move(RESET, number))
         if budget.crashes:
             found.append(make_move(CRASH, number))
-        if world.scenario.reinstates and not world.target.state.paths[number].is_active:
+        if world.scenario.reinstates and world.has_failed(number):
             found.append(make_move(REINSTATE, number))
     elif world.manager is not None or world.scenario.reinstates:
         found.append(make_move(CONNECT, number))

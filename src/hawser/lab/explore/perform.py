@@ -40,7 +40,7 @@ def perform(world: SmallWorld, move: int) -> None:
         world.budget.deaths -= 1
         world.budget.spend()
         world.clients[place].die()
-        world.device.cancel_dead()
+        world.clients[place].device.cancel_dead()
     elif kind == TICK:
         _tick(world)
     elif kind == WRITE_BACK:
@@ -149,7 +149,8 @@ def _perform_on_path(world: SmallWorld, number: int, kind: int) -> None:
         path.connect()
         line = "a new connection stands"
     elif kind == REINSTATE:
-        world.device.message(0, ["reinstate_path", path.path().devt])
+        for device in world.maps:
+            device.message(0, ["reinstate_path", path.path().devt])
         line = "an operator reinstates it"
     elif kind == HOLE:
         budget.holes -= 1

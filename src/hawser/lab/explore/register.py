@@ -36,6 +36,8 @@ END_FLUSH: Final = 5
 LOSE: Final = 6
 
 NOTHING: Final = -1
+# The value of an END_WRITE that is durable when it is acknowledged.
+FUA_WORD: Final = 1
 
 
 class Node:
@@ -97,6 +99,8 @@ class _Draft:
             self._begin_write(number)
         elif kind == END_WRITE:
             self._end_write(number, ok != 0)
+            if ok and value == FUA_WORD and self.durable:
+                self._set([self._durable(v, number) for v in self.views])
         elif kind == BEGIN_READ:
             self._begin_read(number)
         elif kind == END_READ:
@@ -133,6 +137,11 @@ class _Draft:
         else:
             self.failed.append(value)
             self._set([(v[0], _without(v[1], value), _with(v[2], value), v[3], v[4], v[5], v[6]) for v in self.views])
+
+    def _durable(self, v: View, value: int) -> View:
+        """Of a FUA write that is acknowledged a power loss leaves what it wrote; where that was superseded meanwhile it may leave
+        more, as it may be either."""
+        return (v[0], v[1], v[2], v[3], (value,), v[5], v[6]) if v[0] == value else v
 
     def _begin_read(self, number: int) -> None:
         if self.failed:

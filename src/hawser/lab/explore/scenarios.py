@@ -1,9 +1,9 @@
 """The small worlds that are explored, as a table.
 
-A client's operations are written `w0` (write sector 0), `w0+2` (two sectors), `r1`, `f` (flush); `|` waits until everything
-before it is answered, `&` submits the next one in the same plug. Otherwise clients do not wait. What may go wrong, and how
-often, is bounded by the shape; what follows from a failure (a connection given up after a timeout, late execution, late
-answers) is not.
+A client's operations are written `w0` (write sector 0), `w0+2` (two sectors), `u0` (a FUA write), `p0` (a write that wants a
+flush before it), `r1`, `f` (flush); `|` waits until everything before it is answered, `&` submits the next one in the same
+plug. Otherwise clients do not wait. What may go wrong, and how often, is bounded by the shape; what follows from a failure
+(a connection given up after a timeout, late execution, late answers) is not.
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +14,8 @@ from hawser.lab.explore.judge import APPEARED, LOST, SUPERSEDED
 
 SMALL: Final = "small"
 FULL: Final = "full"
+MIRROR: Final = "mirror"
+TWIN: Final = "twin"
 BOUNDS: Final = (SMALL, FULL)
 MODES: Final = ("rq", "bio")
 
@@ -46,7 +48,10 @@ class Scenario:
     state is asked what a power loss would leave there. `write_back`: caches write single sectors back whenever they like.
     `caches_reads`: a path's own cache also keeps what it has read. `loses`: the path whose server never executes anything
     late. `may_wait`: whether clients may wait for ever. `holed`: the path that is a black hole from the start. `scheduler`:
-    that of the map's own queue.
+    that of the map's own queue and of the paths'. `depth`: how many commands a path takes at once (0: as many as come).
+    `max_sectors`: how many sectors a command of a path may have (0: as many as come). `fua`: whether paths can do it.
+    `above`: what is on the map, `mirror`: raid1 of its two halves, `twin`: beside it another map over the same paths, which the
+    second client has open.
     """
 
     name: str
@@ -69,6 +74,10 @@ class Scenario:
     may_wait: bool = False
     modes: tuple[str, ...] = MODES
     scheduler: str = "none"
+    depth: int = 0
+    max_sectors: int = 0
+    fua: bool = True
+    above: str = ""
 
     def shape(self, bound: str) -> Shape:
         assert bound in BOUNDS, bound
@@ -222,6 +231,61 @@ _LIST: Final = (
         Shape(("w0 w0", "w0 | r0"), failures=2, timeouts=1, deaths=1),
         APPEARED,
         sectors=1,
+    ),
+    Scenario(
+        "sorted",
+        "requests wait for the one tag of a path, sorted by mq-deadline, while the one before them times out",
+        Shape(("w1 w0 | w0 | r0",), timeouts=1),
+        Shape(("w1 w0 r1 | w0 r0+2",), failures=2, timeouts=1, resets=1),
+        SUPERSEDED,
+        sectors=2,
+        scheduler="mq-deadline",
+        depth=1,
+    ),
+    Scenario(
+        "cut-up",
+        "writes that are cut for their size, of which a part fails or times out",
+        Shape(("w0+2 | r0+2",), timeouts=1, shorts=1),
+        Shape(("w0+2 w0 | r0+2",), failures=2, timeouts=1, resets=1, errors=1),
+        sectors=2,
+        max_sectors=1,
+    ),
+    Scenario(
+        "flush-before-data",
+        "a write that wants everything before it to be durable: the flush, and then the data",
+        Shape(("w0 | p1 | r0",), resets=1),
+        replace(_ANY, clients=("w0 | p1 w0 | r0",)),
+        durable=True,
+        write_back=True,
+    ),
+    Scenario(
+        "flush-behind-data",
+        "FUA writes to paths that cannot do it: a flush behind each",
+        Shape(("u0 w1 | r0",), resets=1),
+        replace(_ANY, clients=("u0 u1 | w0 r0",)),
+        durable=True,
+        write_back=True,
+        fua=False,
+    ),
+    Scenario(
+        "mirror",
+        "a mirror of the map's halves, one of which fails a write, or gets it late",
+        Shape(("w0 | w0 | r0",), timeouts=1, errors=1),
+        Shape(("w0 | w0 r0 | r0",), failures=2, timeouts=1, errors=1, resets=1),
+        SUPERSEDED,
+        sectors=1,
+        above=MIRROR,
+        features=_QUEUEING,
+        reinstates=True,
+    ),
+    Scenario(
+        "two-maps",
+        "two maps over the same paths: what times out below one of them is a ghost for the other, too",
+        Shape(("w0", "w0 | r0"), timeouts=1),
+        Shape(("w0 w0", "w0 | r0"), failures=2, timeouts=1, resets=1),
+        SUPERSEDED,
+        sectors=1,
+        above=TWIN,
     ),
     _mixed("same", "writes to the same sector, a read, a flush, a failure", "w0 w0 r0 | r0", "w0 w0 w0 f r0 | r0", 1),
     _mixed("overlap", "writes of two sectors that overlap", "w0+2 w1+2 | r0+2", "w0+2 w1+2 w0 f | r0+2", 3),

@@ -3,8 +3,10 @@
 The engine is the shipped one. Nothing happens between two moves: a move is made, the turn is drained, the judge is asked.
 """
 
+from dataclasses import replace
 from typing import Final
 
+from hawser.block.dispatch import DEPTH_DEFAULT
 from hawser.block.limits import QueueLimits
 from hawser.block.queue import RequestQueue
 from hawser.core.clock import NEVER, Clock, Timers
@@ -19,7 +21,7 @@ from hawser.lab.explore.client import ScriptClient
 from hawser.lab.explore.judge import Judge
 from hawser.lab.explore.manual_path import ManualPath
 from hawser.lab.explore.register import Automaton
-from hawser.lab.explore.scenarios import Scenario, Shape, parse_ops
+from hawser.lab.explore.scenarios import MIRROR, TWIN, Scenario, Shape, parse_ops
 from hawser.lab.explore.story import Story
 from hawser.manager.manager import Manager
 from hawser.manager.policy import Policy
@@ -29,7 +31,6 @@ from hawser.multipath.target import Multipath
 
 TARGET_MODULES: Final = (targets, multipath_target)
 PATH_NAMES: Final = ("A", "B")
-LIMITS: Final = QueueLimits(write_cache=True, fua=True)
 # The turn of a small world is over long before.
 DRAINS_MAX: Final = 4
 
@@ -86,8 +87,10 @@ class SmallWorld:
         self.turn = Turn()
         self.log: LogSink = QuietLog()
         self.judge = Judge(scenario.sectors, automaton)
+        # As many as clients see, for each leg of a mirror.
+        self.size = scenario.sectors * (2 if scenario.above == MIRROR else 1)
         self.array = Array(
-            scenario.sectors,
+            self.size,
             len(PATH_NAMES),
             scenario.cache,
             unit_sectors=scenario.unit,
@@ -98,38 +101,53 @@ class SmallWorld:
         self.disk.fences.unit_sectors = scenario.unit
         self.registry: DeviceRegistry = DeviceRegistry()
         self.paths = [self._make_path(number) for number in range(len(PATH_NAMES))]
-        self.device = self._make_map(mode)
-        self.target = _multipath_of(self.device)
+        self.devices: list[MappedDevice] = []
+        self.maps = [self._make_map("mpatha", mode)]
+        if scenario.above == TWIN:
+            self.maps.append(self._make_map("mpathb", mode))
+        self.device = self.maps[0]
+        if scenario.above == MIRROR:
+            self.device = self._make("mirror", f"0 {scenario.sectors} raid1 2 254:0 0 254:0 {scenario.sectors}")
+        self.targets = [_multipath_of(device) for device in self.maps]
         self.manager: Manager | None = None
         if scenario.manager:
-            self.manager = Manager(self.target, Policy(queue_timeout_ns=None), self.timers, self.log)
+            self.manager = Manager(self.targets[0], Policy(queue_timeout_ns=None), self.timers, self.log)
         self.clients = self._make_clients(shape)
-        self.letters = ["A"] * len(PATH_NAMES)
+        self.letters = ["A"] * (len(PATH_NAMES) * len(self.maps))
         self.settle()
 
     def _make_path(self, number: int) -> ManualPath:
         scenario = self.scenario
         driver = ManualPath(PATH_NAMES[number], self.array.controllers[number], self.turn)
-        queue = RequestQueue(driver.name, driver, LIMITS, self.turn, self.timers)
-        device = PathDevice(driver.name, f"259:{number}", scenario.sectors, queue, self.turn, self.disk, scenario.cache)
+        limits = QueueLimits(write_cache=True, fua=scenario.fua)
+        if scenario.max_sectors:
+            limits = replace(limits, max_sectors=scenario.max_sectors)
+        queue = RequestQueue(driver.name, driver, limits, self.turn, self.timers, scenario.depth or DEPTH_DEFAULT)
+        queue.set_scheduler(scenario.scheduler)
+        device = PathDevice(driver.name, f"259:{number}", self.size, queue, self.turn, self.disk, scenario.cache)
         driver.device = device
         driver.hole = driver.name == scenario.holed
         self.registry.add(device)
         return driver
 
-    def _make_map(self, mode: str) -> MappedDevice:
+    def _make_map(self, name: str, mode: str) -> MappedDevice:
         scenario = self.scenario
         features = f"{scenario.features} queue_mode {mode}".split()
-        line = f"0 {scenario.sectors} multipath {len(features)} {' '.join(features)} 0 {scenario.groups} 1"
+        line = f"0 {self.size} multipath {len(features)} {' '.join(features)} 0 {scenario.groups} 1"
         if scenario.groups == 1:
             line += " round-robin 0 2 0 259:0 259:1"
         else:
             line += " round-robin 0 1 0 259:0 round-robin 0 1 0 259:1"
-        device = MappedDevice("mpatha", "254:0", self.turn, self.clock, self.timers, self.log)
+        return self._make(name, line)
+
+    def _make(self, name: str, line: str) -> MappedDevice:
+        device = MappedDevice(name, f"254:{len(self.devices)}", self.turn, self.clock, self.timers, self.log)
         device.load(parse_lines(line), self.registry)
         if device.queue is not None:
-            device.queue.set_scheduler(scenario.scheduler)
+            device.queue.set_scheduler(self.scenario.scheduler)
         device.resume()
+        self.registry.add(device)
+        self.devices.append(device)
         return device
 
     def _make_clients(self, shape: Shape) -> list[ScriptClient]:
@@ -138,7 +156,8 @@ class SmallWorld:
         for number, text in enumerate(shape.clients):
             name = "client" if len(shape.clients) == 1 else f"client {number + 1}"
             ops = parse_ops(text)
-            clients.append(ScriptClient(name, ops, first, self.device, self.judge, self.story))
+            device = self.maps[1] if number and len(self.maps) > 1 else self.device
+            clients.append(ScriptClient(name, ops, first, device, self.judge, self.story))
             first += len(ops)
         return clients
 
@@ -158,11 +177,13 @@ class SmallWorld:
             path.sent.clear()
 
     def _tell_what_followed(self) -> None:
-        for number, path in enumerate(self.target.state.paths):
+        paths = [path for target in self.targets for path in target.state.paths]
+        for number, path in enumerate(paths):
             if path.letter() != self.letters[number]:
                 self.letters[number] = path.letter()
                 word = "reinstated" if path.is_active else "failed"
-                self.story.tell(f"path {PATH_NAMES[number]} is {word}")
+                owner = f" of map {number // len(PATH_NAMES) + 1}" if len(self.maps) > 1 else ""
+                self.story.tell(f"path {PATH_NAMES[number % len(PATH_NAMES)]}{owner} is {word}")
         for driver in self.paths:
             for command in driver.sent:
                 self.story.tell(f"path {driver.name}: {command.name()} is sent")
@@ -174,6 +195,10 @@ class SmallWorld:
                 return False
         return True
 
+    def has_failed(self, number: int) -> bool:
+        """Whether a map does not use this path."""
+        return any(not target.state.paths[number].is_active for target in self.targets)
+
     def has_own_caches(self) -> bool:
         return self.scenario.cache == CACHE_PATH
 
@@ -184,8 +209,8 @@ class SmallWorld:
         """From where everything that decides about the future can be reached."""
         return [
             self.budget,
-            self.device.stack(),
-            self.target,
+            [device.stack() for device in self.devices],
+            [target for device in self.devices for target in device.live_targets()],
             self.disk,
             self.paths,
             self.array,

@@ -25,7 +25,8 @@ NEVER: Final = 1 << 62
 
 
 class Write:
-    """One write as one sector sees it. `after`: writes that have certainly come after it."""
+    """One write as one sector sees it. `after`: writes that have certainly come after it. `is_shaken`: one leg of a mirror
+    had lost it before it was acknowledged."""
 
     def __init__(self, value: int, started: int) -> None:
         self.value = value
@@ -35,6 +36,7 @@ class Write:
         self.superseded = NEVER
         self.is_durable = False
         self.lost = NEVER
+        self.is_shaken = False
         self.after: list[Write] = []
 
     def name(self) -> str:
@@ -80,6 +82,9 @@ class History:
                 # A part of it that was in a cache is gone already; what it had come after may be back.
                 continue
             own.is_durable = durable or self.written_through
+            if own.is_shaken and not own.is_durable:
+                # The same of one leg of a mirror.
+                continue
             history = self._sectors[sector + index]
             for other in history:
                 if other.ended < own.started:
@@ -176,17 +181,20 @@ class History:
 
     # Losses.
 
-    def lose(self, sector: int, value: int, left: int) -> None:
+    def lose(self, sector: int, value: int, left: int, kept: bool = False) -> None:
         """A cache has legally lost `value`, which it had not written back; what is below it there is `left`.
 
         Whatever else was written there and not flushed lay below that, and is gone with it, or may be: it is still on its way.
+        `kept`: another leg of a mirror holds it, so that either may be read until the mirror has found out, and nothing is lost.
         """
         self.moment += 1
         history = self._sectors[sector]
         for own in history:
-            if not own.is_durable and own.lost == NEVER and own.value != left:
+            if not own.is_durable and own.lost == NEVER and own.value != left and not kept:
                 own.lost = self.moment
                 self.lost_writes += 1
+            if own.ended == NEVER and own.value != left and kept:
+                own.is_shaken = True
         for own in history:
             if own.value == left and not any(other.is_durable for other in own.after):
                 own.superseded = NEVER
