@@ -159,3 +159,17 @@ def test_devices_are_called_what_the_kernel_calls_them() -> None:
     shell = Shell()
     around = Surroundings(shell.control)
     assert [around.block_name(number) for number in ("254:0", "259:0", "9:9")] == ["dm-0", "d0", ""]
+
+
+@pytest.mark.parametrize(("words", "frozen"), [([], 1), (["--noflush"], 0), (["--force"], 0)])
+def test_wiping_flushes_unless_it_is_told_or_forced_not_to(words: list[str], frozen: int) -> None:
+    shell = Shell()
+    calls: list[MappedDevice] = []
+
+    def freeze(device: MappedDevice) -> Generator[Condition, None, None]:
+        calls.append(device)
+        yield from ()
+
+    shell.control.freeze = freeze
+    assert shell.say("wipe_table", *words, "mp")[0] == 0
+    assert (len(calls), shell.say("table", "mp")[1]) == (frozen, "0 2048 error \n")
