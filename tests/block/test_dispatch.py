@@ -3,7 +3,7 @@
 import pytest
 
 from hawser.block.bio import Bio
-from hawser.block.dispatch import MERGE_DELAY_NS, RESOURCE_DELAY_NS
+from hawser.block.dispatch import RESOURCE_DELAY_NS
 from hawser.block.limits import QueueLimits
 from hawser.block.ops import DISCARD, READ, WRITE, WRITE_ZEROES
 from hawser.block.plug import Plug
@@ -323,7 +323,9 @@ def test_with_a_merge_deadline_a_single_bio_that_goes_on_waits_for_the_next(sche
             plug.requests.append(Request(bio, queue, queue))
             queue._insert_all(plug.requests)
     assert (sizes(path), queue.waiting()) == ([1], 1)
-    world.run(MERGE_DELAY_NS)
+    world.run(10 * NS_PER_MS - 1)
+    assert sizes(path) == [1]
+    world.run(10 * NS_PER_MS)
     assert sizes(path) == [1, 3], "after 10 ms at the latest"
 
 

@@ -1,5 +1,7 @@
 """Limits: how those of several devices become one's, and what a device does with a bio that does not fit."""
 
+from dataclasses import replace
+
 import pytest
 
 from hawser.block.bio import Bio
@@ -57,6 +59,14 @@ def test_blocks_that_do_not_line_up_are_said_to_be_misaligned():
     assert stack_limits(inside_a_block, QueueLimits(512, 4096, 4096), 0).misaligned
 
 
+def test_discards_are_aligned_as_seen_from_where_a_target_begins():
+    below = QueueLimits(max_discard_sectors=64, discard_granularity=4096)
+    assert stack_limits(STACKING_START, below, 1).discard_alignment == 7 * 512
+    assert stack_limits(STACKING_START, below, 8).discard_alignment == 0
+    assert stack_limits(STACKING_START, replace(below, discard_alignment=512), 8).discard_alignment == 512
+    assert stack_limits(STACKING_START, replace(below, max_discard_sectors=0), 1).discard_alignment == 0
+
+
 def test_settled_limits_are_those_that_the_kernel_works_out():
     """Transcript 70: a ram disk, and a SCSI disk whose best size is 512 KiB."""
     ram = QueueLimits(512, 4096, max_sectors=UNLIMITED, max_hw_sectors=255, max_discard_sectors=64).settled()
@@ -89,6 +99,13 @@ def test_all_pieces_but_the_last_are_not_mergeable():
         (8, 4096, NOMERGE),
         (16, 2048, 0),
     ]
+
+
+def test_a_piece_has_the_segments_of_its_own_part():
+    _, _, client = make(QueueLimits())
+    whole = Bio(READ, 0, 10 * KIB, client)
+    whole.segments = 5
+    assert [piece.segments for piece in SplitBio(whole).pieces(4 * KIB)] == [2, 2, 1]
 
 
 def test_the_first_error_of_the_pieces_is_the_error_of_the_whole():

@@ -129,6 +129,7 @@ def test_a_retry_shows_what_failed_and_where_it_went_then(mode: str):
     assert "p0: recoverable transport" in details(recorder, "answered")
     assert [detail.split(":")[1] for detail in details(recorder, "mapped")] == ["0 (p0)", "1 (p1)"]
     assert ("requeued" if mode == "rq" else "parked") in life(recorder, 1)
+    assert details(recorder, "requeued") == (["mpatha: at once"] if mode == "rq" else [])
     assert_whole(recorder)
 
 
@@ -159,6 +160,7 @@ def test_one_that_is_cut_and_one_that_is_parked(mode: str):
     rig.client.read(0, 4 * KIB)
     rig.world.pass_time(NS_PER_MS)
     assert ("parked" if mode == "bio" else "requeued") in life(recorder, 2)
+    assert details(recorder, "requeued") == (["mpatha: in 100 ms"] if mode == "rq" else [])
     rig.message("reinstate_path 259:0")
     rig.world.run()
     assert_whole(recorder)
@@ -198,3 +200,4 @@ def test_words_for_an_io():
     assert describe(READ, 8, 512, 0) == "read 512 @ 8"
     assert describe(WRITE, 8, 512, FUA) == "write 512 @ 8 fua"
     assert describe(FLUSH, 0, 0, 0) == "flush"
+    assert describe(READ, 8, 0, 0) == "read 0 @ 8", "which is refused"

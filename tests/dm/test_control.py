@@ -88,6 +88,13 @@ def test_names_and_uuids_change(desk: Desk) -> None:
     ]
 
 
+@pytest.mark.parametrize("uuid", ["", "u" * 129])
+def test_a_uuid_that_is_none(desk: Desk, uuid: str) -> None:
+    device = desk.control.create("a", "")
+    assert desk.errno("set_uuid", "a", uuid) == "EINVAL"
+    assert (device.uuid, desk.logged()) == ("", ["ioctl: Invalid new mapped device name or uuid string supplied."])
+
+
 def test_what_is_open_is_not_removed_but_may_be_later(desk: Desk) -> None:
     below = desk.live("below", "0 100 linear 259:0 0")
     above = desk.live("above", "0 100 linear 254:0 0")

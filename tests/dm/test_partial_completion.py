@@ -147,12 +147,15 @@ def test_bio_based_each_bio_has_what_was_said_of_its_own_bytes():
 def test_a_clones_bios_are_its_own_and_share_the_data():
     """S1-D11: what a driver does to them does not change the original's."""
     rig, bios = make(WRITE, [(OK, 4 * SIZE)])
+    for bio in bios:
+        bio.segments = 2
     rig.client.submit(bios)
     driver = rig.paths[0].driver
     assert isinstance(driver, Piecemeal)
     assert len(driver.consumed) == 4
     assert not {id(bio) for bio in driver.consumed} & {id(bio) for bio in bios}
     assert [copy.data is bio.data for copy, bio in zip(driver.consumed, bios, strict=True)] == [True] * 4
+    assert [copy.segments for copy in driver.consumed] == [2] * 4
     assert [(copy.done, bio.done) for copy, bio in zip(driver.consumed, bios, strict=True)] == [(SIZE, 0)] * 4
     rig.world.run()
     assert [bio.status for bio in bios] == [OK] * 4

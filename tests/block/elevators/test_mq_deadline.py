@@ -322,3 +322,26 @@ def test_whatever_comes_in_goes_out_once_whole(bios: list[tuple[int, int, int, i
     assert sorted(came) == sorted(gone)
     assert (elevator.waiting(), elevator.requests(), elevator._ends) == (0, [], {})
     assert all(one.queued() == 0 for one in elevator.classes)
+
+
+def test_what_comes_back_counts_once_in_its_class():
+    """A request that was requeued is still the one that was taken in: when it has ended nothing holds the lower classes back."""
+    _, queue, elevator = make_queue()
+    urgent = request(queue, 10, ioprio=REAL_TIME)
+    elevator.insert(urgent, False)
+    for _ in range(3):
+        assert elevator.next() is urgent
+        elevator.insert(urgent, True)
+    assert elevator.next() is urgent
+    insert(elevator, 20, ioprio=IDLE)
+    assert elevator.next() is None
+    elevator.finished(urgent)
+    assert take(elevator) == [20]
+
+
+def test_without_an_elevator_there_is_nothing_to_set():
+    _, queue, _ = make_queue()
+    queue.set_scheduler("none")
+    assert queue.elevator.attributes() == {}
+    with pytest.raises(KeyError, match="fifo_batch"):
+        queue.elevator.set_attribute("fifo_batch", 1)

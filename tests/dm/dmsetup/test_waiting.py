@@ -2,6 +2,8 @@
 
 from collections.abc import Generator
 
+import pytest
+
 from hawser.core.units import NS_PER_MS
 from hawser.dm.condition import Condition
 from hawser.dm.control import Control
@@ -116,3 +118,58 @@ def test_a_reload_swaps_under_way() -> None:
     assert shell.say("load", "mp", "--table", TABLE.replace("round-robin", "queue-length"))[0] == 0
     assert shell.say("resume", "mp")[0] == 0
     assert "queue-length" in shell.say("table", "mp")[1]
+
+
+def test_a_suspend_waits_for_the_one_that_is_under_way() -> None:
+    shell = Shell()
+    Client(shell.device).read(0, 512)
+    first, _ = shell.begin("suspend", "mp")
+    told = next(first)
+    second, answer = shell.begin("suspend", "mp")
+    condition = next(second)
+    assert (told.ready(), condition.ready()) == (False, False)
+    shell.world.run()
+    assert (told.ready(), condition.ready()) == (True, True)
+    assert [list(first), list(second), answer.rc] == [[], [], 0]
+    assert shell.device.is_suspended()
+
+
+@pytest.mark.parametrize(
+    ("suspended", "words", "frozen"),
+    [(False, [], 1), (False, ["--noflush"], 0), (False, ["--nolockfs"], 0), (True, [], 0)],
+)
+def test_what_is_cached_above_is_written_before_a_new_table(suspended: bool, words: list[str], frozen: int) -> None:
+    """By the suspend that the resume of an active device is; a device that is suspended has done so already."""
+    shell = Shell()
+    if suspended:
+        shell.say("suspend", "mp")
+    calls: list[MappedDevice] = []
+
+    def freeze(device: MappedDevice) -> Generator[Condition, None, None]:
+        calls.append(device)
+        yield from ()
+
+    shell.control.freeze = freeze
+    assert shell.say("load", "mp", "--table", TABLE)[0] == 0
+    assert shell.say("resume", "mp", *words)[0] == 0
+    assert len(calls) == frozen
+
+
+def test_devices_are_called_what_the_kernel_calls_them() -> None:
+    shell = Shell()
+    around = Surroundings(shell.control)
+    assert [around.block_name(number) for number in ("254:0", "259:0", "9:9")] == ["dm-0", "d0", ""]
+
+
+@pytest.mark.parametrize(("words", "frozen"), [([], 1), (["--noflush"], 0), (["--force"], 0)])
+def test_wiping_flushes_unless_it_is_told_or_forced_not_to(words: list[str], frozen: int) -> None:
+    shell = Shell()
+    calls: list[MappedDevice] = []
+
+    def freeze(device: MappedDevice) -> Generator[Condition, None, None]:
+        calls.append(device)
+        yield from ()
+
+    shell.control.freeze = freeze
+    assert shell.say("wipe_table", *words, "mp")[0] == 0
+    assert (len(calls), shell.say("table", "mp")[1]) == (frozen, "0 2048 error \n")
