@@ -91,7 +91,7 @@ class Upstream:
 
     def freeze(self) -> None:
         assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        stop_group(self.process.pid)
 
     def thaw(self) -> None:
         assert self.process is not None
@@ -127,13 +127,25 @@ class NbdServer(Upstream):
         wait_for(lambda: not is_alive(self._pid), f"{self.name} is gone")
 
     def freeze(self) -> None:
-        os.killpg(self._pid, signal.SIGSTOP)
+        stop_group(self._pid)
 
     def thaw(self) -> None:
         os.killpg(self._pid, signal.SIGCONT)
 
     def stop(self) -> None:
         self.kill()
+
+
+def stop_group(leader: int) -> None:
+    """Until it has: a thread on another processor may answer a request that comes after the signal."""
+    os.killpg(leader, signal.SIGSTOP)
+    wait_for(lambda: _states(leader) <= {"T", "Z"}, f"process {leader} stands still")
+
+
+def _states(pid: int) -> set[str]:
+    """Of a process's threads."""
+    stats = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return {stat.rpartition(")")[2].split()[0] for stat in stats}
 
 
 def is_alive(pid: int) -> bool:
