@@ -42,9 +42,10 @@ def test_every_orphan_is_looked_at():
 
 
 def test_only_a_cache_that_was_left_fences_flushes():
-    command, cache = orphan(0, 8), orphan(0, 2048, CACHE)
-    assert not fences(command).blocks(FLUSH, 0, 0, None)
-    assert fences(command, cache).blocks(FLUSH, 0, 0, None)
+    assert not fences(orphan(0, 8)).blocks(FLUSH, 0, 0, None)
+    made = fences(orphan(0, 8), orphan(0, 2048, CACHE))
+    assert len(made.orphans) == 2
+    assert made.blocks(FLUSH, 0, 0, None)
 
 
 def test_an_orphan_is_added_once_and_not_when_it_is_proved():

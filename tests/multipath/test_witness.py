@@ -114,3 +114,12 @@ def test_each_write_testifies_once_although_the_ring_is_full(rig: Rig):
         write(rig, number * 8)
     sectors = [testimony.sector for testimony in rig.world.disk.witness.testimonies()]
     assert sectors == [number * 8 for number in range(ENTRIES_MAX + 4, 4, -1)]
+
+
+def test_once_a_loss_is_in_doubt_what_was_acknowledged_before_testifies_no_more(rig: Rig):
+    """A path that comes back without it is still the same disk."""
+    write(rig, 0)
+    rig.world.disk.cast_doubt("a cache is gone")
+    assert told(rig) == {}
+    write(rig, 8)
+    assert told(rig) == {8: DATA}

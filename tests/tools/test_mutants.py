@@ -347,3 +347,15 @@ def test_the_guard_runs_only_what_lies_in_the_copy(tmp_path: Path):
     (runner.tree / "src/hawser/dm/registry.py").unlink()
     status, said = runner.programs.run(guarded(UNIT, "dm", ["hawser.dm.registry"], []), runner.tree, 30.0)
     assert (status, said) == (97, "hawser.dm.registry comes from None, not from this copy's source\n")
+
+
+def test_of_several_commands_the_first_that_fails_is_the_last(tmp_path: Path):
+    runner = Runner(ROOT, tmp_path / "1", (TRANSCRIPTS,), guarded)
+    words = guarded(TRANSCRIPTS, "dm", ["hawser.dm.registry"], [])
+    assert [word for word in words if word.startswith("tests/")] == [
+        f"tests/conformance/{name}" for name in ("transcripts", "corners", "more")
+    ]
+    for first, ends in (("--help", (0, 2)), ("--nosuch", (2, 1))):
+        commands = [*words[:4], "lab", first, "++", "lab", "--help"]
+        status, said = runner.programs.run(commands, runner.tree, 30.0)
+        assert (status, said.count("Usage: ")) == ends

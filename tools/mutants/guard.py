@@ -2,6 +2,8 @@
 
     python guard.py MODULE,MODULE... pytest|hawser WORDS...
 
+`hawser` may be given several commands, one after the other until one fails, with `++` between.
+
 Exit status 97 when it is not: nothing is said about a mutant that was never run. It imports nothing of the project.
 """
 
@@ -11,6 +13,7 @@ import sys
 from pathlib import Path
 
 WRONG_SOURCE = 97
+NEXT = "++"
 # A mutant that allocates without end meets this, not the machine's limit.
 MEMORY_MAX_BYTES = 3 << 30
 
@@ -29,7 +32,11 @@ def main() -> None:
     else:
         from hawser.cli.main import main as command
 
-        status = run(command, words)
+        status = 0
+        while words and status == 0:
+            end = words.index(NEXT) if NEXT in words else len(words)
+            status = run(command, words[:end])
+            words = words[end + 1 :]
     for module in ("hawser", *modules.split(",")):
         loaded = sys.modules.get(module)
         if loaded is not None and not Path(loaded.__file__ or "").resolve().is_relative_to(source):

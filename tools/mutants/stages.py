@@ -27,7 +27,12 @@ UNIT_COMMAND: Final = (
     *("pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"),
     *("--tb", "line", "--timeout", str(UNIT_TEST_TIMEOUT_S)),
 )
-TRANSCRIPTS_COMMAND: Final = ("hawser", "lab", "conformance", "--jobs", "1", "tests/conformance/transcripts")
+CONFORMANCE: Final = ("lab", "conformance", "--jobs", "1")
+TRANSCRIPTS_COMMAND: Final = (
+    *("hawser", *CONFORMANCE, "tests/conformance/transcripts"),
+    *("++", *CONFORMANCE, "tests/conformance/corners"),
+    *("++", *CONFORMANCE, "tests/conformance/more"),
+)
 SEEDS_COMMAND: Final = ("hawser", "lab", "fuzz", "--seeds", "0..200", "--jobs", "1", "--no-marks")
 EXPLORE_COMMAND: Final = ("hawser", "lab", "explore", "--bound", "small")
 

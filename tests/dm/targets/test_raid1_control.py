@@ -41,6 +41,31 @@ def test_a_dead_clients_write_that_went_to_one_leg_goes_to_the_other():
     assert rig.at_rest()
 
 
+def test_only_reads_of_its_sectors_wait_for_a_dead_clients_write():
+    rig = TargetRig(TABLE)
+    rig.disks[1].driver.default = Answer(delay_ns=10 * MS)
+    rig.client.write(0, pattern(1, 8))
+    rig.world.settle()
+    rig.client.dead = True
+    rig.device.cancel_dead()
+    other = Client(rig.device)
+    over, beside = other.read(4, 512), other.read(64, 512)
+    rig.world.settle()
+    assert (over.finished, beside.finished, rig.target().idle()) == (False, True, False)
+    rig.world.run()
+    assert (bytes(over.data or b""), rig.info(), rig.target().idle()) == (pattern(5, 1), AA, True)
+
+
+def test_a_mirror_is_not_idle_while_a_leg_is_written():
+    rig = TargetRig(TABLE)
+    rig.disks[1].driver.default = Answer(delay_ns=MS)
+    rig.client.write(0, pattern(1, 1))
+    rig.world.settle()
+    assert not rig.target().idle()
+    rig.world.run()
+    assert rig.target().idle()
+
+
 def test_dead_clients_reads_are_not_tried_again():
     rig = TargetRig(TABLE)
     rig.disks[0].driver.default = Answer(silent=True)
