@@ -80,8 +80,8 @@ def test_one_flush_is_on_its_way_at_a_time_and_all_that_wait_share_the_next():
     world.run()
     assert (words(path), [bio.status for bio in bios]) == ("f f", [OK] * 6)
     assert world.clock.now_ns == 2 * NS_PER_MS
-    assert path.device.stats.fields(0)[4] == 6, "each of them counts"
-    assert path.device.stats.fields(0)[15] == 2, "and so do the flushes that were sent"
+    assert path.device.counters(0)[4] == 6, "each of them counts"
+    assert path.device.counters(0)[15] == 2, "and so do the flushes that were sent"
 
 
 def test_the_error_of_a_shared_flush_is_everybodys():
@@ -230,12 +230,12 @@ def test_what_is_counted_above_and_below(mode: str, above: tuple[int, int], belo
         rig.world.run()
         rig.client.flush()
         rig.world.run()
-    fields = rig.device.stats.fields(0)
+    fields = rig.device.counters(0)
     assert (fields[4], fields[15]) == above
     if mode == "bio":
         # Round-robin: every write goes to one path, and every flush to the other.
         below = ((0, 8, 8), (0, 8, 8))
-    counts = [path.device.stats.fields(0) for path in rig.paths]
+    counts = [path.device.counters(0) for path in rig.paths]
     assert tuple((count[0], count[4], count[15]) for count in counts) == below
 
 

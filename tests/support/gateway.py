@@ -35,6 +35,7 @@ class Gateway(Process):
         self, name: str, directory: Path, paths: Sequence[str], options: Sequence[str], listen: str = ""
     ) -> None:
         self._clients: list[NbdClient] = []
+        self._tracings: list[socket.socket] = []
         self.socket = directory / f"{name}.sock"
         self.control = directory / f"{name}.ctl"
         self.uri = listen or f"nbd+unix:///d?socket={self.socket}"
@@ -66,6 +67,7 @@ class Gateway(Process):
     def start_trace(self, seconds: float) -> socket.socket:
         """Ask for a trace, which has begun when this returns; `end_trace` takes what has become of it."""
         sock = socket.socket(socket.AF_UNIX)
+        self._tracings.append(sock)
         sock.settimeout(seconds + PATIENCE_S)
         sock.connect(str(self.control))
         sock.sendall(json.dumps({"verb": "trace", "args": [f"{seconds:g}"]}).encode() + b"\n")
@@ -139,6 +141,8 @@ class Gateway(Process):
     def stop(self) -> None:
         for client in self._clients:
             client.close()
+        for tracing in self._tracings:
+            tracing.close()
         super().stop()
 
     def warnings(self) -> list[str]:

@@ -103,6 +103,13 @@ class BlockDevice:
         """Take a bio that fits."""
         raise NotImplementedError
 
+    def counters(self, now_ns: int) -> list[int]:
+        """The seventeen numbers of /sys/block/*/stat. In flight is what has a tag of the queue, or what the targets have."""
+        stats = self.stats
+        queue = self.queue
+        in_flight = int(stats.reads_in_flight + stats.writes_in_flight) if queue is None else queue.in_flight
+        return stats.fields(now_ns, in_flight)
+
     def idle(self) -> bool:
         """Whether nothing is in flight, waiting or parked here."""
         raise NotImplementedError

@@ -11,6 +11,8 @@ path that a request-based device sends it to (transcript 63). What the flush mac
 Linux has no histogram of latencies there; people attach one by BPF (biolatency).
 """
 
+from typing import Final
+
 from mypy_extensions import i64
 
 from hawser.core.histogram import Histogram
@@ -51,8 +53,12 @@ class Counters:
             self._alike = 0
 
 
+# Which of the numbers is no count of the past.
+IN_FLIGHT_FIELD: Final = 8
+
+
 class DiskStats:
-    """`in_flight` counts what was begun and has not ended."""
+    """What is in flight counts here where there is no queue that counts it."""
 
     def __init__(self) -> None:
         self.reads = Counters()
@@ -65,9 +71,8 @@ class DiskStats:
         self.busy_ns = 0
         self.busy_since_ns = 0
 
-    def fields(self, now_ns: int) -> list[int]:
-        """The seventeen numbers of /sys/block/*/stat, times in milliseconds."""
-        in_flight = int(self.reads_in_flight + self.writes_in_flight)
+    def fields(self, now_ns: int, in_flight: int) -> list[int]:
+        """The seventeen numbers of /sys/block/*/stat, times in milliseconds, while so many are in flight."""
         busy_ns = self.busy_ns + (now_ns - self.busy_since_ns if in_flight else 0)
         weighted_ns = self.reads.ns + self.writes.ns + self.discards.ns + self.flushes.ns
         middle = [in_flight, busy_ns // NS_PER_MS, weighted_ns // NS_PER_MS]

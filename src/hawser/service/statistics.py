@@ -50,7 +50,7 @@ def _devices(gateway: Gateway) -> list[BlockDevice]:
 def _line(device: BlockDevice, now_ns: int) -> str:
     """A line of /proc/diskstats. (Documentation/admin-guide/iostats.rst.)"""
     major, _, minor = device.devt.partition(":")
-    numbers = " ".join(str(number) for number in device.stats.fields(now_ns))
+    numbers = " ".join(str(number) for number in device.counters(now_ns))
     # As /proc/mounts has it: fields are told apart by spaces.
     name = device.name.replace(" ", "\\040")
     return f"{major:>4} {minor:>7} {name} {numbers}\n"
@@ -77,5 +77,5 @@ def _whole(device: BlockDevice, now_ns: int) -> dict[str, Any]:
         name: [[bucket_top(index), count] for index, count in enumerate(group.latencies().counts) if count]
         for name, group in _groups(device)
     }
-    fields = dict(zip(FIELDS, device.stats.fields(now_ns), strict=True))
+    fields = dict(zip(FIELDS, device.counters(now_ns), strict=True))
     return {"device": device.name, "number": device.devt, **fields, "latency_ns": latencies}

@@ -11,6 +11,7 @@ from hawser.block.device import BlockDevice
 from hawser.block.elevators.base import ELEVATORS
 from hawser.block.limits import MAX_SECTORS_DEFAULT, QueueLimits
 from hawser.block.queue import RequestQueue
+from hawser.block.stats import IN_FLIGHT_FIELD
 from hawser.core.clock import Clock
 from hawser.core.units import KIB, SECTOR_SHIFT
 from hawser.lab.linux.facts import Facts
@@ -100,13 +101,14 @@ class QueueSettings:
 
     def counters(self) -> list[int]:
         """The seventeen numbers of `stat`: nothing is counted while `iostats` is off. To be called when that was set, too."""
-        counted = self.device.stats.fields(self.clock.now_ns)
+        counted = self.device.counters(self.clock.now_ns)
         if self.said.get("iostats", self.facts.text("iostats", "1")) == "0":
             if not self.frozen:
                 self.frozen = self._without_hidden(counted)
             return self.frozen
         if self.frozen:
             self.hidden = [now - shown for now, shown in zip(counted, self.frozen, strict=True)]
+            self.hidden[IN_FLIGHT_FIELD] = 0
             self.frozen = []
         return self._without_hidden(counted)
 
