@@ -29,7 +29,6 @@ from hawser.dm.target import (
 )
 from hawser.lab.world import Answer, Client, RamPath, Store, World
 
-REFUSED_NS = 3 * NS_PER_MS
 DELAY_NS = 100 * NS_PER_MS
 
 

@@ -54,8 +54,8 @@ def test_where_sectors_lie(table: str, places: list[tuple[int, ...]]):
     assert found.top() == places
     assert found.size_sectors() == len(places)
     for sector, lie in enumerate(places):
-        for leg, place in enumerate(lie):
-            assert (found.sector_of(place), found.leg_of(place)) == (sector, leg)
+        for place in lie:
+            assert found.sector_of(place) == sector
     assert found.sector_of(31) == -1
 
 

@@ -13,7 +13,6 @@ from hawser.block.ops import OP_NAMES
 
 # The proofs that lift a fence. UNPROVEN is not one: a bound that the user declared has passed, and it is counted apart.
 PROOF_ANSWER: Final = "answered"
-PROOF_NOT_SENT: Final = "not sent"
 PROOF_PEER_GONE: Final = "peer process gone"
 PROOF_EOF_DRAINS: Final = "end of file, declared to drain"
 PROOF_FLUSHED: Final = "server flushed"

@@ -28,8 +28,6 @@ ANSWERED: Final = 0
 NOT_SENT: Final = 1
 UNKNOWN: Final = 2
 
-FATE_NAMES: Final = {ANSWERED: "answered", NOT_SENT: "not sent", UNKNOWN: "unknown"}
-
 # A flag of requests alone: its bios differ in how they may fail (see hawser.block.merge).
 MIXED: Final = 1 << 16
 

@@ -42,12 +42,6 @@ def largest_io(limits: QueueLimits, op: int, sector: int) -> int:
     return most // limits.block_sectors() * limits.block_sectors() << SECTOR_SHIFT
 
 
-def segments_of(limits: QueueLimits, size: int, vectors: int) -> int:
-    """How many segments `size` bytes in `vectors` vectors are. Linux: bvec_split_segs()."""
-    vector = -(-size // vectors)
-    return vectors * -(-vector // limits.max_segment_size) if vector > limits.max_segment_size else vectors
-
-
 def _most_in_segments(limits: QueueLimits, vector: int) -> int:
     per_vector = -(-vector // limits.max_segment_size)
     if per_vector > 1:

@@ -119,9 +119,6 @@ class Chart:
     def lane(self, name: str) -> Lane:
         return self._by_name[name]
 
-    def io_count(self) -> int:
-        return sum(len(lane.bars) for lane in self.lanes if lane.name.startswith("client "))
-
     def _add_lanes(self, plan: Plan) -> None:
         names = [f"client {client.name}" for client in plan.clients]
         names.append("map")

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from hawser.core.rng import Rng
 from hawser.core.status import INVAL, IOERR, MEDIUM, NOSPC, TARGET
-from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US
+from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, SECTOR_SIZE
 from hawser.lab.devices.array import CACHE_PATH
 from hawser.lab.plan import FILE, RESTARTS, SCHEDULERS, UNIX, DevicePlan, Plan, Step
 from hawser.lab.stacks import devices_beside, has_type, maps_of, names_in, types_in
@@ -181,7 +181,7 @@ class FaultDraw:
         rng = self.rng
         device = self._any([one for one in devices_beside(self.plan) if "dust" in types_in(one.tables[0])])
         step.kind, step.target = "message", device.name
-        block = rng.below(max(1, self.plan.size_sectors * 512 // int(device.tables[0].split()[5])))
+        block = rng.below(blocks_of(self.plan, device))
         failures = f" {rng.below(4)}" if rng.chance(1, 2) else ""
         words = [f"addbadblock {block}{failures}"] * 4 + ["enable", "enable", "enable"]
         step.word = self._any([*words, f"removebadblock {block}", "disable", "clearbadblocks", "frobnicate"])
@@ -196,7 +196,7 @@ class FaultDraw:
         elif step.kind == "nomerges":
             step.amount = rng.below(3)
         else:
-            step.word = self._any(SETTINGS).format(rng.below(4), log_between(rng, 1, 64))
+            step.word = draw_setting(rng)
 
     def _link_step(self, step: Step) -> None:
         rng = self.rng
@@ -283,6 +283,16 @@ class FaultDraw:
         if step.word.startswith("disable_group") and self.rng.chance(1, 2):
             return [Step(later_ns, "message", step.target, word=step.word.replace("disable", "enable"))]
         return []
+
+
+def draw_setting(rng: Rng) -> str:
+    """Of a scheduler: name and value."""
+    return SETTINGS[rng.below(len(SETTINGS))].format(rng.below(4), log_between(rng, 1, 64))
+
+
+def blocks_of(plan: Plan, dust: DevicePlan) -> int:
+    """How many blocks a dust device has, by the size in its table."""
+    return max(1, plan.size_sectors * SECTOR_SIZE // int(dust.tables[0].split()[5]))
 
 
 def tamed(plan: Plan, steps: list[Step], span_ns: int) -> list[Step]:

@@ -3,7 +3,7 @@
 from hawser.core.rng import Rng
 from hawser.core.status import IOERR, MEDIUM
 from hawser.core.units import NS_PER_MS
-from hawser.lab.draw_faults import SETTINGS, log_between
+from hawser.lab.draw_faults import blocks_of, draw_setting, log_between
 from hawser.lab.plan import SCHEDULERS, LimitsPlan, Plan, Step
 from hawser.lab.stacks import devices_beside, maps_of, names_in, types_in
 
@@ -38,8 +38,7 @@ def tune_queues(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
         if kind < 2:
             steps.append(Step(at_ns, "scheduler", target, word=SCHEDULERS[rng.below(2)]))
         elif kind < 4:
-            setting = SETTINGS[rng.below(len(SETTINGS))].format(rng.below(4), log_between(rng, 1, 64))
-            steps.append(Step(at_ns, "attribute", target, word=setting))
+            steps.append(Step(at_ns, "attribute", target, word=draw_setting(rng)))
         else:
             steps.append(Step(at_ns, "nomerges", target, amount=rng.below(3)))
     return steps
@@ -106,7 +105,7 @@ def bad_blocks(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
     steps: list[Step] = []
     for device in devices_beside(plan):
         if "dust" in types_in(device.tables[0]):
-            blocks = max(1, plan.size_sectors * 512 // int(device.tables[0].split()[5]))
+            blocks = blocks_of(plan, device)
             for _ in range(rng.between(1, 4)):
                 failures = f" {rng.below(3)}" if rng.chance(1, 2) else ""
                 word = f"addbadblock {rng.below(blocks)}{failures}"

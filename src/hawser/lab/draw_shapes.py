@@ -5,7 +5,7 @@ drawn as ever, so that even these runs differ. MARKS_BY_SWARM names what reaches
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hawser.core.rng import Rng
@@ -64,6 +64,11 @@ BUSY_OPS: Final = 300
 _SHORT: Final = 500 * NS_PER_MS
 _OUTAGE: Final = Wishes(workload="racer", span_ns=2 * NS_PER_S, queues=True, prompt=True, transport=UNIX)
 _RACE: Final = Wishes(workload="racer", span_ns=NS_PER_S, prompt=True, declared="lun", cache="lun", groups=1)
+
+# Requests of several bios that wait.
+_NEIGHBOURS: Final = Wishes(
+    mode="rq", workload="neighbours", ops=BUSY_OPS, prompt=True, depth=2, span_ns=150 * NS_PER_MS
+)
 
 WEIGHTS: Final = 1000
 SHAPES: Final = (
@@ -154,19 +159,7 @@ SHAPES: Final = (
     Shape(
         "short merged calls",
         15,
-        Wishes(
-            mode="rq",
-            transport=FILE,
-            cache="lun",
-            declared="lun",
-            workload="neighbours",
-            ops=BUSY_OPS,
-            depth=2,
-            unit_sectors=8,
-            plain=True,
-            prompt=True,
-            span_ns=150 * NS_PER_MS,
-        ),
+        replace(_NEIGHBOURS, transport=FILE, cache="lun", declared="lun", unit_sectors=8, plain=True),
         block.short_calls,
         ("partial completion retried", "merged request done in part"),
     ),
@@ -232,33 +225,14 @@ SHAPES: Final = (
     Shape(
         "neighbours",
         20,
-        Wishes(
-            mode="rq",
-            workload="neighbours",
-            ops=BUSY_OPS,
-            quiet=True,
-            prompt=True,
-            depth=2,
-            merges=True,
-            span_ns=150 * NS_PER_MS,
-        ),
+        replace(_NEIGHBOURS, quiet=True, merges=True),
         block.slow_servers,
         ("merged at the back", "merged in front", "requests joined", "merge deadline", "taken without feedback"),
     ),
     Shape(
         "limits shrink",
         15,
-        Wishes(
-            mode="rq",
-            cache="lun",
-            declared="lun",
-            workload="neighbours",
-            ops=BUSY_OPS,
-            plain=True,
-            prompt=True,
-            depth=2,
-            span_ns=150 * NS_PER_MS,
-        ),
+        replace(_NEIGHBOURS, cache="lun", declared="lun", plain=True),
         block.limits_shrink,
         ("limits changed with I/O queued",),
     ),

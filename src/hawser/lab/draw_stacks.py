@@ -26,7 +26,6 @@ SECOND_WORD: Final = f"{{{SECOND}}}"
 ON_ONE: Final = ("linear", "pieces", "stripes", "mirror", "delay", "dust", "flakey")
 ON_TWO: Final = ("joined", "stripes of two", "mirror of two", "mirror of two")
 TWINS: Final = ("twins", "twins", "twins below a map")
-KINDS: Final = ("", *ON_ONE, *ON_TWO, *TWINS, "map above")
 UNDER: Final = ("linear", "delay", "dust", "flakey")
 FLAKEY_FEATURES: Final = ("", " 1 error_reads", " 1 error_writes", " 2 error_reads error_writes")
 PIECES_MAX: Final = 4

@@ -113,11 +113,9 @@ class Places:
         self.plan = plan
         self._known: dict[str, list[Place]] = {}
         self._sectors: dict[int, int] = {}
-        self._legs: dict[int, int] = {}
         for sector, places in enumerate(self.of(top_name(plan))):
-            for leg, place in enumerate(places):
+            for place in places:
                 self._sectors[place] = sector
-                self._legs[place] = leg
 
     def top(self) -> list[Place]:
         """Of what clients have open."""
@@ -130,10 +128,6 @@ class Places:
     def sector_of(self, place: int) -> int:
         """The sector of the device on top that lies there; -1: none does."""
         return self._sectors.get(place, -1)
-
-    def leg_of(self, place: int) -> int:
-        """Which of its copies that is."""
-        return self._legs.get(place, 0)
 
     def shift(self, name: str) -> int:
         """What is added to a sector of this device to give that of the one on top. StackError when it is not the same for all."""

@@ -13,8 +13,6 @@ flushed, or proved gone; if it is gone, so may be the writes, and the flushes of
 
 from typing import Final
 
-from mypy_extensions import mypyc_attr
-
 from hawser.block.device import QueueDevice
 from hawser.block.disk import Disk
 from hawser.block.flush import FlushGate
@@ -32,14 +30,6 @@ CACHE_LUN: Final = "lun"
 CACHE_PATH: Final = "path"
 CACHE_NONE: Final = "none"
 CACHES: Final = (CACHE_LUN, CACHE_PATH, CACHE_NONE)
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class DoubtListener:
-    """Who wants to say so when acknowledged writes are in doubt."""
-
-    def doubted(self, reason: str) -> None:
-        raise NotImplementedError
 
 
 class SharedDisk(Disk):

@@ -43,7 +43,6 @@ class Scene:
         self.above = above
         self.history = History(SECTORS)
         self.clients: list[ChaosClient] = []
-        self.brought_back = 0
         # In 1000 requests; one leg at a time is in trouble, until it is out.
         self.per_mille = (0, 20, 60)[seed % 3]
         self._choose_trouble()
@@ -107,7 +106,6 @@ class Scene:
         content = self.drivers[good].store.data[source : source + SECTORS * 512]
         self.drivers[1 - good].store.data[place : place + SECTORS * 512] = content
         self.mirror.load(parse_lines(f"0 {SECTORS} raid1 {self.target().status_table()}"), self.world.registry)
-        self.brought_back += 1
         self._choose_trouble()
 
     def _mend(self) -> None:

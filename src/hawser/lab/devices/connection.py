@@ -71,8 +71,8 @@ class Connection:
         self.life = 0
         self.chance = 0
         self.buffered = 0
-        # Failed flushes of the server's cache that this connection knows of, or need not know of.
         self.controller: Controller = self.server.controllers[link.lun]
+        # Failed flushes of the server's cache that this connection knows of, or need not know of.
         self.errors_seen = self.controller.cache.errors_told
         self.user_waits = False
         self.is_closing = False

@@ -25,10 +25,3 @@ def submit_batch(kit: Kit, device: BlockDevice, bios: list[Bio]) -> None:
         device.submit(bio, plug)
         kit.settle()
     plug.finish()
-
-
-def submit_in_turn(kit: Kit, device: BlockDevice, bios: list[Bio]) -> None:
-    """One after the other, none waiting for the one before."""
-    for bio in bios:
-        submit_alone(device, bio)
-        kit.settle()

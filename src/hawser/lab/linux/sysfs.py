@@ -163,11 +163,6 @@ class Sysfs:
         processors = ", ".join(str(number) for number in range(self.header.number("cpus", 1)))
         return Facts({"hw_queues": {"0": {"cpu_list": processors}}}, "mapped device")
 
-    def parameter(self, module: str, name: str) -> str:
-        """A module parameter of device mapper's, or an empty string."""
-        folder = self._parameters.get(module)
-        return folder.values.get(name, "") if folder is not None else ""
-
 
 def _folders(folders: dict[str, Folder]) -> Folder:
     return FixedFolder({}, folders)
