@@ -5,9 +5,18 @@ from collections.abc import Callable
 import pytest
 from tests.support.export_bench import ExportBench, Guest
 
+from hawser.block.orphan import PROOF_ANSWER
+from hawser.block.request import UNKNOWN
+from hawser.core.status import TIMEOUT
 from hawser.core.units import KIB, MIB, NS_PER_S
 from hawser.exports.budget import Budget
-from hawser.exports.connection import HANDSHAKE_NS, IN_FLIGHT_BYTES_MAX, IN_FLIGHT_MAX
+from hawser.exports.connection import (
+    FENCED_BYTES_MAX,
+    FENCED_MAX,
+    HANDSHAKE_NS,
+    IN_FLIGHT_BYTES_MAX,
+    IN_FLIGHT_MAX,
+)
 from hawser.exports.server import CLIENTS_MAX
 from hawser.exports.volume import Volume
 from hawser.lab.world import Answer
@@ -44,6 +53,64 @@ def bench(make: Make) -> ExportBench:
 @pytest.fixture
 def guest(bench: ExportBench) -> Guest:
     return bench.guest()
+
+
+def haunt(bench: ExportBench, guest: Guest) -> None:
+    """A write to the first block is acknowledged; its ghost is about."""
+    bench.paths[0].driver.script.append(Answer(TIMEOUT, fate=UNKNOWN, lands=False))
+    assert guest.error(guest.write(0, bytes(512))) == 0
+
+
+def lay_ghosts(bench: ExportBench) -> None:
+    bench.reactor.run(lambda: bench.paths[0].driver.settle(PROOF_ANSWER))
+    bench.reactor.settle()
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_what_waits_behind_a_fence_leaves_room_for_the_rest(make: Make, mode: str):
+    bench = make(depth=4096, size=64 * MIB, mode=mode)
+    guest = bench.guest()
+    haunt(bench, guest)
+    fenced = [guest.ask(CMD_WRITE, 0, 512, bytes(512)) for _ in range(FENCED_MAX)]
+    guest.push()
+    assert bench.server.connections[0].fenced == FENCED_MAX
+    assert guest.error(guest.read(8192, 512)) == 0
+    hold_answers(bench)
+    cookies = [guest.ask(CMD_READ, n * 8192, 512) for n in range(1, 2 * IN_FLIGHT_MAX)]
+    guest.push()
+    assert bench.server.connections[0].in_flight == FENCED_MAX + IN_FLIGHT_MAX
+    give_answers(bench)
+    lay_ghosts(bench)
+    assert [guest.error(cookie) for cookie in fenced + cookies] == [0] * (FENCED_MAX + len(cookies))
+    assert (bench.server.connections[0].fenced, bench.server.connections[0].fenced_bytes) == (0, 0)
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_what_waits_behind_a_fence_is_limited_too(make: Make, mode: str):
+    bench = make(depth=4096, size=64 * MIB, mode=mode)
+    guest = bench.guest()
+    haunt(bench, guest)
+    fenced = [guest.ask(CMD_WRITE, 0, 512, bytes(512)) for _ in range(4 * FENCED_MAX)]
+    guest.push()
+    assert bench.server.connections[0].in_flight == FENCED_MAX + IN_FLIGHT_MAX
+    assert not is_read_from(bench)
+    lay_ghosts(bench)
+    assert [guest.error(cookie) for cookie in fenced] == [0] * len(fenced)
+    assert is_read_from(bench)
+
+
+def test_bytes_behind_a_fence_leave_room_for_the_rest(make: Make):
+    """Bio-based: request-based, large writes are cut before they come to the fence, and only the parts that overlap wait."""
+    bench = make(depth=4096, size=64 * MIB, mode="bio")
+    guest = bench.guest()
+    haunt(bench, guest)
+    size = 16 * MIB
+    fenced = [guest.ask(CMD_WRITE, 0, size, bytes(size)) for _ in range(FENCED_BYTES_MAX // size)]
+    guest.push()
+    assert bench.server.connections[0].fenced_bytes == FENCED_BYTES_MAX
+    assert guest.error(guest.write(32 * MIB, bytes(size))) == 0
+    lay_ghosts(bench)
+    assert [guest.error(cookie) for cookie in fenced] == [0] * len(fenced)
 
 
 def test_so_many_commands_in_flight_and_no_more(bench: ExportBench, guest: Guest):

@@ -85,6 +85,26 @@ def test_a_lost_connection_proves_nothing_and_the_newer_write_waits(fleet, kind,
     assert "declare quiesce=SECONDS" in gateway.log()
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_client_whose_fenced_writes_are_many_still_reads(fleet, mode):
+    """More than a client may have in flight of anything else; and the more of them are let go in the end."""
+    image, first, second, slow = two(fleet, "nbdkit")
+    gateway = fleet.serve([first.uri(cache="lun"), second.uri(cache="lun")], "--io-timeout", "1", "--queue-mode", mode)
+    client = gateway.client()
+    slow.write_text(str(SLOW_S))
+    old = client.send_write(0, OLD)
+    gateway.wait_for_log("fate unknown")
+    slow.unlink()
+    client.wait(old)
+    newer = [client.send_write(0, NEW) for _ in range(900)]
+    assert client.read(MIB, 4096) == b"0" * 4096
+    assert not client.has_answer(newer[0], 0)
+    for command in newer:
+        client.wait(command)
+    assert content(image, 0, 4096) == NEW
+    assert client.read(0, 4096) == NEW
+
+
 @pytest.mark.parametrize("how", ["reset", "eof"])
 def test_a_declared_time_lets_the_newer_write_go_and_is_counted_as_unproven(fleet, how):
     image, first, second, slow = two(fleet, "nbdkit", tcp=True)

@@ -11,6 +11,7 @@ from hawser.block.orphan import PROOF_ANSWER, PROOF_PEER_GONE, UNPROVEN
 from hawser.block.request import UNKNOWN
 from hawser.core.status import IOERR, OK, TIMEOUT, TRANSPORT
 from hawser.core.units import KIB, NS_PER_MS
+from hawser.dm.request_based import DEPTH
 from hawser.lab.world import Answer, Rig, World, make_multipath
 from hawser.multipath.fence import FENCED_MAX
 
@@ -272,7 +273,25 @@ def test_with_a_ghost_about_a_good_prefix_is_not_told():
     assert [bio.status for bio in bios] == [OK, OK]
 
 
-def test_more_than_1024_fenced_requests_push_back():
+def test_fenced_writes_leave_the_tags_to_others():
+    """More of them than the queue has tags: a read beside them goes at once."""
+    rig = make("rq")
+    lose(rig)
+    for _ in range(DEPTH + 5):
+        rig.client.write(0, NEWER)
+    rig.world.settle()
+    read = rig.client.read(800, 4 * KIB)
+    rig.world.settle()
+    assert read.status == OK and read.finished
+    assert rig.client.waiting_for_proof == DEPTH + 5
+    rig.paths[0].driver.settle(PROOF_ANSWER)
+    rig.world.run()
+    assert (len(rig.client.done), rig.client.waiting_for_proof) == (DEPTH + 7, 0)
+    assert rig.device.queue.depth == DEPTH
+    assert rig.at_rest()
+
+
+def test_more_fenced_requests_than_the_limit_push_back():
     """Request-based: the device's queue holds still, and says that it is congested in the end."""
     rig = make("rq")
     lose(rig)
@@ -290,17 +309,29 @@ def test_more_than_1024_fenced_requests_push_back():
     assert rig.at_rest()
 
 
-def test_bio_based_1024_fenced_bios_are_congestion():
+def test_bio_based_so_many_fenced_bios_are_congestion():
     rig = make("bio")
     lose(rig)
     for _ in range(FENCED_MAX):
         assert not rig.device.congested()
         rig.client.write(0, NEWER)
     assert rig.device.congested()
+    assert rig.client.waiting_for_proof == FENCED_MAX
     rig.paths[0].driver.settle(PROOF_ANSWER)
     rig.world.run()
     assert not rig.device.congested()
-    assert len(rig.client.done) == FENCED_MAX + 1
+    assert (len(rig.client.done), rig.client.waiting_for_proof) == (FENCED_MAX + 1, 0)
+
+
+def test_what_is_withheld_counts_as_waiting_for_a_proof(mode: str):
+    rig = make(mode)
+    overlapping_pair(rig)
+    rig.world.run()
+    assert rig.client.waiting_for_proof == 1
+    rig.paths[0].driver.settle(PROOF_ANSWER)
+    rig.world.run()
+    assert rig.client.waiting_for_proof == 0
+    assert rig.at_rest()
 
 
 def test_a_fence_outlives_the_failure_of_every_path(mode: str):

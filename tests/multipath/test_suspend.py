@@ -9,6 +9,7 @@ from hawser.block.request import UNKNOWN
 from hawser.core.status import IOERR, OK, TIMEOUT, TRANSPORT
 from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.dm.dmsetup import brief as verbs
+from hawser.dm.suspension import GHOSTS_NS
 from hawser.lab.world import Answer, Client, Rig, World, make_multipath
 
 DATA, NEW, NEWER = b"d" * 4096, b"n" * 4096, b"N" * 4096
@@ -285,7 +286,9 @@ def test_a_fenced_write_of_a_dead_client_does_not_hold_a_flush_suspend_up(mode: 
     rig.client.dead = True
     rig.device.cancel_dead()
     rig.world.settle()
-    assert (heard.words, newer.status) == (["suspended"], IOERR)
+    assert (heard.words, newer.status) == ([], IOERR), "the ghost alone is waited for, for a while"
+    rig.world.pass_time(GHOSTS_NS)
+    assert heard.words == ["suspended"]
     rig.device.resume()
     rig.world.run()
     assert rig.at_rest()
@@ -398,3 +401,70 @@ def test_abandoned_a_replaced_table_fails_what_it_withheld(mode: str):
     rig.world.run()
     assert (write.finished, write.status) == (True, IOERR)
     assert rig.at_rest()
+
+
+# Ghosts, with nothing else to wait for.
+
+
+def haunt(mode: str) -> Rig:
+    """All that was asked for has been answered; a copy of the write may still land."""
+    rig = make_multipath(World(), mode=mode)
+    rig.paths[0].driver.script.append(LANDS)
+    write = rig.client.write(0, NEW)
+    rig.world.settle()
+    assert write.status == OK
+    return rig
+
+
+def warnings(rig: Rig) -> list[str]:
+    return [text for _, text in rig.world.log.lines if "not settled" in text]
+
+
+def test_a_flush_suspend_ends_when_the_ghosts_have_settled(mode: str):
+    rig = haunt(mode)
+    heard = begin_suspend(rig.device)
+    rig.world.pass_time(NS_PER_S)
+    assert heard.words == []
+    rig.paths[0].driver.settle(PROOF_ANSWER)
+    rig.world.settle()
+    assert (heard.words, warnings(rig)) == (["suspended"], [])
+    rig.device.resume()
+    rig.world.run()
+    assert rig.at_rest()
+
+
+def test_a_flush_suspend_says_which_ghosts_have_not_settled(mode: str):
+    rig = haunt(mode)
+    heard = begin_suspend(rig.device)
+    rig.world.pass_time(GHOSTS_NS - 1)
+    assert heard.words == []
+    rig.world.pass_time(1)
+    assert heard.words == ["suspended"]
+    (said,) = warnings(rig)
+    assert "write of sectors 0..7 on p0 (session 0)" in said
+
+
+def test_neither_a_noflush_suspend_nor_a_reload_waits_for_ghosts(mode: str):
+    rig = haunt(mode)
+    suspend(rig.world, rig.device, noflush=True)
+    rig.device.resume()
+    load(rig.world, rig.device, line(rig, [[0, 1]], mode))
+    heard = Heard()
+    rig.device.resume(heard)
+    rig.world.settle()
+    assert heard.words == ["resumed"]
+    newer = rig.client.write(0, NEWER)
+    rig.world.settle()
+    assert not newer.finished, "the fence has outlived the table"
+    rig.paths[0].driver.settle(PROOF_ANSWER)
+    rig.world.run()
+    assert (newer.status, bytes(rig.store.data[:4096])) == (OK, NEWER)
+
+
+def test_a_cancelled_suspend_does_not_speak_of_ghosts_later(mode: str):
+    rig = haunt(mode)
+    begin_suspend(rig.device)
+    rig.world.pass_time(NS_PER_S)
+    rig.device.cancel_suspend()
+    rig.world.pass_time(GHOSTS_NS)
+    assert warnings(rig) == []

@@ -42,6 +42,9 @@ class BioOwner:
         """`bio.status` is final; for a read that is OK, `bio.data` holds `bio.size` bytes."""
         raise NotImplementedError
 
+    def waits_for_proof(self, count: int, size: int) -> None:
+        """So many more of its I/Os (or, negative, fewer), of `size` bytes together, wait behind a fence or for a proof."""
+
     def client_of(self, bio: "Bio") -> "BioOwner":
         """Who asked for `bio`: this owner, unless it passes on what somebody else asked it for."""
         return self

@@ -16,6 +16,10 @@ PROOF_ANSWER: Final = "answered"
 PROOF_PEER_GONE: Final = "peer process gone"
 PROOF_EOF_DRAINS: Final = "end of file, declared to drain"
 PROOF_FLUSHED: Final = "server flushed"
+PROOF_FENCE_AGENT: Final = "the fence agent succeeded"
+# SCSI: an ABORT TASK, ABORT TASK SET or LOGICAL UNIT RESET that the target has answered (SAM-5, 7; iSCSI: RFC 7143, 11.5 and
+# 11.6): for drivers that have these.
+PROOF_TASK_MANAGEMENT: Final = "task management function answered"
 UNPROVEN: Final = "unproven: the declared quiesce time passed"
 
 

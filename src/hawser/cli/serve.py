@@ -1,5 +1,8 @@
 """`hawser serve`: keep one disk alive over several paths and export it by NBD."""
 
+import shlex
+import shutil
+
 import click
 
 from hawser.core.units import parse_seconds_ns
@@ -42,6 +45,12 @@ from hawser.service.serve import leave, run
     "--device", "devices", multiple=True, metavar="NAME=TABLE", help="Another mapped device, below the map or above it."
 )
 @click.option("--export", default="", metavar="NAME", help="The device that clients get. Default: the topmost.")
+@click.option(
+    "--fence-agent",
+    default="",
+    metavar="COMMAND",
+    help="Run COMMAND PATH REASON to cut off a path whose writes may still land; exit status 0 is the proof that they cannot.",
+)
 @click.option("--read-only", is_flag=True)
 @click.option("--insecure-listen", is_flag=True, help="Allow addresses that are not loopback, without encryption.")
 @click.option(
@@ -61,6 +70,7 @@ def serve(
     scheduler: str,
     devices: tuple[str, ...],
     export: str,
+    fence_agent: str,
     read_only: bool,
     insecure_listen: bool,
     unsafe_no_fence: bool,
@@ -89,6 +99,7 @@ def serve(
             scheduler,
             [parse_device(text) for text in devices],
             export,
+            parse_agent(fence_agent),
             unsafe_no_fence,
         )
         if options.io_timeout_ns == 0:
@@ -107,6 +118,17 @@ def parse_device(text: str) -> tuple[str, str]:
     if not name or not equals or not table.strip():
         raise OptionError(f"--device {text!r}: is not NAME=TABLE, such as whole=0 2048 linear mpatha 0")
     return name, table
+
+
+def parse_agent(text: str) -> list[str]:
+    """The words of a command. OptionError when they cannot be told apart, or there is no such program."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise OptionError(f"--fence-agent {text!r}: {error}") from None
+    if words and shutil.which(words[0]) is None:
+        raise OptionError(f"--fence-agent {text!r}: there is no program {words[0]!r}")
+    return words
 
 
 def _timeout_ns(option: str, text: str, forever: bool) -> int | None:

@@ -39,6 +39,12 @@ class Host(TargetHost):
         self.device.stack().finish_bio(clone)
         self.device.retired.look_later()
 
+    def lend_tags(self, count: int) -> None:
+        self.device.stack().lend_tags(count)
+
+    def look_again(self) -> None:
+        self.device.look_again()
+
     def raise_event(self) -> None:
         self.device.raise_event()
 

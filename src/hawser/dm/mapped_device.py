@@ -328,6 +328,18 @@ class MappedDevice(BlockDevice):
             count += table.withheld()
         return count
 
+    def ghosts(self) -> list[str]:
+        """Commands that may still take effect below the live table, in words."""
+        found: list[str] = []
+        for target in self.live_targets():
+            found += target.ghosts()
+        return found
+
+    def look_again(self) -> None:
+        """Something that a suspend may wait for is settled."""
+        if self._suspension.state == SUSPENDING:
+            self.turn.defer(self._suspension)
+
     def _tables(self) -> list[Table]:
         return [self.table, *self.retired.tables] if self.table is not None else []
 

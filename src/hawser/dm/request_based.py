@@ -278,6 +278,10 @@ class RequestStack(Stack):
     def kick_requeued(self) -> None:
         self.own.kick_requeued()
 
+    def lend_tags(self, count: int) -> None:
+        self.own.depth += count
+        self.mapper.contexts_free += count
+
     def clone_owner(self) -> RequestOwner:
         return self.clones
 

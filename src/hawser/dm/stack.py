@@ -86,6 +86,9 @@ class Stack:
     def kick_requeued(self) -> None:
         """Nothing waits out a delay."""
 
+    def lend_tags(self, count: int) -> None:
+        raise AssertionError("a bio-based device has no tags")
+
     def clone_owner(self) -> RequestOwner:
         raise AssertionError("a bio-based device has no requests")
 

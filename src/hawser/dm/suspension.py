@@ -5,6 +5,10 @@
     suspending -> active   cancelled: everything is undone
     suspended -> active   resumed, perhaps with another table
 
+A flush suspend that somebody asked for also waits, for a while, until ghosts have settled (writes that were given up, and may
+still take effect below): who suspends a device to copy its disk does not want them in the copy. One that only swaps a table
+need not: fences outlive tables. Linux has no counterpart.
+
 Bio-based devices keep the bios that come meanwhile, in order; request-based ones keep them in their own queue, where they may
 merge. Linux: __dm_suspend() and __dm_resume() in drivers/md/dm.c; `seeds.md` 3.11. Where the kernel sleeps a listener waits here.
 """
@@ -15,8 +19,10 @@ from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio
 from hawser.block.plug import Plug
+from hawser.core.clock import Timer
 from hawser.core.status import IOERR
 from hawser.core.turn import Work
+from hawser.core.units import NS_PER_S
 from hawser.dm.target import TableError
 
 if TYPE_CHECKING:
@@ -28,6 +34,8 @@ SUSPENDED: Final = 2
 
 # Bios that a suspended device keeps before it pushes back.
 DEFERRED_MAX: Final = 1024
+# So long a flush suspend waits for ghosts alone; then it says which have not settled.
+GHOSTS_NS: Final = 5 * NS_PER_S
 
 
 class ControlError(ValueError):
@@ -67,6 +75,15 @@ class _Told(Work):
                 listener.cancelled()
 
 
+class _GhostsLate(Timer):
+    def __init__(self, suspension: "Suspension") -> None:
+        super().__init__()
+        self.suspension = suspension
+
+    def expire(self) -> None:
+        self.suspension.ghosts_late()
+
+
 class Suspension(Work):
     """Of one device. It is the deferred work that looks whether everything has come back."""
 
@@ -80,6 +97,9 @@ class Suspension(Work):
         self._suspenders: list[ControlListener] = []
         self._resumers: list[ControlListener] = []
         self._then_resume = False
+        # Whether ghosts are waited for, too.
+        self._heeds_ghosts = False
+        self._ghosts_late = _GhostsLate(self)
 
     def begin(self, noflush: bool, listener: ControlListener | None) -> None:
         """Suspend, or join a suspend of the same kind that is under way."""
@@ -92,6 +112,9 @@ class Suspension(Work):
         self._suspenders += listeners
         if self.state == ACTIVE:
             self._start(noflush)
+            self._heeds_ghosts = not noflush
+            if self._heeds_ghosts and self.device.ghosts():
+                self.device.timers.arm(self._ghosts_late, GHOSTS_NS)
 
     def then_resume(self, noflush: bool, listener: ControlListener | None) -> None:
         """Suspend (if need be), and resume as soon as that is done."""
@@ -112,8 +135,23 @@ class Suspension(Work):
 
     def run(self) -> None:
         """Something has come back: was it the last?"""
-        if self.state == SUSPENDING and self._outstanding() <= 0:
+        if self.state == SUSPENDING and self._outstanding() <= 0 and not self._waits_for_ghosts():
             self._finish()
+
+    def _waits_for_ghosts(self) -> bool:
+        if not self._heeds_ghosts or self._then_resume or not self.device.ghosts():
+            return False
+        if not self._ghosts_late.is_armed():
+            self.device.timers.arm(self._ghosts_late, GHOSTS_NS)
+        return True
+
+    def ghosts_late(self) -> None:
+        """They are not waited for any longer (but I/O that waits behind one is)."""
+        device = self.device
+        for ghost in device.ghosts():
+            device.log.warning(f"{device.name}: suspended, but not settled: {ghost}")
+        self._heeds_ghosts = False
+        device.turn.defer(self)
 
     def _outstanding(self) -> int:
         count = self.device.in_flight()
@@ -122,6 +160,7 @@ class Suspension(Work):
     def _finish(self) -> None:
         device = self.device
         self.state = SUSPENDED
+        device.timers.cancel(self._ghosts_late)
         device.drained()
         for target in device.live_targets():
             target.postsuspend()
@@ -165,6 +204,7 @@ class Suspension(Work):
         self.returned = []
         self.deferred = []
         device = self.device
+        device.timers.cancel(self._ghosts_late)
         device.open()
         plug = Plug()
         for bio in bios:

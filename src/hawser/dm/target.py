@@ -108,6 +108,14 @@ class TargetHost:
         """End the original of a clone that the target kept, with the clone's status."""
         raise NotImplementedError
 
+    def lend_tags(self, count: int) -> None:
+        """So many more requests (or, negative, fewer) are kept for a proof. Their tags shall not be missing to others."""
+        raise NotImplementedError
+
+    def look_again(self) -> None:
+        """Something that a suspend may wait for is settled."""
+        raise NotImplementedError
+
     def raise_event(self) -> None:
         """Something happened that `dmsetup wait` waits for."""
         raise NotImplementedError
@@ -248,6 +256,10 @@ class Target(FlushGate):
 
     def resume(self) -> None:
         """I/O is about to flow (again)."""
+
+    def ghosts(self) -> list[str]:
+        """What may still take effect below, although everything that was asked for has been answered: for people."""
+        return []
 
     def withheld(self) -> int:
         """How many I/Os have succeeded here without being told yet: they outlive a noflush suspend, and the table."""

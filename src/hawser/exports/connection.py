@@ -34,6 +34,9 @@ BATCH_IOS: Final = 64
 BATCH_BYTES: Final = 256 * KIB
 IN_FLIGHT_MAX: Final = 512
 IN_FLIGHT_BYTES_MAX: Final = 64 * MIB
+# What of it waits behind fences counts apart, up to as much again: it may wait for long, and the rest shall go on.
+FENCED_MAX: Final = 512
+FENCED_BYTES_MAX: Final = 64 * MIB
 HANDSHAKE_NS: Final = 30 * NS_PER_S
 HANG_UP_NS: Final = NS_PER_S
 
@@ -56,6 +59,10 @@ class Connection(RequestSink):
         self.volume: Volume | None = None
         self.in_flight = 0
         self.in_flight_bytes = 0
+        self.fenced = 0
+        self.fenced_bytes = 0
+        self._most = IN_FLIGHT_MAX
+        self._most_bytes = IN_FLIGHT_BYTES_MAX
         self._handler = ConnectionHandler(self)
         self._farewell = FarewellHandler(self)
         self._handshake = ServerHandshake(server.exports)
@@ -230,7 +237,7 @@ class Connection(RequestSink):
         self._batch_bytes += bio.size
         if self._batch_ios >= BATCH_IOS or self._batch_bytes >= BATCH_BYTES:
             self._parser.paused = True
-        if self.in_flight >= IN_FLIGHT_MAX or self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX or volume.device.congested():
+        if self.in_flight >= self._most or self.in_flight_bytes >= self._most_bytes or volume.device.congested():
             self._hold_back()
         elif budget.taken_bytes >= budget.limit_bytes:
             self._hold_back()
@@ -267,7 +274,7 @@ class Connection(RequestSink):
 
     def may_receive(self, length: int) -> bool:
         """A large payload is about to be allocated: only within the client's and the server's budget."""
-        if self.in_flight and self.in_flight_bytes + length > IN_FLIGHT_BYTES_MAX:
+        if self.in_flight and self.in_flight_bytes + length > self._most_bytes:
             self._held_back = True
             return False
         if not self.server.budget.take(length):
@@ -276,6 +283,15 @@ class Connection(RequestSink):
             return False
         self._paid = length
         return True
+
+    def waits_for_proof(self, count: int, size: int) -> None:
+        """So many more (or fewer) of what is in flight wait for a proof: that makes room for others, or takes it."""
+        self.fenced += count
+        self.fenced_bytes += size
+        self._most = IN_FLIGHT_MAX + min(self.fenced, FENCED_MAX)
+        self._most_bytes = IN_FLIGHT_BYTES_MAX + min(self.fenced_bytes, FENCED_BYTES_MAX)
+        if self._held_back and self.state == OPEN:
+            self._want_end_of_turn()
 
     def _refund(self) -> None:
         self.server.budget.give(self._paid)
@@ -343,8 +359,8 @@ class Connection(RequestSink):
             self._close_when_drained()
         elif self._batch_full or (
             not self._watching
-            and self.in_flight < IN_FLIGHT_MAX // 2
-            and self.in_flight_bytes < IN_FLIGHT_BYTES_MAX // 2
+            and self.in_flight < self._most - IN_FLIGHT_MAX // 2
+            and self.in_flight_bytes < self._most_bytes - IN_FLIGHT_BYTES_MAX // 2
         ):
             self._resume()
 

@@ -20,6 +20,9 @@ class ConnectionOwner(BioOwner):
     def bio_done(self, bio: Bio) -> None:
         self.connection.bio_done(bio)
 
+    def waits_for_proof(self, count: int, size: int) -> None:
+        self.connection.waits_for_proof(count, size)
+
 
 class ConnectionTimer(Timer):
     """The connection as the clock knows it."""

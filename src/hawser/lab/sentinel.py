@@ -19,6 +19,7 @@ from hawser.lab.referee import Referee
 from hawser.multipath.disk import SharedDisk
 from hawser.multipath.fence import FENCED_MAX
 from hawser.multipath.target import Multipath
+from hawser.multipath.waiting import PARKED_MAX
 
 # One plug beyond the limit: congestion is looked at between plugs, not within one.
 PLUG_MAX: Final = 8192
@@ -105,9 +106,13 @@ class Sentinel:
             marks.hit("fenced request")
         if withheld:
             marks.hit("withheld")
-        waiting = parked + fenced_bios + fenced_requests + withheld
-        if waiting > FENCED_MAX + PLUG_MAX:
-            self.referee.fault(f"{waiting} I/Os wait in the target; the limit is {FENCED_MAX} and one plug")
+        for what, waiting, most in (
+            ("for a path", parked, PARKED_MAX),
+            ("for a proof", fenced_bios + fenced_requests + withheld, FENCED_MAX),
+        ):
+            # (What a fence has let go is parked for a moment, to be mapped once more.)
+            if waiting > most + PLUG_MAX:
+                self.referee.fault(f"{waiting} I/Os wait in the target {what}; the limit is {most} and one plug")
         return 1 if fenced_bios or fenced_requests else 0
 
     def _look_at_reads(self, disk: SharedDisk) -> None:

@@ -183,11 +183,16 @@ class Client(BioOwner):
         super().__init__()
         self.device = device
         self.done: list[Bio] = []
+        self.waiting_for_proof = 0
         if disk is not None:
             self.open_disk(disk)
 
     def bio_done(self, bio: Bio) -> None:
         self.done.append(bio)
+
+    def waits_for_proof(self, count: int, size: int) -> None:
+        self.waiting_for_proof += count
+        assert self.waiting_for_proof >= 0
 
     def submit(self, bios: list[Bio]) -> list[Bio]:
         """One plug."""

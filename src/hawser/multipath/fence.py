@@ -27,8 +27,9 @@ from hawser.core.log import LogSink
 if TYPE_CHECKING:
     from hawser.multipath.disk import SharedDisk
 
-# Originals of one map that may wait behind fences; more are pushed back to the device's queue, which then waits as a whole.
-FENCED_MAX: Final = 1024
+# Originals of one map that may wait behind fences, besides whatever else is in flight; more are pushed back to the device's
+# queue, which then waits as a whole. Clients reach their own limits first (hawser.exports.connection).
+FENCED_MAX: Final = 8192
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -10,6 +10,8 @@ executed again, and are told when the proof comes, even if this target has been 
 Whatever changes is looked at by one deferred piece of work, so that an orphan may be resolved from anywhere.
 """
 
+from typing import Final
+
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
 from hawser.block.ops import is_write_class
@@ -23,6 +25,9 @@ from hawser.dm.clone import CloneBio
 from hawser.dm.target import KILL, REQUEUE, SUBMITTED, Target, TargetContext
 from hawser.multipath.disk import SharedDisk
 from hawser.multipath.fence import FENCED_MAX, FenceListener, must_withhold
+
+# Bios that wait for a path before submitters are to hold back.
+PARKED_MAX: Final = 1024
 
 
 class _Replay(Work):
@@ -78,6 +83,7 @@ class WaitingRoom(Target):
         if self.handing_back:
             return REQUEUE
         self._fenced_bios.append(clone)
+        hold(clone.original, 1)
         if clone.life is not None:
             clone.life.note(FENCED, self._behind(clone.op, clone.sector, clone.end_sector(), clone.original.orphans))
         return SUBMITTED
@@ -88,6 +94,9 @@ class WaitingRoom(Target):
         if len(self._fenced_requests) >= FENCED_MAX:
             return REQUEUE
         self._fenced_requests.append(request)
+        self.host.lend_tags(1)
+        for bio in request.for_whom():
+            hold(bio, 1)
         if self.context.turn.tracer is not None:
             start, end = request.span()
             self._trace_request(request, FENCED, self._behind(request.op, start, end, request.orphans))
@@ -106,6 +115,11 @@ class WaitingRoom(Target):
     def _hand_back_fenced(self) -> None:
         """A noflush suspend has begun. Bios are mapped once more, and are refused then."""
         self._requeue_fenced()
+        self._park_fenced()
+
+    def _park_fenced(self) -> None:
+        for clone in self._fenced_bios:
+            hold(clone.original, -1)
         self._parked.extend(self._fenced_bios)
         self._fenced_bios = []
 
@@ -113,6 +127,9 @@ class WaitingRoom(Target):
         requests = self._fenced_requests
         self._fenced_requests = []
         for request in reversed(requests):
+            for bio in request.for_whom():
+                hold(bio, -1)
+            self.host.lend_tags(-1)
             self.host.requeue_request(request, False)
 
     def _park_for_replay(self, clone: CloneBio) -> None:
@@ -155,11 +172,15 @@ class WaitingRoom(Target):
     def _withhold_bio(self, clone: CloneBio) -> None:
         """It has succeeded, and must not say so yet."""
         self._withheld_bios.append(clone)
+        hold(clone.original, 1)
         if clone.life is not None:
             clone.life.note(WITHHELD, "an orphan of its own may land on a write that was beside it")
 
     def _withhold_request(self, clone: Request, original: Request) -> None:
         self._withheld_requests.append(clone)
+        self.host.lend_tags(1)
+        for bio in original.for_whom():
+            hold(bio, 1)
         if self.context.turn.tracer is not None:
             self._trace_request(original, WITHHELD, "an orphan of its own may land on a write that was beside it")
 
@@ -170,35 +191,38 @@ class WaitingRoom(Target):
     def _release_fenced(self) -> None:
         self._fences_moved = False
         self._requeue_fenced()
-        self._parked.extend(self._fenced_bios)
-        self._fenced_bios = []
+        self._park_fenced()
         self._release_withheld()
+        self.host.look_again()
 
     def _release_withheld(self) -> None:
         if self._withheld_requests:
             clones = self._withheld_requests
             self._withheld_requests = []
             for clone in clones:
-                assert clone.original is not None
-                if not must_withhold(clone.original.orphans):
-                    self.host.finish_request(clone)
-                elif self.abandoned:
+                original = clone.original
+                assert original is not None
+                if must_withhold(original.orphans):
+                    if not self.abandoned:
+                        self._withheld_requests.append(clone)
+                        continue
                     clone.status = IOERR
                     clone.good_bytes = 0
-                    self.host.finish_request(clone)
-                else:
-                    self._withheld_requests.append(clone)
+                for waiting in original.for_whom():
+                    hold(waiting, -1)
+                self.host.lend_tags(-1)
+                self.host.finish_request(clone)
         if self._withheld_bios:
             bios = self._withheld_bios
             self._withheld_bios = []
             for bio in bios:
-                if not must_withhold(bio.original.orphans):
-                    self.host.finish_bio(bio)
-                elif self.abandoned:
+                if must_withhold(bio.original.orphans):
+                    if not self.abandoned:
+                        self._withheld_bios.append(bio)
+                        continue
                     bio.status = IOERR
-                    self.host.finish_bio(bio)
-                else:
-                    self._withheld_bios.append(bio)
+                hold(bio.original, -1)
+                self.host.finish_bio(bio)
 
     def cancel_dead(self) -> None:
         """Clients died: what waits here of theirs fails, what is on its way fences its range for the others."""
@@ -214,6 +238,8 @@ class WaitingRoom(Target):
             dead = [clone for clone in waiting if clone.original.client().dead]
             for clone in dead:
                 waiting.remove(clone)
+                if waiting is self._fenced_bios:
+                    hold(clone.original, -1)
                 clone.status = IOERR
                 self.host.finish_bio(clone)
 
@@ -250,6 +276,9 @@ class WaitingRoom(Target):
             else:
                 return None
 
+    def ghosts(self) -> list[str]:
+        return [orphan.describe() for orphan in self.fences.orphans]
+
     def withheld(self) -> int:
         return len(self._withheld_bios) + len(self._withheld_requests)
 
@@ -259,7 +288,12 @@ class WaitingRoom(Target):
         )
 
     def congested(self) -> bool:
-        return len(self._parked) + len(self._fenced_bios) + len(self._withheld_bios) >= FENCED_MAX
+        return len(self._parked) >= PARKED_MAX or len(self._fenced_bios) + len(self._withheld_bios) >= FENCED_MAX
+
+
+def hold(bio: Bio, count: int) -> None:
+    """Tell a client that an I/O of its has begun to wait for a proof (1), or need not any more (-1)."""
+    bio.client().waits_for_proof(count, count * bio.size)
 
 
 def _ghost_of(device: BlockDevice, op: int, start: int, end: int) -> Orphan:

@@ -1,9 +1,9 @@
 """Aftermath: what is left of a session that ended with commands of unknown fate, until something proves what became of them.
 
-The proofs (DESIGN, Hard problems 1): the process at the other end of a unix socket is gone, with its system calls (a
-pidfd tells); the end of file came from a server that is declared to drain (`eof=drains`). Where the user declared how
-long a server may still execute what it was sent (`quiesce=SECONDS`), the fence is lifted after that time, counted
-from the moment when our side can send nothing more, and it is said to be unproven.
+The proofs (DESIGN, Hard problems 1): the process at the other end of a unix socket is gone, with its system calls (a pidfd
+tells); the end of file came from a server that is declared to drain (`eof=drains`); a fence agent has cut the server off. Where
+the user declared how long a server may still execute what it was sent (`quiesce=SECONDS`), the fence is lifted after that time,
+counted from the moment when our side can send nothing more, and it is said to be unproven.
 """
 
 import errno
@@ -14,9 +14,10 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final
 
-from hawser.block.orphan import PROOF_EOF_DRAINS, PROOF_PEER_GONE, UNPROVEN, Orphan
+from hawser.block.orphan import PROOF_EOF_DRAINS, PROOF_FENCE_AGENT, PROOF_PEER_GONE, UNPROVEN, Orphan
 from hawser.core.clock import Timer
 from hawser.core.reactor import Handler
+from hawser.paths.fence_agent import FenceCall
 
 if TYPE_CHECKING:
     from hawser.paths.nbd import NbdDriver
@@ -91,6 +92,14 @@ class _Quiesce(Timer):
         self.aftermath.settle(UNPROVEN)
 
 
+class _Agent(FenceCall):
+    def __init__(self, aftermath: "Aftermath") -> None:
+        self.aftermath = aftermath
+
+    def fenced(self) -> None:
+        self.aftermath.settle(PROOF_FENCE_AGENT)
+
+
 class Aftermath(Handler):
     """`pidfd` is owned and closed here. `cache` stands for the cache that the session left behind with unflushed writes."""
 
@@ -100,9 +109,11 @@ class Aftermath(Handler):
         self.pidfd = pidfd
         self.cache = cache
         self._quiesce = _Quiesce(self)
+        self._agent = _Agent(self)
 
-    def begin(self, by_peer: bool, orderly: bool) -> None:
-        """Look for a proof at once; else wait for one. `by_peer`: the other side ended it; `orderly`: with an end of file."""
+    def begin(self, by_peer: bool, orderly: bool, reason: str) -> None:
+        """Look for a proof at once; else wait for one. `by_peer`: the other side ended it; `orderly`: with an end of file;
+        `reason`: why it ended, in words."""
         driver = self.driver
         if self.pidfd != NO_PIDFD and by_peer and is_gone(self.pidfd):
             self.settle(PROOF_PEER_GONE)
@@ -119,11 +130,15 @@ class Aftermath(Handler):
         driver.aftermaths.append(self)
         if self.pidfd != NO_PIDFD and by_peer:
             driver.reactor.watch_reads(self.pidfd, self)
+        if driver.agent is not None:
+            driver.agent.ask(driver.name, reason, self._agent)
         if driver.uri.quiesce_ns is not None:
             driver.timers.arm(self._quiesce, driver.uri.quiesce_ns)
-        elif self.pidfd == NO_PIDFD or not by_peer:
+        elif (self.pidfd == NO_PIDFD or not by_peer) and driver.agent is None:
             what = f"{len(self.orphans)} writes" if self.orphans else "the writes in its cache"
-            driver.log.warning(f"{driver.name}: nothing can prove what became of {what}; declare quiesce=SECONDS")
+            driver.log.warning(
+                f"{driver.name}: nothing can prove what became of {what}; declare quiesce=SECONDS, or name a --fence-agent"
+            )
 
     def readable(self) -> None:
         self.settle(PROOF_PEER_GONE)
@@ -132,6 +147,8 @@ class Aftermath(Handler):
         """The other side can do no more harm, by this proof (none where there was nothing to prove)."""
         driver = self.driver
         driver.timers.cancel(self._quiesce)
+        if driver.agent is not None:
+            driver.agent.withdraw(self._agent)
         if self.pidfd != NO_PIDFD:
             driver.reactor.ignore_reads(self.pidfd)
             os.close(self.pidfd)

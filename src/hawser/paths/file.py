@@ -11,7 +11,7 @@ from typing import Final
 
 from hawser.block.driver import Driver
 from hawser.block.ops import FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer, is_write_class
-from hawser.block.orphan import PROOF_ANSWER, Orphan
+from hawser.block.orphan import PROOF_ANSWER, PROOF_FENCE_AGENT, Orphan
 from hawser.block.request import UNKNOWN, Request
 from hawser.core.clock import Timer, Timers
 from hawser.core.log import LogSink
@@ -19,6 +19,7 @@ from hawser.core.reactor import Reactor
 from hawser.core.status import IOERR, OK, RESOURCE, TIMEOUT, TRANSPORT
 from hawser.core.turn import Turn
 from hawser.core.units import NS_PER_MS, NS_PER_S, SECTOR_SHIFT
+from hawser.paths.fence_agent import FenceAgent, FenceCall
 from hawser.paths.fileio import IOV_MAX, OpenFile, open_file, read_fully, status_of_errno, write_fully, zero_range
 from hawser.paths.workers import Job, Workers
 
@@ -35,6 +36,14 @@ class _Deadline(Timer):
         self.driver.check_deadlines()
 
 
+class _Agent(FenceCall):
+    def __init__(self, driver: "FileDriver") -> None:
+        self.driver = driver
+
+    def fenced(self) -> None:
+        self.driver.cut_off()
+
+
 class FileDriver(Driver):
     """`name` is the file's. `timeout_ns` bounds what a caller waits for a thread; the thread itself cannot be called
     back, so a write that was given up is an orphan until its system call returns, which is the proof."""
@@ -49,6 +58,7 @@ class FileDriver(Driver):
         timers: Timers,
         reactor: Reactor,
         log: LogSink,
+        agent: FenceAgent | None = None,
     ) -> None:
         super().__init__(turn)
         self.name = name
@@ -57,6 +67,10 @@ class FileDriver(Driver):
         self.timers = timers
         self.reactor = reactor
         self.log = log
+        self.agent = agent
+        self._agent = _Agent(self)
+        # Writes that were given up while their system call had not returned.
+        self._stuck: list[Orphan] = []
         self.answers_are_final = True
         self.threaded = direct
         self.file: OpenFile = open_file(name, direct, read_only)
@@ -148,6 +162,10 @@ class FileDriver(Driver):
         if self._in_threads.pop(job.number, None) is None:
             if job.orphan is not None:
                 job.orphan.resolve(PROOF_ANSWER)
+                if job.orphan in self._stuck:
+                    self._stuck.remove(job.orphan)
+                    if self.agent is not None and not self._stuck:
+                        self.agent.withdraw(self._agent)
             return
         request = job.request
         if job.good and request.op == READ:
@@ -176,8 +194,19 @@ class FileDriver(Driver):
         if is_write_class(request.op):
             job.orphan = request.orphaned(self.name, self.epoch)
             request.orphan = job.orphan
+            if self.agent is not None and status == TIMEOUT:
+                if not self._stuck:
+                    self.agent.ask(self.name, "a system call has not returned in time", self._agent)
+                self._stuck.append(job.orphan)
         request.finish(status, 0, UNKNOWN)
         self.complete(request)
+
+    def cut_off(self) -> None:
+        """The fence agent has seen to it that what is stuck in the kernel has no effect any more."""
+        stuck = self._stuck
+        self._stuck = []
+        for orphan in stuck:
+            orphan.resolve(PROOF_FENCE_AGENT)
 
     def trouble(self) -> str:
         stuck = self._workers.pending - len(self._in_threads)

@@ -15,7 +15,7 @@ from typing import Final
 
 from hawser.block.driver import ORPHANS_MAX, Driver
 from hawser.block.ops import FLUSH, WRITE_ZEROES
-from hawser.block.orphan import Orphan
+from hawser.block.orphan import PROOF_FENCE_AGENT, Orphan
 from hawser.block.request import NOT_SENT, Request
 from hawser.core.clock import Clock, Timer, Timers
 from hawser.core.log import LogSink
@@ -29,6 +29,7 @@ from hawser.nbd import protocol
 from hawser.nbd.client_handshake import Negotiated
 from hawser.paths.aftermath import NO_PIDFD, Aftermath, open_peer
 from hawser.paths.facts import PathFacts
+from hawser.paths.fence_agent import FenceAgent, FenceCall
 from hawser.paths.nbd_session import CONNECTING, READY, NbdSession
 from hawser.paths.uri import PathUri
 
@@ -54,6 +55,17 @@ class _Call(Timer):
         self.call()
 
 
+class _Cut(FenceCall):
+    """Cuts off the server of a session that is not used any more, but watched for late answers."""
+
+    def __init__(self, driver: "NbdDriver", session: NbdSession) -> None:
+        self.driver = driver
+        self.session = session
+
+    def fenced(self) -> None:
+        self.driver.cut_off(self.session)
+
+
 class NbdDriver(Driver):
     """`timeout_ns` bounds each command and each handshake. `facts` are what the first session said; later ones must agree."""
 
@@ -67,6 +79,7 @@ class NbdDriver(Driver):
         timers: Timers,
         log: LogSink,
         rng: Rng,
+        agent: FenceAgent | None = None,
     ) -> None:
         super().__init__(turn)
         self.uri = uri
@@ -77,6 +90,7 @@ class NbdDriver(Driver):
         self.timers = timers
         self.log = log
         self.rng = rng
+        self.agent = agent
         self.answers_are_final = True
         self.facts: PathFacts | None = None
         self.device: PathDevice | None = None
@@ -85,6 +99,8 @@ class NbdDriver(Driver):
         self._session: NbdSession | None = None
         self._pidfds: dict[int, int] = {}
         self._lingering: list[NbdSession] = []
+        self._cuts: dict[int, _Cut] = {}
+        self._is_cut_off = False
         self._batch: list[Request] = []
         self._backoff_ns = RECONNECT_MIN_NS
         self._closing = False
@@ -257,6 +273,9 @@ class NbdDriver(Driver):
             self.timers.cancel(self._linger)
         elif session in self._lingering:
             self._lingering.remove(session)
+            cut = self._cuts.pop(session.epoch, None)
+            if cut is not None and self.agent is not None:
+                self.agent.withdraw(cut)
         device = self.device
         # The end of one that lingered was told when it began to: what was acknowledged since is the present session's.
         if device is not None and was_ready and present:
@@ -265,7 +284,11 @@ class NbdDriver(Driver):
         cache = device.left_behind if device is not None else None
         if cache is not None and cache.epoch != session.epoch:
             cache = None
-        Aftermath(self, orphans, pidfd, cache).begin(by_peer, orderly)
+        aftermath = Aftermath(self, orphans, pidfd, cache)
+        if self._is_cut_off:
+            aftermath.settle(PROOF_FENCE_AGENT)
+        else:
+            aftermath.begin(by_peer, orderly, reason)
         if present:
             if session.problem:
                 # It would answer the same again at once.
@@ -299,6 +322,9 @@ class NbdDriver(Driver):
         reason = f"no late answer within {LINGER_NS // NS_PER_S} s"
         if session.sock.family == socket.AF_UNIX and len(self._lingering) < LINGERING_MAX:
             self._lingering.append(session)
+            if self.agent is not None:
+                self._cuts[session.epoch] = _Cut(self, session)
+                self.agent.ask(self.name, reason, self._cuts[session.epoch])
             self._session = None
             if self.device is not None:
                 self.device.session_ended()
@@ -307,6 +333,13 @@ class NbdDriver(Driver):
                 self.listener.session_lost(self, reason)
         else:
             session.end(reason, by_peer=False)
+
+    def cut_off(self, session: NbdSession) -> None:
+        """The fence agent has cut off the server of a session that lingers: what it has not answered will not take effect."""
+        if session in self._lingering:
+            self._is_cut_off = True
+            session.end("cut off by the fence agent", by_peer=False)
+            self._is_cut_off = False
 
     def shut_down(self) -> None:
         self._closing = True

@@ -20,6 +20,7 @@ from hawser.manager.manager import Manager
 from hawser.multipath import target as multipath_target
 from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.multipath.target import Multipath
+from hawser.service.fence_agent import CommandAgent
 from hawser.service.loop import Loop
 from hawser.service.options import OptionError, ServeOptions, build_table
 from hawser.service.path_factory import PathFactory, RealPath
@@ -71,11 +72,13 @@ class Gateway:
         self.exported: MappedDevice | None = None
         self.target: Multipath | None = None
         self.manager: Manager | None = None
+        self.agent = CommandAgent(options.fence_agent, self.loop, log) if options.fence_agent else None
 
     async def start(self) -> None:
         """Open paths, load the table, listen. StartError when there is nothing to serve or nowhere to serve it."""
         options = self.options
-        factory = PathFactory(self.loop, self.log, options.io_timeout_ns, options.read_only, seed=len(options.paths))
+        seed = len(options.paths)
+        factory = PathFactory(self.loop, self.log, options.io_timeout_ns, options.read_only, seed, self.agent)
         self.paths = await factory.open(options.paths)
         if not self.paths:
             raise StartError("no path can be used")
@@ -205,6 +208,8 @@ class Gateway:
             self.loop.run(self._fail_everything)
             await self._until_no_clients(FAIL_SECONDS)
         self.loop.run(self._let_go)
+        if self.agent is not None:
+            await self.agent.stop()
 
     async def _until_no_clients(self, seconds: float) -> None:
         deadline = monotonic() + seconds

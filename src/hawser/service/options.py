@@ -35,6 +35,8 @@ class ServeOptions:
     # Further mapped devices, name and table, in the order in which they are made; which one is exported (empty: the last one).
     devices: list[tuple[str, str]] = field(default_factory=list)
     export: str = ""
+    # The program, and its first arguments, that cuts off a path (hawser.service.fence_agent); none: empty.
+    fence_agent: list[str] = field(default_factory=list)
     # Fences off (hawser.multipath.fence): to show what they prevent, never for data.
     unsafe_no_fence: bool = False
 

@@ -14,6 +14,7 @@ from hawser.core.rng import Rng
 from hawser.core.units import SECTOR_SHIFT
 from hawser.multipath.disk import CACHE_NONE, PathDevice, SharedDisk
 from hawser.paths.facts import PathFacts
+from hawser.paths.fence_agent import FenceAgent
 from hawser.paths.file import FileDriver
 from hawser.paths.fileio import PathOpenError
 from hawser.paths.nbd import NbdDriver
@@ -41,8 +42,17 @@ class RealPath:
 class PathFactory:
     """Opens paths. `stores` of RAM paths are shared within one server."""
 
-    def __init__(self, loop: Loop, log: LogSink, io_timeout_ns: int, read_only: bool, seed: int) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        log: LogSink,
+        io_timeout_ns: int,
+        read_only: bool,
+        seed: int,
+        agent: FenceAgent | None = None,
+    ) -> None:
         self.loop = loop
+        self.agent = agent
         self.log = log
         self.io_timeout_ns = io_timeout_ns
         self.read_only = read_only
@@ -64,8 +74,9 @@ class PathFactory:
         turn = self.loop.turn
         if uri.scheme == "file":
             timeout_ns = uri.timeout_ns or self.io_timeout_ns
+            timers = self.loop.timers
             file = FileDriver(
-                uri.filename, uri.direct, self.read_only, timeout_ns, turn, self.loop.timers, self.loop, self.log
+                uri.filename, uri.direct, self.read_only, timeout_ns, turn, timers, self.loop, self.log, self.agent
             )
             return RealPath(uri, file, file.facts, devt=file.file.devt)
         if uri.scheme == "ram":
@@ -79,7 +90,8 @@ class PathFactory:
             return RealPath(uri, ram, ram.facts)
         timeout_ns = uri.timeout_ns or self.io_timeout_ns
         loop = self.loop
-        nbd = NbdDriver(uri, timeout_ns, loop, turn, loop.clock, loop.timers, self.log, self.rng.split())
+        rng = self.rng.split()
+        nbd = NbdDriver(uri, timeout_ns, loop, turn, loop.clock, loop.timers, self.log, rng, self.agent)
         loop.run(nbd.connect)
         return RealPath(uri, nbd, None)
 
