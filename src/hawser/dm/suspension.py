@@ -139,7 +139,7 @@ class Suspension(Work):
             self._finish()
 
     def _waits_for_ghosts(self) -> bool:
-        if not self._heeds_ghosts or self._then_resume or not self.device.ghosts():
+        if not self._heeds_ghosts or not self.device.ghosts():
             return False
         if not self._ghosts_late.is_armed():
             self.device.timers.arm(self._ghosts_late, GHOSTS_NS)
