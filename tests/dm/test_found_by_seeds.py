@@ -94,6 +94,38 @@ def test_what_is_withheld_below_is_told_above_when_the_proof_has_come(modes: tup
     assert stacked.at_rest()
 
 
+def test_the_retry_above_passes_the_fence_of_its_own_ghost_below(modes: tuple[str, str]):
+    """The lower map lost its only path, and the upper one knew another way. Request-based, the retry waited for its own ghost;
+    and where all are bio-based both maps told the ghost that its write had succeeded."""
+    stacked = Stacked(modes)
+    stacked.paths[0][0].driver.script.append(LOST)
+    write = stacked.client.write(0, NEW)
+    stacked.world.run()
+    assert (write.finished, write.status) == (True, OK)
+    (orphan,) = stacked.world.disk.fences.orphans
+    assert orphan.unacked == 0
+    read, newer = stacked.client.read(0, 4096), stacked.client.write(0, NEWER)
+    stacked.world.run()
+    assert (read.data, newer.finished) == (NEW, False)
+    stacked.paths[0][0].driver.settle(PROOF_ANSWER)
+    stacked.world.run()
+    assert (newer.status, bytes(stacked.store.data[:4096])) == (OK, NEWER)
+    assert stacked.at_rest()
+
+
+def test_the_retry_above_is_not_told_while_its_ghost_may_undo_another_write(modes: tuple[str, str]):
+    stacked = Stacked(modes, maps=3)
+    stacked.paths[0][0].driver.script.append(LOST)
+    stacked.paths[1][0].driver.script.append(SLOW)
+    older, newer = stacked.client.write(0, NEW), stacked.client.write(0, NEWER)
+    stacked.world.run()
+    assert (older.finished, newer.finished) == (False, True)
+    stacked.paths[0][0].driver.settle(PROOF_ANSWER)
+    stacked.world.run()
+    assert (older.finished, older.status) == (True, OK)
+    assert stacked.at_rest()
+
+
 def test_what_a_flush_suspend_below_cannot_map_goes_back_up():
     """It maps past the queue what a fence has let go; when no path was left by then, the map above never heard of it."""
     stacked = Stacked(paths=3)

@@ -72,9 +72,75 @@ def test_a_switch_shows_no_stale_data_and_old_data_never_covers_new(fleet, mode)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_after_a_kill_with_unflushed_writes_no_flush_of_this_client_succeeds(fleet, mode):
+def test_after_a_kill_with_unflushed_writes_they_are_written_again_by_the_other_path(fleet, mode):
+    """With a cache that is really lost: what was acknowledged is read all the same, and the next flush makes it durable."""
     image, one, two = two_caches(fleet)
     gateway = fleet.serve([one.uri(), two.uri()], "--queue-mode", mode)
+    client = fleet.client(gateway)
+    block = client.export.block_min
+    client.write(0, b"W" * block)
+    client.flush()
+    client.write(0, b"V" * block)
+    client.write(2 * block, b"X" * 2 * block)
+    client.write(3 * block, b"Y" * block)
+    one.kill()
+    assert content(image, 0, block) == b"W" * block, "it is lost indeed"
+    assert content(image, 2 * block, 2 * block) == b"0" * 2 * block
+    assert client.read(0, block) == b"V" * block
+    assert client.read(2 * block, 2 * block) == b"X" * block + b"Y" * block
+    client.flush()
+    assert content(image, 0, block) == b"V" * block
+    assert content(image, 2 * block, 2 * block) == b"X" * block + b"Y" * block
+    assert "what its cache held was written again" in gateway.log()
+    assert gateway.states() == "FA"
+    # And back, once more.
+    client.write(5 * block, b"Z" * block)
+    one.start()
+    gateway.wait_for_states("AA")
+    two.kill()
+    assert client.read(5 * block, block) == b"Z" * block
+    client.flush()
+    assert content(image, 5 * block, block) == b"Z" * block
+    gateway.assert_no_traceback()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_so_they_are_by_the_same_path_when_there_is_no_other(fleet, mode):
+    image, one, _ = two_caches(fleet)
+    gateway = fleet.serve([one.uri()], "--queue-mode", mode, "--queue-timeout", "forever")
+    client = fleet.client(gateway)
+    block = client.export.block_min
+    client.write(0, b"V" * block)
+    one.kill()
+    waiting = client.send_read(0, block)
+    assert not client.has_answer(waiting, 0.5)
+    assert content(image, 0, block) == b"0" * block
+    one.start()
+    assert client.wait(waiting) == b"V" * block
+    client.flush()
+    assert content(image, 0, block) == b"V" * block
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_full_store_of_what_is_retained_forces_a_flush(fleet, mode):
+    image, one, two = two_caches(fleet)
+    gateway = fleet.serve([one.uri(), two.uri()], "--queue-mode", mode, "--retain", "64k")
+    client = fleet.client(gateway)
+    block = client.export.block_min
+    for number in range(100):
+        client.write(number * block, b"F" * block)
+    assert content(image, 0, block) == b"F" * block, "nobody has asked for a flush but the gateway"
+    one.kill()
+    for number in range(100):
+        assert client.read(number * block, block) == b"F" * block
+    client.flush()
+    assert content(image, 99 * block, block) == b"F" * block
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_where_nothing_is_retained_no_flush_of_this_client_succeeds_after_a_kill(fleet, mode):
+    image, one, two = two_caches(fleet)
+    gateway = fleet.serve([one.uri(), two.uri()], "--queue-mode", mode, "--retain", "0")
     client = fleet.client(gateway)
     bystander = fleet.client(gateway)
     block = client.export.block_min

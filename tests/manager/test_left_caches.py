@@ -3,7 +3,8 @@
 import pytest
 from tests.manager.looked_after import FIRST_CHECK_NS, POLLING_NS, Care, look_after
 
-from hawser.block.orphan import PROOF_FLUSHED
+from hawser.block.ops import WRITE
+from hawser.block.orphan import PROOF_FLUSHED, PROOF_PEER_GONE
 from hawser.block.request import UNKNOWN
 from hawser.core.status import IOERR, OK, TRANSPORT
 from hawser.core.units import NS_PER_MS, NS_PER_S
@@ -95,6 +96,25 @@ def test_a_session_that_ends_with_an_answer_not_yet_told_counts_it_as_unflushed(
     device.session_ended()
     care.session_lost(0, "gone")
     assert care.settled(bio).status == OK
+    assert (device.is_lost, device.retained.is_empty(), care.world.disk.doubt) == (True, False, 0)
+    assert device.left_behind is not None
+    care.paths[1].driver.sent.clear()
+    device.cache_gone(PROOF_PEER_GONE)
+    care.world.settle()
+    assert care.paths[1].driver.sent == [(WRITE, 0, 4096)]
+    assert device.left_behind is None
+
+
+def test_where_nothing_is_retained_it_casts_doubt():
+    care = look_after(paths=1, groups=2, cache="path")
+    care.world.disk.retain_bytes = 0
+    driver, device = care.paths[0].driver, care.paths[0].device
+    driver.default = Answer(silent=True)
+    care.client.write(0, DATA)
+    care.world.settle()
+    driver.deliver_all(Answer())
+    device.session_ended()
+    care.session_lost(0, "gone")
     assert care.world.disk.doubt == 1
     assert device.left_behind is not None
 

@@ -101,10 +101,15 @@ class Bio:
             self._join()
         if self.orphans is not None:
             for orphan in self.orphans:
-                orphan.bio_ended(status == OK)
+                if not self.is_known_above(orphan):
+                    orphan.bio_ended(status == OK)
         if self.life is not None:
             self.life.ended(self, status)
         self.owner.bio_done(self)
+
+    def is_known_above(self, orphan: Orphan) -> bool:
+        """Whether what it was made for has the same orphan, and counts for it."""
+        return False
 
     def take_part(self, view: Buffer | None, size: int) -> None:
         """The next `size` bytes are done, a read's are in `view`; the bio as a whole is not."""

@@ -85,7 +85,7 @@ def orphans_above(below: Bio, above: Bio, device: BlockDevice | None, moved: boo
         overlapped = False
         if not orphan.is_echo:
             for request in under_way:
-                if is_write_class(request.op) and orphan.overlaps(request.sector, request.end_sector()):
+                if is_write_class(request.op) and request.touches(orphan.start, orphan.end):
                     overlapped = True
         seen.append(orphan.echo(above.sector, above.end_sector(), overlapped))
     return seen

@@ -28,6 +28,8 @@ UNPROVEN: Final = "unproven: the declared quiesce time passed"
 COMMAND: Final = 0
 CLIENT: Final = 1
 CACHE: Final = 2
+# Nothing at all: writes wait because too much is retained (hawser.multipath.retained).
+FULL: Final = 3
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -67,6 +69,8 @@ class Orphan:
         self.buffers = buffers
         self.kind = COMMAND
         self.overlapped = False
+        # Of a cache: that it will write nothing back any more. It stands for what has to be written again.
+        self.is_harmless = False
         self.proof = ""
         self.watcher: OrphanWatcher | None = None
         self.is_echo = False

@@ -117,6 +117,11 @@ class Request:
     def end_sector(self) -> int:
         return self.sector + ((self.size + 511) >> SECTOR_SHIFT)
 
+    def touches(self, start: int, end: int) -> bool:
+        """Whether one of sectors [start, end) may be among its own."""
+        first, last = self.span()
+        return first < end and start < last
+
     def span(self) -> tuple[int, int]:
         """The first sector that it touches, and the one behind the last: a discard may be of several ranges."""
         if self.op != DISCARD or len(self.bios) < 2:
@@ -193,7 +198,8 @@ class Request:
 
     def orphaned(self, path_name: str, epoch: int) -> Orphan:
         """What stands for this write-class request, sent in session `epoch`, once nobody waits for its answer any more."""
-        return Orphan(path_name, epoch, self.op, self.sector, self.end_sector(), len(self.bios), self.bios)
+        start, end = self.span()
+        return Orphan(path_name, epoch, self.op, start, end, len(self.bios), self.bios)
 
     def finish(self, status: int, good_bytes: int, fate: int = ANSWERED) -> None:
         """A driver's answer. `good_bytes` is the prefix that succeeded: all of it when `status` is OK, less when it is not."""

@@ -2,16 +2,19 @@
 
 import shlex
 import shutil
+from typing import Final
 
 import click
 
-from hawser.core.units import parse_seconds_ns
+from hawser.core.units import GIB, parse_seconds_ns, parse_size
 from hawser.exports.listen_uri import ListenError, parse_listen_uri
 from hawser.manager.policy import Policy
 from hawser.paths.uri import UriError, parse_path_uri
 from hawser.service.log import StderrLog
 from hawser.service.options import OptionError, ServeOptions
 from hawser.service.serve import leave, run
+
+RETAIN_MAX: Final = 16 * GIB
 
 
 @click.command()
@@ -46,6 +49,13 @@ from hawser.service.serve import leave, run
 )
 @click.option("--export", default="", metavar="NAME", help="The device that clients get. Default: the topmost.")
 @click.option(
+    "--retain",
+    default="64M",
+    show_default=True,
+    metavar="SIZE",
+    help="Keep so much of unflushed writes per path with cache=path, to write them again if its cache is lost; 0: nothing.",
+)
+@click.option(
     "--fence-agent",
     default="",
     metavar="COMMAND",
@@ -70,6 +80,7 @@ def serve(
     scheduler: str,
     devices: tuple[str, ...],
     export: str,
+    retain: str,
     fence_agent: str,
     read_only: bool,
     insecure_listen: bool,
@@ -99,6 +110,7 @@ def serve(
             scheduler,
             [parse_device(text) for text in devices],
             export,
+            parse_retain(retain),
             parse_agent(fence_agent),
             unsafe_no_fence,
         )
@@ -118,6 +130,17 @@ def parse_device(text: str) -> tuple[str, str]:
     if not name or not equals or not table.strip():
         raise OptionError(f"--device {text!r}: is not NAME=TABLE, such as whole=0 2048 linear mpatha 0")
     return name, table
+
+
+def parse_retain(text: str) -> int:
+    """A number of bytes. OptionError when it is none, or more than there should be."""
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise OptionError(f"--retain: {error}") from None
+    if size > RETAIN_MAX:
+        raise OptionError(f"--retain {text}: is more than {RETAIN_MAX // GIB}G")
+    return size
 
 
 def parse_agent(text: str) -> list[str]:

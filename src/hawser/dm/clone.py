@@ -6,6 +6,7 @@ Linux: struct dm_target_io and its bio (drivers/md/dm-core.h).
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import BlockDevice
 from hawser.block.ops import READ
+from hawser.block.orphan import Orphan
 from hawser.block.request import MapContext
 from hawser.core.clock import NEVER
 from hawser.core.status import OK
@@ -33,6 +34,10 @@ class CloneBio(Bio):
         self.start_ns = NEVER
         # Whether it is in the statistics: of several copies the first one is, for all of them.
         self.counts = True
+
+    def is_known_above(self, orphan: Orphan) -> bool:
+        above = self.original.orphans
+        return above is not None and orphan in above
 
     def restore(self) -> None:
         """As it was before it was mapped: to be mapped again after a failure. It is never cut smaller by a retry."""

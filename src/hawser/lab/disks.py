@@ -28,7 +28,7 @@ class _ArrayEar(ArrayWatcher):
         self.lun = lun
 
     def stored(self, controller: str, sector: int, values: list[int]) -> None:
-        """The server's own note tells of it."""
+        self.disks.stored(self.lun, sector, values)
 
     def lost(self, controller: str, sector: int, value: int, cause: str) -> None:
         self.disks.lost(self.lun, controller, sector, value, cause)
@@ -91,6 +91,14 @@ class Disks:
         return [places[0] for places in self.places.of(name)[start : start + length]]
 
     # Losses.
+
+    def stored(self, lun: int, sector: int, values: list[int]) -> None:
+        """What was lost is there again once the engine has written it again. (The server's own note tells of it.)"""
+        if self.history.misses:
+            for index, value in enumerate(values):
+                own = self.places.sector_of(lun * self.plan.size_sectors + sector + index)
+                if own >= 0:
+                    self.history.regain(own, value)
 
     def lost(self, lun: int, controller: str, sector: int, value: int, cause: str) -> None:
         """A cache has lost a write. Where the declarations hold that is legal, and the engine has to say so itself."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from hawser.core.rng import Rng
-from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US
+from hawser.core.units import KIB, NS_PER_MS, NS_PER_S, NS_PER_US
 from hawser.lab.devices.array import CACHE_PATH
 from hawser.lab.devices.service_time import SPREADS
 from hawser.lab.draw_clients import ClientDraw
@@ -20,6 +20,7 @@ from hawser.lab.draw_stacks import ON_TWO, StackDraw, draw_kind, named
 from hawser.lab.draw_tables import Layout, another, draw_layout, refused
 from hawser.lab.plan import FILE, TCP, UNIX, LimitsPlan, PathPlan, Plan, ServerPlan, Step
 from hawser.lab.stacks import is_path, maps_of, names_in
+from hawser.multipath.retained import RETAINED_BYTES_MAX
 
 PATHS_MAX: Final = 6
 SERVERS_MAX: Final = 4
@@ -123,6 +124,14 @@ def _draw_disk(rng: Rng, plan: Plan, wishes: Wishes) -> None:
     plan.queue_timeout_ns = wishes.queue_timeout_ns or timeout_ns
     if wishes.queues and plan.queue_timeout_ns == 0:
         plan.queue_timeout_ns = None
+    plan.retain_bytes = _retained(rng)
+
+
+def _retained(rng: Rng) -> int:
+    """How much may be retained: plenty, a few writes, or nothing."""
+    if rng.chance(1, 2):
+        return RETAINED_BYTES_MAX
+    return log_between(rng, 4 * KIB, 64 * KIB) if rng.chance(1, 2) else 0
 
 
 def _limits(rng: Rng, unit: int, plain: bool) -> LimitsPlan:

@@ -299,6 +299,8 @@ SHAPES: Final = (
 # What needs no shape, and by what it is reached.
 MARKS_BY_SWARM: Final[dict[str, str]] = {
     "orphan: peer gone": "kill, on unix sockets",
+    "written again": "kill without the cache, of servers that have their own",
+    "retained too much": "small retain_bytes",
     "flush error answered": "flush_error, and error on a flush",
     "answer twice": "answer_twice",
     "refused below": "depths from 1 on with round-robin, queue_max",

@@ -77,6 +77,7 @@ class Era:
         disk = SharedDisk("disk" if self.plan.luns == 1 else f"disk{number}", self.log)
         disk.fences.unit_sectors = self.plan.declared_unit_sectors
         disk.fences.enabled = not self.plan.unsafe_no_fence
+        disk.retain_bytes = self.plan.retain_bytes
         return disk
 
     def _make_path(self, number: int, link: Link) -> WatchedPath:

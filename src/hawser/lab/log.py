@@ -12,6 +12,8 @@ MARK_OF_TEXT: Final = (
     ("I/O queues again", "queueing again"),
     ("do not hold what was last written there; it is not used", "mismatch"),
     (": server flushed", "cache flushed"),
+    ("what its cache held was written again", "written again"),
+    ("writes wait until a flush has made room", "retained too much"),
     ("removed from badblocklist by write", "dust block written"),
 )
 

@@ -21,6 +21,8 @@ MARKS: Final[dict[str, str]] = {
     "not sent": "a command that was never handed to the transport was retried freely",
     "cache flushed": "a cache that was left dirty was flushed by the manager's probe",
     "cache gone": "a cache that was left dirty was proved gone",
+    "written again": "what a lost cache had held was written again",
+    "retained too much": "writes waited for a flush to make room for what is retained",
     "doubt": "acknowledged writes came into doubt",
     "flush refused in doubt": "a flush failed because of an earlier doubt",
     "flush error answered": "a server answered a flush with an error",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, SECTOR_SIZE
+from hawser.multipath.retained import RETAINED_BYTES_MAX
 
 # Transports of a path, as hawser.paths has them: what can be proved differs.
 FILE: Final = "file"
@@ -199,6 +200,7 @@ class Plan:
     `below` and `above`: devices that are made before the map, and after it; clients open the last of those above, or `top`.
     `stack`: the usual ones in short, "" or words of `linear-above`, `split-above`, `linear-below`, `multipath-above`.
     `manager`: whether hawser.manager looks after the paths. `unsafe_no_fence`: the shipped switch, to show what fences are for.
+    `retain_bytes`: see hawser.multipath.retained.
     """
 
     seed: int = 0
@@ -229,6 +231,7 @@ class Plan:
     polling_ns: int = NS_PER_S
     queue_timeout_ns: int | None = 60 * NS_PER_S
     unsafe_no_fence: bool = False
+    retain_bytes: int = RETAINED_BYTES_MAX
 
     def truthful(self) -> bool:
         """Whether every declaration about the paths holds, and the disk is of a kind about which something is promised.

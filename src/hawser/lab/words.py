@@ -3,9 +3,10 @@
 import re
 from typing import Final
 
-from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US
+from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, format_size
 from hawser.lab.plan import FILE, MAP_STEPS, QUEUE_STEPS, DevicePlan, PathPlan, Plan, ServerPlan, Step
 from hawser.lab.stacks import is_path
+from hawser.multipath.retained import RETAINED_BYTES_MAX
 
 _NS: Final = re.compile(r"\b(\d+) ns\b")
 _ONE_SECTOR: Final = re.compile(r"sectors (\d+)\.\.\1\b")
@@ -150,6 +151,8 @@ def describe_world(plan: Plan) -> list[str]:
     around = [_STACKS[word] for word in plan.stack.split()]
     around += _queue_of_map(plan)
     around.append("the manager looks after the paths" if plan.manager else "no manager")
+    if plan.retain_bytes != RETAINED_BYTES_MAX:
+        around.append(f"retains {format_size(plan.retain_bytes)}" if plan.retain_bytes else "retains nothing")
     around.append("FENCES OFF (unsafe)" if plan.unsafe_no_fence else "fences on")
     lines.append(f"{'around':<10}{', '.join(around)}")
     lines += [f"path p{number:<5}{_path(path)}" for number, path in enumerate(plan.paths)]

@@ -22,6 +22,7 @@ from hawser.manager.policy import FIRST_CHECK_NS, Policy
 from hawser.manager.probe import DOWN, MISMATCH, UNTOLD, UP, Probe, ProbeListener
 from hawser.multipath.disk import PathDevice
 from hawser.multipath.path import Path
+from hawser.multipath.replay import ReplayListener
 from hawser.multipath.state import PathEvents
 from hawser.multipath.target import Multipath
 
@@ -85,6 +86,17 @@ class _ProbeEar(ProbeListener):
         self.manager.probed(device, verdict, reason)
 
 
+class _ReplayEar(ReplayListener):
+    def __init__(self, manager: "Manager") -> None:
+        self.manager = manager
+
+    def replay_wanted(self, device: PathDevice) -> None:
+        self.manager.replay_wanted(device)
+
+    def replay_broke_off(self, by: PathDevice, reason: str) -> None:
+        self.manager.session_lost(by, reason)
+
+
 class _TableEar(TableListener):
     def __init__(self, manager: "Manager", device: MappedDevice) -> None:
         self.manager = manager
@@ -122,6 +134,7 @@ class Manager:
         self._gave_up = False
         self._ear = _ProbeEar(self)
         self._events = _Ear(self)
+        self._replays = _ReplayEar(self)
         # False while the map's live table has no multipath target.
         self._is_in_charge = False
         self._records: dict[str, _Record] = {}
@@ -133,12 +146,14 @@ class Manager:
         self.target = target
         self._is_in_charge = True
         target.state.events.append(self._events)
+        target.disk.replay_listeners.append(self._replays)
         for device in target.devices():
             if isinstance(device, PathDevice):
                 self._look_after(device)
         for path in target.state.paths:
             if not path.is_active:
                 self._check_path(path, FIRST_CHECK_NS)
+        self._replay_all()
         if target.state.paths and target.state.valid_paths == 0:
             self._no_path()
 
@@ -169,6 +184,7 @@ class Manager:
         target = self.target
         if self._events in target.state.events:
             target.state.events.remove(self._events)
+            target.disk.replay_listeners.remove(self._replays)
         self._records = {}
         for path in target.state.paths:
             record = self._records.setdefault(path.device.devt, _Record())
@@ -222,6 +238,7 @@ class Manager:
             self._gave_up = False
             self.log.info(f"{self.target.host.name()}: a path is back: I/O queues again when there is none")
             self.target.set_queue_if_no_path(True)
+        self._replay_all()
 
     def device_left(self, device: BlockDevice) -> None:
         if isinstance(device, PathDevice):
@@ -241,6 +258,17 @@ class Manager:
             self.target.fail(path, reason)
         if not paths and device.devt not in self._unwatched:
             self._unwatched.append(device.devt)
+
+    def replay_wanted(self, device: PathDevice) -> None:
+        """What the cache of `device` held is to be written again, as soon as there is a path."""
+        path = self.target.state.choose(0)
+        if path is not None and isinstance(path.device, PathDevice):
+            device.replay_by(path.device)
+
+    def _replay_all(self) -> None:
+        for device in self.target.disk.paths:
+            if device.replay is not None:
+                self.replay_wanted(device)
 
     def queue_timed_out(self) -> None:
         self.log.error(f"{self.target.host.name()}: no path for too long: queued I/O fails")

@@ -11,7 +11,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio, BioOwner
-from hawser.block.ops import FLUSH, READ, WRITE, is_write_class
+from hawser.block.ops import FLUSH, READ, is_write_class
 from hawser.block.plug import Plug
 from hawser.block.request import ANSWERED
 from hawser.core.status import OK, RESOURCE, status_name
@@ -122,10 +122,10 @@ class Probe(BioOwner):
     def _is_moving(self, testimony: Testimony) -> bool:
         """Whether these sectors may change just now: a write is on its way, or a fence says that one may be."""
         start, end = testimony.sector, testimony.end_sector()
-        if self.device.shared.fences.blocks(WRITE, start, end, testimony.own):
+        if self.device.shared.fences.may_change(start, end, testimony.own):
             return True
         for request in self.device.shared.outstanding():
-            if is_write_class(request.op) and request.sector < end and start < request.end_sector():
+            if is_write_class(request.op) and request.touches(start, end):
                 return True
         return False
 

@@ -8,22 +8,28 @@ durable) and the paths' caches (DESIGN, Hard problems 2 and 3). A path declares 
     path   a cache of its own (each NBD server, unless the user knows better)
 
 Of `path` paths one at a time carries I/O. When it is left with unflushed writes, the whole disk is fenced until its cache is
-flushed, or proved gone; if it is gone, so may be the writes, and the flushes of all who had the disk open fail from then on.
+flushed, or proved gone. If it may be gone, so may be the writes: they are written again from what was kept of them
+(hawser.multipath.retained), before anything else happens. Where they were not kept, the flushes of all who had the disk open fail
+from then on.
 """
 
 from typing import Final
 
+from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import QueueDevice
 from hawser.block.disk import Disk
 from hawser.block.flush import FlushGate
-from hawser.block.ops import WRITE, is_write_class
-from hawser.block.orphan import CACHE, PROOF_FLUSHED, Orphan
+from hawser.block.ops import FLUSH, FUA, NOUNMAP, WRITE, is_write_class
+from hawser.block.orphan import CACHE, FULL, PROOF_FLUSHED, Orphan
+from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
 from hawser.block.request import ANSWERED, Request
 from hawser.core.log import LogSink
 from hawser.core.status import OK, RESOURCE
-from hawser.core.turn import Turn
+from hawser.core.turn import Turn, Work
 from hawser.multipath.fence import FenceSet
+from hawser.multipath.replay import Replay, ReplayListener
+from hawser.multipath.retained import RETAINED_BYTES_MAX, Retained
 from hawser.multipath.witness import Witness
 
 CACHE_LUN: Final = "lun"
@@ -33,7 +39,8 @@ CACHES: Final = (CACHE_LUN, CACHE_PATH, CACHE_NONE)
 
 
 class SharedDisk(Disk):
-    """`doubt` is compared with what `BioOwner.doubt_seen` says at each flush."""
+    """`doubt` is compared with what `BioOwner.doubt_seen` says at each flush. `retain_bytes`: how much of unflushed writes is
+    kept for each path with a cache of its own; 0: nothing."""
 
     def __init__(self, name: str, log: LogSink) -> None:
         super().__init__(name)
@@ -44,6 +51,12 @@ class SharedDisk(Disk):
         self.paths: list[PathDevice] = []
         self.fences = FenceSet(self, log)
         self.witness = Witness()
+        self.retain_bytes = RETAINED_BYTES_MAX
+        self.replay_listeners: list[ReplayListener] = []
+
+    def replay_broke_off(self, by: "PathDevice", reason: str) -> None:
+        for listener in list(self.replay_listeners):
+            listener.replay_broke_off(by, reason)
 
     def outstanding(self) -> list[Request]:
         """Requests on their way on any path: they have passed the fences, whether a tag was free or not."""
@@ -87,10 +100,41 @@ class _PathGate(FlushGate):
             device.shared.cast_doubt(f"{device.name} answered a flush with an error")
 
 
+class _Wanted(Work):
+    def __init__(self, device: "PathDevice") -> None:
+        self.device = device
+
+    def run(self) -> None:
+        if self.device.is_lost:
+            self.device.want_replay()
+
+
+class _ForcedFlush(BioOwner):
+    """Flushes a path because too much of what it has acknowledged is retained."""
+
+    def __init__(self, device: "PathDevice") -> None:
+        super().__init__()
+        self.device = device
+        self.written = 0
+        self.is_running = False
+
+    def start(self) -> None:
+        self.is_running = True
+        self.written = self.device.written
+        plug = Plug()
+        self.device.submit(Bio(FLUSH, 0, 0, self), plug)
+        plug.finish()
+
+    def bio_done(self, bio: Bio) -> None:
+        self.is_running = False
+        self.device.forced_flush_ended(bio, self.written)
+
+
 class PathDevice(QueueDevice):
     """The device that is one path's end here. `uri` is how the user named it.
 
-    `written` counts write-class I/Os acknowledged by the path, `flushed` how many of them a flush has covered.
+    `written` counts write-class I/Os acknowledged by the path, `flushed` how many of them a flush has covered. `is_lost`: what is
+    retained of it has to be written again before anything else.
     """
 
     def __init__(
@@ -112,7 +156,51 @@ class PathDevice(QueueDevice):
         # Whether I/O goes another way, and what stands for this path's cache as long as it may hold unflushed writes.
         self.is_left = False
         self.left_behind: Orphan | None = None
+        # What proves that this cache can do no more harm; empty as long as nothing does.
+        self._proof = ""
+        self.retained = Retained()
+        self.is_lost = False
+        self.replay: Replay | None = None
+        self._forced_flush = _ForcedFlush(self)
+        # Stands for writes that have to wait until that flush has made room.
+        self._full: Orphan | None = None
         disk.paths.append(self)
+
+    def acknowledged(self, op: int, flags: int, sector: int, size: int, bios: list[Bio]) -> None:
+        """The path has done a write-class I/O, whose data are in `bios` (the first may have begun earlier)."""
+        if not self.has_own_cache:
+            return
+        self.written += 1
+        most = self.shared.retain_bytes
+        if most == 0:
+            return
+        retained = self.retained
+        retained.keep(self.written, op, flags & (FUA | NOUNMAP), sector, size, bios)
+        if retained.bytes > most // 2 and not self.is_left:
+            self._force_flush()
+            if retained.bytes >= most and self._full is None:
+                self._full = Orphan(self.name, self.requests.driver.epoch, WRITE, 0, self.size_sectors, 0, None)
+                self._full.kind = FULL
+                self._full.is_harmless = True
+                self.shared.fences.add(self._full)
+
+    def _force_flush(self) -> None:
+        if not self._forced_flush.is_running:
+            self._forced_flush.start()
+
+    def forced_flush_ended(self, bio: Bio, written: int) -> None:
+        if bio.status == OK:
+            self.cache_flushed(written)
+            if self.retained.bytes > self.shared.retain_bytes // 2 and not self.is_left:
+                # It was written meanwhile.
+                self._force_flush()
+        elif bio.fate == ANSWERED and bio.status != RESOURCE and self.answers_are_final():
+            self.shared.cast_doubt(f"{self.name} answered a flush with an error")
+        full = self._full
+        if full is not None:
+            # After an error, too: what waits finds out whether there is a path.
+            self._full = None
+            full.resolve(PROOF_FLUSHED)
 
     def is_dirty(self) -> bool:
         """Whether this path's own cache may hold writes that no flush has covered, or is about to."""
@@ -132,6 +220,7 @@ class PathDevice(QueueDevice):
         self.is_left = True
         if self.left_behind is not None or not self.is_dirty():
             return
+        self._proof = ""
         orphan = Orphan(self.name, self.requests.driver.epoch, WRITE, 0, self.size_sectors, 1, None)
         orphan.kind = CACHE
         self.left_behind = orphan
@@ -153,25 +242,99 @@ class PathDevice(QueueDevice):
 
     def session_ended(self) -> None:
         """The session that the writes were acknowledged in is over: its server may have lost what was not flushed."""
-        if self.is_dirty() and not self.doubted:
-            self.doubted = True
-            self.shared.cast_doubt(f"{self.name}: the session ended with writes that were acknowledged and not flushed")
+        if self.is_dirty():
+            self._proof = ""
+            if self.left_behind is not None:
+                self.left_behind.is_harmless = False
+            if self._can_replay():
+                self._lose()
+            elif not self.doubted:
+                self.doubted = True
+                self.shared.cast_doubt(
+                    f"{self.name}: the session ended with writes that were acknowledged and not flushed"
+                )
         self.leave()
+
+    def _can_replay(self) -> bool:
+        shared = self.shared
+        return (
+            shared.retain_bytes > 0 and shared.fences.enabled and len(shared.replay_listeners) > 0 and not self.doubted
+        )
+
+    def _lose(self) -> None:
+        """What is retained may not be in the cache any more: it cannot testify, and has to be written again."""
+        self.shared.witness.forget_unflushed(self)
+        if not self.is_lost:
+            self.is_lost = True
+            self.shared.log.warning(
+                f"{self.shared.name}: {self.name}: writes that were acknowledged and not flushed may be lost; they will be "
+                "written again"
+            )
 
     def cache_flushed(self, written: int) -> None:
         """A flush that was sent when `written` writes were acknowledged has succeeded."""
         self.flushed = max(self.flushed, written)
+        if not self.is_lost:
+            self.retained.drop(self.flushed)
         if not self.is_dirty():
             self._clean(PROOF_FLUSHED)
 
     def cache_gone(self, proof: str) -> None:
         """The server that held the cache is gone, with whatever was not flushed; or a declared time has passed."""
-        if self.is_dirty() and not self.doubted:
-            self.shared.cast_doubt(f"{self.name} is gone with writes that were acknowledged and not flushed")
+        if self.is_dirty():
+            if self._can_replay():
+                self._lose()
+            elif not self.doubted:
+                self.shared.cast_doubt(f"{self.name} is gone with writes that were acknowledged and not flushed")
         self.flushed = self.written
         self._clean(proof)
 
     def _clean(self, proof: str) -> None:
+        self._proof = proof
+        if self.left_behind is not None:
+            self.left_behind.is_harmless = True
+        if self.is_lost:
+            # Of what was acknowledged last not everybody may have been told yet, and it has to be retained first.
+            self.turn.defer(_Wanted(self))
+        else:
+            self._resolve()
+
+    def want_replay(self) -> None:
+        """The cache can do no more harm, and what it held has to be written again: ask for a path to do it by."""
+        if self.retained.is_empty() and self.replay is None:
+            self.is_lost = False
+            self._resolve()
+            return
+        if self.replay is None:
+            self.replay = Replay(self, self.retained.extents())
+        for listener in list(self.shared.replay_listeners):
+            listener.replay_wanted(self)
+
+    def replay_by(self, by: "PathDevice") -> None:
+        """Write again by way of `by` what the cache held, unless that is under way."""
+        if self.replay is not None:
+            self.replay.begin(by)
+
+    def replayed(self) -> None:
+        """All of it is written. Unless the cache was lost or left once more meanwhile, the disk is as it was."""
+        self._end_replay()
+        self.shared.log.info(f"{self.shared.name}: {self.name}: what its cache held was written again")
+        if self._proof:
+            self._resolve()
+
+    def replay_failed(self, reason: str) -> None:
+        self._end_replay()
+        self.shared.cast_doubt(f"{self.name}: what its cache held could not be written again: {reason}")
+        if self._proof:
+            self._resolve()
+
+    def _end_replay(self) -> None:
+        self.replay = None
+        self.is_lost = False
+        self.retained.drop(self.flushed)
+
+    def _resolve(self) -> None:
+        proof = self._proof
         if self.doubted:
             self.doubted = False
             self.shared.settle_doubt(f"{self.name}: whether writes of the session that ended were lost cannot be told")

@@ -8,7 +8,8 @@ The conservative form of DESIGN's Hard problems 1. Linux has no counterpart. The
 - if an overlapping write was in flight beside the orphan, even the success of the orphan's own retry is told only when the
   orphan is resolved: the ghost could land on the other write after both were acknowledged;
 - ranges are rounded out to the largest block that a server may read, modify and write back;
-- an abandoned cache (`CACHE`) fences the whole disk, flushes included.
+- an abandoned cache (`CACHE`) fences the whole disk, flushes included;
+- where too much is retained of what no flush has covered (`FULL`), writes wait for the flush that makes room.
 
 An orphan is resolved by a proof. Nothing is looked up per I/O while there is none: `active` is False.
 
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from mypy_extensions import mypyc_attr
 
 from hawser.block.ops import FLUSH, READ, is_write_class
-from hawser.block.orphan import CACHE, COMMAND, UNPROVEN, Orphan, OrphanWatcher
+from hawser.block.orphan import CACHE, COMMAND, FULL, UNPROVEN, Orphan, OrphanWatcher
 from hawser.core.log import LogSink
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ class FenceSet(OrphanWatcher):
         if not orphan.is_echo:
             orphan.overlapped = self._is_overlapped(orphan)
         self.active = True
+        if orphan.kind == FULL:
+            self.log.info(f"{self.disk.name}: {orphan.path_name}: writes wait until a flush has made room for more")
+            return
         self.log.warning(f"{self.disk.name}: fence: {orphan.describe()}: fate unknown, overlapping I/O waits")
 
     def blocks(self, op: int, start: int, end: int, own: list[Orphan] | None) -> bool:
@@ -94,13 +98,22 @@ class FenceSet(OrphanWatcher):
                 return orphan
         return None
 
+    def may_change(self, start: int, end: int, own: list[Orphan] | None) -> bool:
+        """Whether something may still be written to sectors [start, end) that is not `own`."""
+        for orphan in self.orphans:
+            if orphan.overlaps(start, end) and not orphan.is_harmless and (own is None or orphan not in own):
+                return self.enabled
+        return False
+
     def orphan_resolved(self, orphan: Orphan) -> None:
         self.orphans.remove(orphan)
         self.active = self.enabled and len(self.orphans) > 0
-        self.proofs[orphan.proof] = self.proofs.get(orphan.proof, 0) + 1
+        if orphan.kind != FULL:
+            self.proofs[orphan.proof] = self.proofs.get(orphan.proof, 0) + 1
         if orphan.proof == UNPROVEN:
             self.unproven += 1
-        self.log.info(f"{self.disk.name}: fence lifted: {orphan.describe()}: {orphan.proof}")
+        if orphan.kind != FULL:
+            self.log.info(f"{self.disk.name}: fence lifted: {orphan.describe()}: {orphan.proof}")
         self._tell()
 
     def orphan_acknowledged(self, orphan: Orphan) -> None:
@@ -126,7 +139,7 @@ class FenceSet(OrphanWatcher):
     def _is_overlapped(self, orphan: Orphan) -> bool:
         """Whether a write that overlaps it is on its way on any path. (Its own request is not: it has just ended.)"""
         for request in self.disk.outstanding():
-            if is_write_class(request.op) and orphan.overlaps(request.sector, request.end_sector()):
+            if is_write_class(request.op) and request.touches(orphan.start, orphan.end):
                 return True
         return False
 

@@ -10,7 +10,7 @@ from typing import Final
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
 from hawser.block.disk import Disk
-from hawser.block.ops import FLUSH, READ, WRITE, is_write_class
+from hawser.block.ops import DISCARD, FLUSH, READ, WRITE, is_write_class
 from hawser.block.orphan import Orphan
 from hawser.block.request import ANSWERED, NOT_SENT, Request, RequestOwner
 from hawser.core.status import IOERR, OK, RESOURCE, is_path_error, status_name
@@ -40,7 +40,7 @@ from hawser.multipath.path import Path
 from hawser.multipath.queueing import Queueing
 from hawser.multipath.selectors import queue_length, round_robin, service_time
 from hawser.multipath.state import PathState
-from hawser.multipath.waiting import end_client_ghosts
+from hawser.multipath.waiting import common_orphans, end_client_ghosts
 
 SELECTOR_MODULES: Final = (round_robin, queue_length, service_time)
 
@@ -91,10 +91,11 @@ class Multipath(Queueing):
         retried = clone.context is not None
         if clone.context is not None:
             path = self._elsewhere(path, clone.context, clone.size)
-        if self.state.entered and self._fenced_by_entering(
-            clone.op, clone.sector, clone.end_sector(), original.orphans
-        ):
-            return self._fence_bio(clone)
+        if self.state.entered:
+            # It may have left a dirty cache behind, whose fence this very I/O must heed.
+            self.state.entered = False
+            if self.fences.active and self.fences.blocks(clone.op, clone.sector, clone.end_sector(), original.orphans):
+                return self._fence_bio(clone)
         clone.context = path
         clone.device = path.device
         if clone.life is not None:
@@ -115,6 +116,11 @@ class Multipath(Queueing):
             self._add_orphan(original, clone.orphan)
             for orphan in clone.more_orphans or []:
                 self._add_orphan(original, orphan)
+        if clone.orphans is not None and clone.status != OK:
+            # A map below has lost them, and what is tried again here is a copy of them, too.
+            for orphan in clone.orphans:
+                if not orphan.proof:
+                    self._add_orphan(original, orphan)
         if original.orphans is not None:
             end_client_ghosts(original.orphans)
         if clone.status == OK:
@@ -123,6 +129,7 @@ class Multipath(Queueing):
                 if not self.may_promise(original):
                     clone.status = IOERR
             elif clone.op != READ:
+                self._acknowledge(path, clone.op, clone.flags, clone.sector, clone.size, [clone])
                 self._testify(path, clone.sector, clone.size, [clone], original.orphans, clone.written_before)
                 if must_withhold(original.orphans):
                     self._withhold_bio(clone)
@@ -169,7 +176,7 @@ class Multipath(Queueing):
         return active
 
     def clone_and_map(self, request: Request) -> int:
-        if self.fences.active and self.fences.blocks(request.op, request.sector, request.end_sector(), request.orphans):
+        if self.fences.active and self._is_fenced(request):
             return self._fence_request(request)
         if request.op == FLUSH and request.bios and not self.may_promise(request.bios[0]):
             return KILL
@@ -178,10 +185,11 @@ class Multipath(Queueing):
             return DELAY_REQUEUE if self.queue_if_no_path or self.handing_back else KILL
         if request.avoid is not None:
             path = self._elsewhere(path, request.avoid, request.size)
-        if self.state.entered and self._fenced_by_entering(
-            request.op, request.sector, request.end_sector(), request.orphans
-        ):
-            return self._fence_request(request)
+        if self.state.entered:
+            # It may have left a dirty cache behind, whose fence this very I/O must heed.
+            self.state.entered = False
+            if self.fences.active and self._is_fenced(request):
+                return self._fence_request(request)
         if path.queue().dying:
             # Unlike its errors, the end of a device is known before anything is sent. Linux: activate_or_offline_path().
             self.fail(path, "the device is gone")
@@ -243,11 +251,15 @@ class Multipath(Queueing):
                 if original.bios and not self.may_promise(original.bios[0]):
                     clone.status = IOERR
             elif clone.op != READ:
+                self._acknowledge(path, clone.op, clone.flags, clone.sector, clone.mapped_bytes, clone.bios)
                 self._testify(
                     path, clone.sector, clone.mapped_bytes, clone.bios, original.orphans, clone.written_before
                 )
             return END_DONE
         if clone.fate != NOT_SENT and is_write_class(clone.op):
+            told = clone.whole_bios_of(clone.good_bytes) if clone.good_bytes else 0
+            if told:
+                self._acknowledge(path, clone.op, clone.flags, clone.sector, told, clone.bios)
             self._failed_write(path, clone.sector, clone.mapped_bytes, clone.fate)
         if not self._is_worth_a_retry(path, clone.op, clone.status, clone.fate):
             return END_DONE
@@ -277,11 +289,19 @@ class Multipath(Queueing):
         path.ios += 1
         path.bytes_done += size
         device = path.device
-        if op != READ and isinstance(device, PathDevice) and device.has_own_cache:
-            if op == FLUSH:
-                device.cache_flushed(written_before)
-            else:
-                device.written += 1
+        if op == FLUSH and isinstance(device, PathDevice) and device.has_own_cache:
+            device.cache_flushed(written_before)
+
+    def _acknowledge(self, path: Path, op: int, flags: int, sector: int, size: int, bios: list[Bio]) -> None:
+        """A write has succeeded, or the part of it that is `size` bytes long."""
+        device = path.device
+        if not isinstance(device, PathDevice) or not device.has_own_cache:
+            return
+        if op == DISCARD and len(bios) > 1:
+            for bio in bios:
+                device.acknowledged(op, flags, bio.sector, bio.size, [bio])
+        else:
+            device.acknowledged(op, flags, sector, size, bios)
 
     def _failed_write(self, path: Path, sector: int, size: int, fate: int) -> None:
         """An error says nothing about what became of the data: it may be on the disk, and in the path's own cache.
@@ -322,10 +342,12 @@ class Multipath(Queueing):
 
     # Fences.
 
-    def _fenced_by_entering(self, op: int, start: int, end: int, own: list[Orphan] | None) -> bool:
-        """Choosing entered a group. It may have left a dirty cache behind, whose fence this very I/O must heed."""
-        self.state.entered = False
-        return self.fences.active and self.fences.blocks(op, start, end, own)
+    def _is_fenced(self, request: Request) -> bool:
+        if request.orphans is None:
+            # A map above tries again here what another one below has lost: it is a copy of these, too.
+            request.orphans = common_orphans(request.bios)
+        start, end = request.span()
+        return self.fences.blocks(request.op, start, end, request.orphans)
 
     def _testify(
         self, path: Path, sector: int, size: int, bios: list[Bio], own: list[Orphan] | None, started: int

@@ -156,7 +156,8 @@ class WaitingRoom(Target):
     def _add_orphan(self, original: Bio, orphan: Orphan) -> None:
         if original.orphans is None:
             original.orphans = []
-        original.orphans.append(orphan)
+        if orphan not in original.orphans:
+            original.orphans.append(orphan)
         self.fences.add(orphan)
 
     def _add_request_orphan(self, original: Request, orphan: Orphan) -> None:
@@ -166,7 +167,8 @@ class WaitingRoom(Target):
         for bio in original.bios:
             if bio.orphans is None:
                 bio.orphans = []
-            bio.orphans.append(orphan)
+            if orphan not in bio.orphans:
+                bio.orphans.append(orphan)
         self.fences.add(orphan)
 
     def _withhold_bio(self, clone: CloneBio) -> None:
@@ -248,7 +250,8 @@ class WaitingRoom(Target):
         original = request.original
         if original is not None:
             if not _is_haunted(original.orphans):
-                ghost = _ghost_of(device, request.op, request.sector, request.end_sector())
+                start, end = request.span()
+                ghost = _ghost_of(device, request.op, start, end)
                 original.orphans = [*(original.orphans or []), ghost]
                 self.fences.add(ghost)
             return
@@ -294,6 +297,16 @@ class WaitingRoom(Target):
 def hold(bio: Bio, count: int) -> None:
     """Tell a client that an I/O of its has begun to wait for a proof (1), or need not any more (-1)."""
     bio.client().waits_for_proof(count, count * bio.size)
+
+
+def common_orphans(bios: list[Bio]) -> list[Orphan] | None:
+    """The orphans that carried a copy of each of these bios."""
+    if not bios or bios[0].orphans is None:
+        return None
+    common = [orphan for orphan in bios[0].orphans if not orphan.proof]
+    for bio in bios:
+        common = [orphan for orphan in common if bio.orphans is not None and orphan in bio.orphans]
+    return common or None
 
 
 def _ghost_of(device: BlockDevice, op: int, start: int, end: int) -> Orphan:

@@ -100,6 +100,12 @@ class Witness:
             if entry is not None and entry.sector < end and sector < entry.end:
                 entry.bios = None
 
+    def forget_unflushed(self, holder: "PathDevice") -> None:
+        """The cache of `holder` may be gone: what only that held testifies nothing any more."""
+        for entry in self._ring:
+            if entry is not None and entry.holder is holder and entry.place > holder.flushed:
+                entry.bios = None
+
     def testimonies(self) -> list[Testimony]:
         """What is certain, newest first: of each write what no later one touches, nor one that was on its way beside it."""
         found: list[Testimony] = []

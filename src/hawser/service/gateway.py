@@ -64,6 +64,7 @@ class Gateway:
         self.control = Control(self.registry, log, self._new_device)
         self.disk = SharedDisk(options.name, log)
         self.disk.fences.enabled = not options.unsafe_no_fence
+        self.disk.retain_bytes = options.retain_bytes
         self.server = Server(self.loop, self.loop.timers, log)
         self.paths: list[RealPath] = []
         self.devices: list[PathDevice] = []

@@ -7,6 +7,7 @@ from hawser.core.units import NS_PER_S
 from hawser.exports.listen_uri import ListenUri
 from hawser.manager.policy import Policy
 from hawser.multipath.disk import CACHE_LUN, CACHE_NONE
+from hawser.multipath.retained import RETAINED_BYTES_MAX
 from hawser.multipath.selectors.base import SELECTORS
 from hawser.paths.uri import PathUri
 
@@ -35,6 +36,8 @@ class ServeOptions:
     # Further mapped devices, name and table, in the order in which they are made; which one is exported (empty: the last one).
     devices: list[tuple[str, str]] = field(default_factory=list)
     export: str = ""
+    # How much of unflushed writes is kept for each path with a cache of its own (hawser.multipath.retained).
+    retain_bytes: int = RETAINED_BYTES_MAX
     # The program, and its first arguments, that cuts off a path (hawser.service.fence_agent); none: empty.
     fence_agent: list[str] = field(default_factory=list)
     # Fences off (hawser.multipath.fence): to show what they prevent, never for data.

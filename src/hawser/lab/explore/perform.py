@@ -173,7 +173,7 @@ def _lose_cache(world: SmallWorld, path: ManualPath) -> None:
     path.server.restart(keeps_cache=False)
     for sector, value in dirty:
         left = world.array.medium[sector]
-        if left != value:
+        if left != value and not world.scenario.retains:
             world.judge.lose(sector, left)
 
 

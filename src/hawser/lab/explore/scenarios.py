@@ -51,7 +51,7 @@ class Scenario:
     that of the map's own queue and of the paths'. `depth`: how many commands a path takes at once (0: as many as come).
     `max_sectors`: how many sectors a command of a path may have (0: as many as come). `fua`: whether paths can do it.
     `above`: what is on the map, `mirror`: raid1 of its two halves, `twin`: beside it another map over the same paths, which the
-    second client has open.
+    second client has open. `retains`: what paths have not flushed is kept, to be written again: so nothing is ever lost.
     """
 
     name: str
@@ -78,6 +78,7 @@ class Scenario:
     max_sectors: int = 0
     fua: bool = True
     above: str = ""
+    retains: bool = False
 
     def shape(self, bound: str) -> Shape:
         assert bound in BOUNDS, bound
@@ -200,6 +201,16 @@ _LIST: Final = (
         Shape(("w0 | w0 | r0",), resets=1),
         replace(_ANY, clients=("w0 w0 f | w0 r0",), crashes=1),
         SUPERSEDED,
+    ),
+    replace(
+        _own_caches(
+            "retained-crash",
+            "a server dies with acknowledged writes in its cache, which are written again by the other path",
+            Shape(("w0 | r0",), crashes=1),
+            Shape(("w0 | w0 f | r0",), failures=2, crashes=2, timeouts=1),
+            "",
+        ),
+        retains=True,
     ),
     _flush_crash(CACHE_LUN, "a volatile cache behind both paths"),
     _flush_crash(CACHE_NONE, "no cache"),

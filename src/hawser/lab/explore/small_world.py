@@ -27,6 +27,7 @@ from hawser.manager.manager import Manager
 from hawser.manager.policy import Policy
 from hawser.multipath import target as multipath_target
 from hawser.multipath.disk import PathDevice, SharedDisk
+from hawser.multipath.retained import RETAINED_BYTES_MAX
 from hawser.multipath.target import Multipath
 
 TARGET_MODULES: Final = (targets, multipath_target)
@@ -99,6 +100,7 @@ class SmallWorld:
         self.disk = SharedDisk("lab", self.log)
         self.disk.fences.enabled = fences
         self.disk.fences.unit_sectors = scenario.unit
+        self.disk.retain_bytes = RETAINED_BYTES_MAX if scenario.retains else 0
         self.registry: DeviceRegistry = DeviceRegistry()
         self.paths = [self._make_path(number) for number in range(len(PATH_NAMES))]
         self.devices: list[MappedDevice] = []

@@ -8,7 +8,8 @@ Linearizability, sector by sector (Herlihy, Wing: "Linearizability", TOPLAS 1990
 - what something else has certainly come after (it is *superseded*) never returns;
 - what a flush acknowledged (or a FUA write) is *durable*: nothing older may be what a power loss leaves;
 - a cache that is lost where that is allowed takes writes with it that were acknowledged and not flushed; then what they had
-  superseded may be back, unless something durable came after it too, and a flush of those who knew the disk before must fail.
+  superseded may be back, unless something durable came after it too, and a flush of those who knew the disk before must fail;
+- unless it has been stored once more: then it is as if it had never been lost.
 
 While several writes of a sector are unanswered at once reads may see them in any order, and in turns: the block layer promises
 nothing about the order of I/O in flight, and a retry may execute one of them twice.
@@ -51,6 +52,8 @@ class History:
         self.written_through = written_through
         self.faults: list[str] = []
         self.lost_writes = 0
+        # Whether something is lost just now that may come back.
+        self.misses = False
         self.survivors = 0
         self._sectors: list[list[Write]] = []
         # When the reads began that have no answer yet: what they may still return is not forgotten.
@@ -193,12 +196,23 @@ class History:
             if not own.is_durable and own.lost == NEVER and own.value != left and not kept:
                 own.lost = self.moment
                 self.lost_writes += 1
+                self.misses = True
             if own.ended == NEVER and own.value != left and kept:
                 own.is_shaken = True
         for own in history:
             if own.value == left and not any(other.is_durable for other in own.after):
                 own.superseded = NEVER
                 own.after = []
+
+    def regain(self, sector: int, value: int) -> None:
+        """`value` was stored. If it had been lost it is there again, above what it had come after."""
+        history = self._sectors[sector]
+        for own in history:
+            if own.value == value and own.lost != NEVER:
+                own.lost = NEVER
+                for other in history:
+                    if own.is_acknowledged and other.ended < own.started:
+                        self._supersede(other, own)
 
     def lose_power(self, contents: list[int]) -> str:
         """Everything stopped, and `contents` is what is left on the disk: it must hold what was durable, or something newer.

@@ -1,0 +1,133 @@
+"""Retained: the writes that one path has acknowledged and no flush has covered, kept to be written again if its cache is lost.
+
+DESIGN, Hard problems 2 and 3. A server with a cache of its own may lose what it has not flushed when it dies. What was
+acknowledged must be read all the same, and the next flush must cover it: so it is kept here, and written again by way of whatever
+path is used then (hawser.multipath.replay). NFS clients do so with unstable writes, and write them again when the server's
+verifier has changed (RFC 8881, 18.32).
+
+It is bounded. At half of the limit a flush is asked for, so that the rest goes on; at the limit writes wait for it.
+"""
+
+from collections import deque
+from typing import Final
+
+from hawser.block.bio import Bio
+from hawser.block.ops import WRITE, Buffer
+from hawser.core.units import KIB, MIB, SECTOR_SHIFT
+
+RETAINED_BYTES_MAX: Final = 64 * MIB
+# What each costs beside its data: so many small ones are bounded, too.
+KEPT_BYTES: Final = KIB
+
+
+class Kept:
+    """A write-class I/O. `place`: how many the path had acknowledged with it. `first` is the sector that `data` begins at; no
+    data: a discard or write zeroes."""
+
+    def __init__(
+        self, place: int, op: int, flags: int, start: int, end: int, first: int, data: list[Buffer], cost: int
+    ) -> None:
+        self.place = place
+        self.op = op
+        self.flags = flags
+        self.start = start
+        self.end = end
+        self.first = first
+        self.data = data
+        self.cost = cost
+
+
+class Extent:
+    """Sectors [start, end) that have to be written again: `data` of a write, None of a discard or write zeroes."""
+
+    def __init__(self, op: int, flags: int, start: int, end: int, data: Buffer | None) -> None:
+        self.op = op
+        self.flags = flags
+        self.start = start
+        self.end = end
+        self.data = data
+
+
+class Retained:
+    """Of one path. `bytes` is what it holds, with what each I/O costs beside its data."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._kept: deque[Kept] = deque()
+
+    def keep(self, place: int, op: int, flags: int, sector: int, size: int, bios: list[Bio]) -> None:
+        """The path has acknowledged `size` bytes from `sector` on, with the data of `bios`; the first may begin earlier."""
+        data: list[Buffer] = []
+        first = sector
+        cost = KEPT_BYTES
+        if op == WRITE:
+            first = bios[0].sector
+            left = size + ((sector - first) << SECTOR_SHIFT)
+            for bio in bios:
+                view = bio.data
+                assert view is not None
+                if left <= 0:
+                    break
+                data.append(view)
+                cost += len(view)
+                left -= len(view)
+        end = sector + ((size + 511) >> SECTOR_SHIFT)
+        self._kept.append(Kept(place, op, flags, sector, end, first, data, cost))
+        self.bytes += cost
+
+    def drop(self, flushed: int) -> None:
+        """A flush has covered the first `flushed` writes of the path."""
+        kept = self._kept
+        while kept and kept[0].place <= flushed:
+            self.bytes -= kept.popleft().cost
+
+    def clear(self) -> None:
+        self._kept.clear()
+        self.bytes = 0
+
+    def is_empty(self) -> bool:
+        return not self._kept
+
+    def extents(self) -> list[Extent]:
+        """What the sectors hold after all of it: disjoint, newest first."""
+        found: list[Extent] = []
+        covered: list[tuple[int, int]] = []
+        for kept in reversed(self._kept):
+            for start, end in _gaps(covered, kept.start, kept.end):
+                found.append(Extent(kept.op, kept.flags, start, end, _content(kept, start, end)))
+            covered = _joined(covered, kept.start, kept.end)
+        return found
+
+
+def _content(kept: Kept, start: int, end: int) -> Buffer | None:
+    if kept.op != WRITE:
+        return None
+    whole = kept.data[0] if len(kept.data) == 1 else b"".join(kept.data)
+    return memoryview(whole)[(start - kept.first) << SECTOR_SHIFT : (end - kept.first) << SECTOR_SHIFT]
+
+
+def _gaps(covered: list[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
+    """The parts of [start, end) that none of `covered` (ascending, disjoint) touches."""
+    gaps: list[tuple[int, int]] = []
+    for first, last in covered:
+        if last <= start:
+            continue
+        if first >= end:
+            break
+        if start < first:
+            gaps.append((start, first))
+        start = last
+    if start < end:
+        gaps.append((start, end))
+    return gaps
+
+
+def _joined(covered: list[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
+    """`covered` with [start, end), joined where they touch."""
+    before = [part for part in covered if part[1] < start]
+    after = [part for part in covered if part[0] > end]
+    between = covered[len(before) : len(covered) - len(after)]
+    if between:
+        start = min(start, between[0][0])
+        end = max(end, between[len(between) - 1][1])
+    return [*before, (start, end), *after]

@@ -1,0 +1,162 @@
+"""What is retained of unflushed writes, and that it is written again when the cache that held it is lost."""
+
+import pytest
+from tests.manager.looked_after import Care, look_after
+
+from hawser.block.bio import Bio, BioOwner
+from hawser.block.ops import DISCARD, WRITE, WRITE_ZEROES
+from hawser.block.orphan import PROOF_PEER_GONE
+from hawser.block.request import UNKNOWN
+from hawser.core.status import IOERR, MEDIUM, OK, TIMEOUT, TRANSPORT
+from hawser.core.units import KIB, NS_PER_S
+from hawser.lab.world import Answer
+from hawser.multipath.retained import KEPT_BYTES, Extent, Retained
+
+OLD, NEW = b"o" * 4096, b"n" * 4096
+
+
+def bio(sector: int, data: bytes) -> Bio:
+    return Bio(WRITE, sector, len(data), BioOwner(), data)
+
+
+def image(retained: Retained) -> dict[int, str]:
+    """What each sector holds afterwards, in letters; `.`: discarded, `0`: zeroes."""
+    found: dict[int, str] = {}
+    for extent in retained.extents():
+        for sector in range(extent.start, extent.end):
+            assert sector not in found, "disjoint"
+            found[sector] = letter(extent, sector)
+    return dict(sorted(found.items()))
+
+
+def letter(extent: Extent, sector: int) -> str:
+    if extent.data is None:
+        return {DISCARD: ".", WRITE_ZEROES: "0"}[extent.op]
+    assert len(extent.data) == (extent.end - extent.start) * 512
+    place = (sector - extent.start) * 512
+    return chr(extent.data[place])
+
+
+def test_the_newest_of_what_was_written_counts():
+    retained = Retained()
+    retained.keep(1, WRITE, 0, 0, 4 * 512, [bio(0, b"a" * 4 * 512)])
+    retained.keep(2, WRITE, 0, 2, 4 * 512, [bio(2, b"b" * 2 * 512), bio(4, b"c" * 2 * 512)])
+    retained.keep(3, DISCARD, 0, 5, 512, [])
+    retained.keep(4, WRITE_ZEROES, 0, 0, 512, [])
+    assert "".join(image(retained).values()) == "0abbc."
+
+
+def test_of_what_was_begun_before_only_the_rest_counts():
+    """The first bio of a request that was done in part begins earlier than the request."""
+    retained = Retained()
+    retained.keep(1, WRITE, 0, 2, 4 * 512, [bio(0, b"xxab"[0:4].replace(b"x", b"x") * 512), bio(4, b"c" * 2 * 512)])
+    assert image(retained).keys() == {2, 3, 4, 5}
+    assert [image(retained)[sector] for sector in (4, 5)] == ["c", "c"]
+
+
+def test_a_flush_covers_what_came_before_it():
+    retained = Retained()
+    for place in range(1, 5):
+        retained.keep(place, WRITE, 0, 8 * place, 512, [bio(8 * place, b"w" * 512)])
+    assert retained.bytes == 4 * (512 + KEPT_BYTES)
+    retained.drop(3)
+    assert (list(image(retained)), retained.bytes) == ([32], 512 + KEPT_BYTES)
+    retained.drop(4)
+    assert retained.is_empty() and retained.bytes == 0
+
+
+@pytest.fixture(params=["rq", "bio"])
+def care(request: pytest.FixtureRequest) -> Care:
+    """Two groups of one path each, with caches of their own; OLD, then NEW over it, was written by the first, and not flushed."""
+    care = look_after(mode=request.param, paths=1, groups=2, cache="path")
+    for path in care.paths:
+        path.driver.answers_are_final = True
+    assert care.settled(care.client.write(0, OLD)).status == OK
+    assert care.settled(care.client.write(4, NEW)).status == OK
+    return care
+
+
+def lose(care: Care) -> None:
+    """The first server dies, and its cache is lost."""
+    care.paths[0].driver.store.data[:8192] = bytes(8192)
+    care.session_lost(0, "gone")
+    care.paths[0].device.session_ended()
+
+
+def prove(care: Care) -> None:
+    care.paths[0].device.cache_gone(PROOF_PEER_GONE)
+    care.world.settle()
+
+
+def test_what_a_lost_cache_held_is_written_again_before_anything_is_read(care: Care):
+    lose(care)
+    read = care.client.read(0, 8192)
+    care.world.settle()
+    assert not read.finished
+    prove(care)
+    assert care.settled(read).data == OLD[:2048] + NEW + bytes(2048)
+    assert care.settled(care.client.flush()).status == OK
+    assert (care.world.disk.doubt, care.paths[0].device.left_behind) == (0, None)
+    assert care.paths[1].device.retained.is_empty(), "the flush has covered it"
+
+
+def test_a_try_that_fails_is_begun_again_elsewhere(care: Care):
+    lose(care)
+    care.paths[1].driver.script.append(Answer(TRANSPORT))
+    read = care.client.read(0, 8192)
+    prove(care)
+    assert (care.letters(), read.finished) == ("FF", False)
+    care.world.pass_time(NS_PER_S)
+    assert care.settled(read).data == OLD[:2048] + NEW + bytes(2048)
+    assert care.world.disk.doubt == 0
+
+
+def test_a_write_of_it_that_times_out_is_fenced_like_any_other(care: Care):
+    lose(care)
+    care.paths[1].driver.script.append(Answer(TIMEOUT, fate=UNKNOWN))
+    prove(care)
+    assert any(orphan.path_name == care.paths[1].device.name for orphan in care.world.disk.fences.orphans)
+
+
+def test_where_it_cannot_be_written_again_flushes_fail(care: Care):
+    lose(care)
+    care.paths[1].driver.script += [Answer(MEDIUM)] * 8
+    prove(care)
+    care.world.run()
+    assert care.world.disk.doubt == 1
+    assert care.settled(care.client.flush()).status == IOERR
+    assert care.paths[0].device.left_behind is None, "and the rest goes on"
+
+
+def test_too_much_forces_a_flush_and_makes_writes_wait(care: Care):
+    care.world.disk.retain_bytes = 16 * KIB
+    driver = care.paths[0].driver
+    care.world.settle()
+    driver.default = Answer(delay_ns=1000)
+    writes = [care.client.write(16 * number, NEW) for number in range(1, 12)]
+    care.world.run()
+    assert {write.status for write in writes} == {OK}
+    assert all(write.finished for write in writes)
+    device = care.paths[0].device
+    assert device.flushed > 0 and device.retained.bytes < 16 * KIB
+    assert care.world.disk.fences.proofs == {}
+
+
+def test_a_flush_of_the_next_session_does_not_cover_what_the_one_before_has_lost(care: Care):
+    """The server was restarted without its cache, and says that all is flushed."""
+    lose(care)
+    care.session_ready(0)
+    care.world.pass_time(NS_PER_S)
+    assert care.settled(care.client.read(0, 8192)).data == OLD[:2048] + NEW + bytes(2048)
+    assert care.world.disk.doubt == 0
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_another_path_takes_over_at_once(mode: str):
+    care = look_after(mode=mode, paths=1, groups=3, cache="path")
+    assert care.settled(care.client.write(0, NEW)).status == OK
+    lose(care)
+    care.paths[1].driver.script.append(Answer(TRANSPORT))
+    prove(care)
+    assert care.letters() == "FFA"
+    assert care.settled(care.client.read(0, 4096)).data == NEW
