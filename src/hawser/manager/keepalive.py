@@ -17,6 +17,8 @@ from hawser.multipath.target import Multipath
 
 # multipath.conf: max_polling_interval, in polling_intervals.
 FACTOR_MAX: Final = 4
+# What the reason of a failed path begins with.
+CHECK: Final = "check: "
 
 
 class _Tick(Timer):
@@ -114,7 +116,7 @@ class Keepalive:
         if target is not None:
             for path in target.state.paths:
                 if path.device is device:
-                    target.fail(path, f"check: {problem}")
+                    target.fail(path, CHECK + problem)
 
     def _is_in_use(self, device: PathDevice) -> bool:
         target = self.target
