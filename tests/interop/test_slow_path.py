@@ -65,7 +65,7 @@ def test_it_is_used_when_all_others_are_gone(fleet):
 @pytest.mark.parametrize("mode", ["rq", "bio"])
 @pytest.mark.parametrize("selector", ["service-time 0", "queue-length 0", "round-robin 0"])
 def test_the_tail_is_as_it_was_after_a_few_seconds(fleet, mode: str, selector: str):
-    """The issue's bound: p99 within 3 times of healthy after at most 5 s. 50 times slower is by the mean that fio has measured."""
+    """The issue's bound: p99 within 3 times of healthy after at most 5 s. 50 times slower is by fio's mean."""
     group = SlowGroup(fleet, "--queue-mode", mode, "--selector", selector)
     healthy = group.run("healthy", 8)
     delay = SLOW * healthy.mean

@@ -156,12 +156,19 @@ def test_reads_and_writes_are_compared_with_their_like():
     assert scene.demoted() == "---"
 
 
-def test_flushes_are_no_measure(mode: str):
-    """A write, a flush, a write, a flush, over two paths in turn: one path gets the flushes, and they take as long as they do."""
+@pytest.mark.parametrize("write", [False, True])
+def test_flushes_are_no_measure(mode: str, write: bool):
+    """An I/O, a flush, an I/O, a flush, over two paths in turn: one path gets the flushes, and they take as long as they do.
+
+    Statistics count them among reads (request-based) or writes (bio-based), as Linux does.
+    """
     scene = Scene([FAST, FAST], mode=mode)
     for _ in range(300):
         scene.delay(0, FAST)
-        scene.client.write(0, bytes(512))
+        if write:
+            scene.client.write(0, bytes(512))
+        else:
+            scene.client.read(0, 512)
         scene.world.pass_time(NS_PER_MS)
         scene.delay(1, SLOW)
         scene.client.flush()
@@ -323,6 +330,7 @@ def test_a_users_failures_do_not_count(mode: str):
     scene = Scene([FAST, FAST], mode=mode)
     for _ in range(4):
         scene.message("fail_path 259:1")
+        scene.rest(1)
         scene.message("reinstate_path 259:1")
     assert scene.demoted() == "--"
 
