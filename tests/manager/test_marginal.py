@@ -6,10 +6,11 @@ import pytest
 from tests.dm.controls import line, swap
 from tests.manager.marginal_scene import POLICY, US, Scene
 
+from hawser.block.ops import FLUSH
 from hawser.core.status import IOERR, OK, TRANSPORT
 from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.lab.world import Answer
-from hawser.manager.marginal import TRIALS_GOOD
+from hawser.manager.marginal import OWN_CACHE_FACTOR, TRIALS_GOOD
 from hawser.multipath.disk import CACHE_PATH
 
 FAST = 200 * US
@@ -104,14 +105,89 @@ def test_a_suspicion_that_nothing_new_speaks_for_is_dropped():
     assert scene.demoted() == "--"
 
 
-def test_a_path_in_a_group_of_its_own_has_nobody_to_be_compared_with(mode: str):
-    scene = Scene([SLOW, FAST], mode=mode, groups=2)
-    scene.load(5)
+@pytest.mark.parametrize("write", [False, True])
+def test_a_path_that_is_alone_in_its_group_is_compared_with_other_groups_by_reads(mode: str, write: bool):
+    scene = Scene([SLOW, FAST, FAST], mode=mode, groups=3)
+    scene.load(AFTER_S, write=write)
+    assert scene.demoted() == "---"
+    scene.load(3 * TICK_S, write=write)
+    assert scene.demoted() == "D--"
+    assert scene.said("its reads take 10 ms, those of other groups 0.2 ms; for 2.5 s; for 5 s at least")
+    sent = len(scene.paths[0].driver.sent)
+    scene.load(TICK_S, write=write)
+    assert len(scene.paths[0].driver.sent) == sent + 1
+    scene.delay(0, FAST)
+    scene.load(HOLD_S, write=write)
+    assert scene.demoted() == "---"
+    # Nobody goes back to it (failback is manual, as in multipath.conf).
+    assert scene.manager.target.state.current is scene.path(1).group
+
+
+@pytest.mark.parametrize(
+    "delays_ns",
+    [[SLOW, SLOW], [FAST, SLOW], [1900 * US, 20 * US], [9 * FAST * 10, FAST * 10]],
+    ids=["both are", "it is not the one in use", "not by much", "not by far"],
+)
+def test_a_path_that_is_alone_is_left_alone(mode: str, delays_ns: list[int]):
+    scene = Scene(delays_ns, mode=mode, groups=2)
+    scene.load(3 * AFTER_S)
     assert scene.demoted() == "--"
 
 
-def test_a_path_with_a_cache_of_its_own_is_left_alone(mode: str):
-    """Going back and forth would cost a flush each time, behind which everything waits."""
+def test_nobody_reads_through_paths_whose_io_is_quick(mode: str):
+    scene = Scene([1900 * US, FAST], mode=mode, groups=2)
+    scene.load(AFTER_S)
+    assert scene.paths[1].driver.sent == []
+
+
+def test_a_group_that_was_disabled_is_no_company(mode: str):
+    scene = Scene([SLOW, FAST], mode=mode, groups=2)
+    scene.message("disable_group 2")
+    scene.load(3 * AFTER_S)
+    assert scene.demoted() == "--"
+    assert scene.paths[1].driver.sent == []
+
+
+def test_a_path_that_is_alone_and_swallows_everything_is_slow(mode: str):
+    scene = Scene([FAST, FAST], mode=mode, groups=2)
+    scene.load(TICK_S)
+    scene.silence(0)
+    scene.load(AFTER_S + 4 * TICK_S)
+    assert scene.demoted() == "D-"
+    assert "nothing ends, one of its reads has waited for" in scene.said("used last")[0]
+
+
+def test_slow_writes_of_a_path_that_is_alone_say_nothing(mode: str):
+    """Nothing tells what writes would take elsewhere."""
+    scene = Scene([FAST, FAST], mode=mode, groups=2)
+    for _ in range(200):
+        scene.delay(0, SLOW)
+        scene.client.write(0, bytes(512))
+        scene.world.settle()
+        scene.delay(0, FAST)
+        scene.world.pass_time(20 * NS_PER_MS)
+    assert scene.demoted() == "--"
+
+
+def test_a_path_with_a_cache_of_its_own_must_be_slow_for_longer_and_is_flushed_first(mode: str):
+    scene = Scene([SLOW, FAST], mode=mode, groups=2, cache=CACHE_PATH)
+    scene.load(OWN_CACHE_FACTOR * AFTER_S, write=True)
+    assert scene.demoted() == "--"
+    scene.load(3 * TICK_S, write=True)
+    assert scene.demoted() == "D-"
+    assert scene.said("was left with unflushed writes")
+    scene.rest(1.1)
+    assert FLUSH in [op for op, _, _ in scene.paths[0].driver.sent]
+    assert scene.rig.at_rest() and {bio.status for bio in scene.client.done} == {OK}
+    assert (scene.paths[0].device.left_behind, scene.world.disk.doubt) == (None, 0)
+    scene.delay(0, FAST)
+    scene.load(2 * HOLD_S, write=True)
+    assert scene.demoted() == "--"
+    assert len(scene.said("was left with unflushed writes")) == 1, "it is not gone back to"
+
+
+def test_failures_of_a_path_with_a_cache_of_its_own_are_no_reason(mode: str):
+    """I/O has left it by then. Put last, it would be left once more whenever the other one is reinstated."""
     scene = Scene([FAST, FAST], mode=mode, groups=2, cache=CACHE_PATH)
     for _ in range(4):
         scene.break_off(0)

@@ -5,6 +5,7 @@ import pytest
 from hawser.core.status import IOERR, OK
 from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.lab.world import Answer, Client, Rig, World, make_multipath
+from hawser.multipath.demotion import demote, promote
 from hawser.multipath.target import Multipath
 
 MODES = ["rq", "bio"]
@@ -27,10 +28,10 @@ class Scene:
         self.state = target.state
 
     def demote(self, number: int, reason: str = "slow") -> None:
-        self.target.demote(self.rig.paths[number].device, reason)
+        demote(self.target, self.rig.paths[number].device, reason)
 
     def promote(self, number: int) -> None:
-        self.target.promote(self.rig.paths[number].device)
+        promote(self.target, self.rig.paths[number].device)
 
     def fail(self, number: int) -> None:
         self.target.fail(self.state.paths[number], "broken")

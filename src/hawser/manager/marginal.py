@@ -4,7 +4,8 @@ multipath-tools: marginal_path_double_failed_time and its like, san_path_err_*, 
 errors only, count in minutes, and reload the table. Here (DESIGN, Hard problems 10):
 
 - a path is *slow* when its I/O takes many times as long as that of the others of its group, for some seconds (latency.py). The
-  comparison is what tells a slow path from a slow disk, so a path that has no company is never called slow;
+  comparison is what tells a slow path from a slow disk. One that is alone in its group is compared with the paths of other groups
+  by small reads through each (trial_record.py);
 - a path is *flaky* when it fails a second time soon after the first. It is judged when it is reinstated: before it fails again;
 - either is *demoted* (hawser.multipath.state), unless no other were left;
 - while it is, small reads (check_read.py) find out how it is. When enough in a row are as quick as they should be, and it has
@@ -12,9 +13,10 @@ errors only, count in minutes, and reload the table. Here (DESIGN, Hard problems
   with each relapse: neither a path on the edge nor one whose fault the reads cannot see (slow under load, slow writes) swings
   to and fro.
 
-A path with a cache of its own (DESIGN, Hard problems 2) is never demoted. It is its group all by itself; I/O that has left
-such a path stays where it is when it is reinstated, while demoting would make it go back and forth, and each time everything
-waits until a cache is flushed.
+A path with a cache of its own (DESIGN, Hard problems 2) is its group all by itself, and to leave it costs a flush, behind which
+everything waits. So it must be slow for OWN_CACHE_FACTOR times as long; nobody goes back to it when it is promoted, only when the
+path in use fails or is slow in turn. It is never demoted for its failures: I/O has left it by then, and stays where it is, while
+putting it last would have I/O move once more whenever the other one is reinstated.
 """
 
 from typing import Final
@@ -25,6 +27,8 @@ from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.manager.check_read import CheckRead, CheckReadListener
 from hawser.manager.latency import KINDS, READS, UNKNOWN_NS, Meter, Slowness, bound_ns, find_slowness, median_ns
 from hawser.manager.policy import MarginalPolicy
+from hawser.manager.trial_record import Record, find_slow_trial, is_worth_a_look
+from hawser.multipath.demotion import demote, promote
 from hawser.multipath.disk import PathDevice
 from hawser.multipath.path import Path
 from hawser.multipath.state import PathEvents
@@ -36,6 +40,8 @@ TRIALS_GOOD: Final = 4
 KNOWN_TICKS: Final = 120
 # A suspicion for which nothing new speaks for so many times `after_ns` is dropped.
 SUSPICION_FACTOR: Final = 10
+# So many times `after_ns` a path with a cache of its own must be slow.
+OWN_CACHE_FACTOR: Final = 3
 
 
 class _Tick(Timer):
@@ -70,30 +76,6 @@ class _TrialEar(CheckReadListener):
 
     def check_read(self, device: PathDevice, took_ns: int, problem: str) -> None:
         self.marginal.tried(device, took_ns, problem)
-
-
-class Record:
-    """What is known of one path device. `reason` is empty unless it is demoted. `strikes`: how often it was demoted lately."""
-
-    def __init__(self, device: PathDevice) -> None:
-        self.device = device
-        self.meter = Meter(device)
-        self.reason = ""
-        self.strikes = 0
-        self.suspected_ns = NEVER
-        self.last_evidence_ns = NEVER
-        self.samples = 0
-        self.failed_ns = NEVER
-        self.is_flaky = False
-        self.held_until_ns = 0
-        self.promoted_ns = NEVER
-        self.quick_trials = 0
-        self.is_tried = False
-
-    def clear(self) -> None:
-        """Nothing speaks against it."""
-        self.suspected_ns = NEVER
-        self.samples = 0
 
 
 class MarginalPaths:
@@ -140,7 +122,7 @@ class MarginalPaths:
     def _keep_demoted(self, target: Multipath, record: Record) -> None:
         """The new table's path over a device that was demoted in the old one."""
         if target.state.can_spare(record.device):
-            target.demote(record.device, record.reason)
+            demote(target, record.device, record.reason)
         else:
             record.reason = ""
 
@@ -158,7 +140,11 @@ class MarginalPaths:
             elif record.is_flaky and self._is_in_use(record.device):
                 self._judge_failures(record)
             elif self.policy.factor and self._is_in_use(record.device):
-                self._compare(record, now_ns)
+                others = self._others(record)
+                if others:
+                    self._compare(record, [other.meter for other in others], now_ns)
+                else:
+                    self._compare_alone(record, now_ns)
 
     def path_failed(self, path: Path, reason: str) -> None:
         """`reason` is empty when a user has failed it, which says nothing of the path."""
@@ -189,7 +175,7 @@ class MarginalPaths:
         record = self.records.get(device.devt)
         if record is None or record.device is not device:
             return
-        record.is_tried = False
+        record.answered(UNKNOWN_NS if problem else took_ns, self.timers.clock.now_ns)
         if not record.reason:
             return
         bound = self._trial_bound_ns(record)
@@ -205,33 +191,46 @@ class MarginalPaths:
     def _judge_failures(self, record: Record) -> None:
         """It has failed twice, lately or not so lately by now, and is in use."""
         window_ns = self.policy.double_failed_ns
-        if self.timers.clock.now_ns - record.failed_ns > window_ns:
+        if self.timers.clock.now_ns - record.failed_ns > window_ns or record.device.has_own_cache:
             record.is_flaky = False
         else:
             self._demote(record, f"it failed twice within {window_ns / NS_PER_S:g} s")
 
-    def _compare(self, record: Record, now_ns: int) -> None:
+    def _compare(self, record: Record, others: list[Meter], now_ns: int) -> None:
         policy = self.policy
-        found = find_slowness(
-            record.meter, self._others(record), policy.factor, policy.floor_ns, now_ns, self._since_ns()
-        )
+        found = find_slowness(record.meter, others, policy.factor, policy.floor_ns, now_ns, self._since_ns())
         if found is None:
             if record.meter.has_ended() or now_ns - record.last_evidence_ns > SUSPICION_FACTOR * policy.after_ns:
                 record.clear()
             return
-        if record.suspected_ns == NEVER:
-            # It was so during the tick that ends now.
-            record.suspected_ns = now_ns - policy.tick_ns
-        record.samples += found.samples
-        record.last_evidence_ns = now_ns
-        lasted_ns = now_ns - record.suspected_ns
+        lasted_ns = record.add_evidence(found.samples, now_ns, policy.tick_ns)
         if lasted_ns >= policy.after_ns and record.samples >= policy.samples:
-            self._demote(record, _figures(found, lasted_ns))
+            self._demote(record, _figures(found, "its group", lasted_ns))
+
+    def _compare_alone(self, record: Record, now_ns: int) -> None:
+        """By reads through it and through the paths of other groups, as long as its I/O gives reason for that."""
+        policy = self.policy
+        if not is_worth_a_look(record.meter, policy.floor_ns, now_ns):
+            record.clear()
+            return
+        others = self._elsewhere(record)
+        # Those of the tick before, and of this one.
+        since_ns = now_ns - 2 * policy.tick_ns
+        found = find_slow_trial(record, others, policy.factor, policy.floor_ns, now_ns, since_ns)
+        for asked in [record, *others] if others else []:
+            self._ask(asked)
+        if found is None:
+            record.clear()
+            return
+        lasted_ns = record.add_evidence(found.samples, now_ns, policy.tick_ns)
+        after_ns = policy.after_ns * (OWN_CACHE_FACTOR if record.device.has_own_cache else 1)
+        if lasted_ns >= after_ns and record.samples >= policy.samples:
+            self._demote(record, _figures(found, "other groups", lasted_ns))
 
     def _demote(self, record: Record, reason: str) -> None:
         target = self.target
         assert target is not None
-        if record.device.has_own_cache or not target.state.can_spare(record.device):
+        if not target.state.can_spare(record.device):
             # Slow is better than not at all. It is judged again when another path is back.
             return
         now_ns = self.timers.clock.now_ns
@@ -247,7 +246,7 @@ class MarginalPaths:
             f"multipath: {target.host.name()}: path {record.device.devt} ({record.device.name}) is used last: {reason}; "
             f"for {hold_ns / NS_PER_S:g} s at least"
         )
-        target.demote(record.device, reason)
+        demote(target, record.device, reason)
 
     def _hold_ns(self, record: Record) -> int:
         """For how long it stays demoted: twice as long each time."""
@@ -264,21 +263,22 @@ class MarginalPaths:
         if not self._is_in_use(record.device):
             return
         self._ask(record)
-        others = self._others(record)
-        if median_ns(others, READS, self.timers.clock.now_ns - self.policy.tick_ns) == UNKNOWN_NS:
-            for other in others:
-                self._ask(self.records[other.device.devt])
+        company = self._company(record)
+        meters = [other.meter for other in company]
+        if median_ns(meters, READS, self.timers.clock.now_ns - self.policy.tick_ns) == UNKNOWN_NS:
+            for other in company:
+                self._ask(other)
 
     def _ask(self, record: Record) -> None:
         """Read through a path, unless it has not answered the last time yet."""
         if not record.is_tried:
-            record.is_tried = True
+            record.asked(self.timers.clock.now_ns)
             CheckRead(record.device, self.timers.clock, self._ear).start()
 
     def _trial_bound_ns(self, record: Record) -> int:
         """Within which a read is quick: half of what would be slow, by what the others' reads take at present."""
         policy = self.policy
-        others_ns = median_ns(self._others(record), READS, self._since_ns())
+        others_ns = median_ns([other.meter for other in self._company(record)], READS, self._since_ns())
         return bound_ns(max(0, others_ns), policy.factor, policy.floor_ns) // 2
 
     def _promote(self, record: Record, took_ns: int) -> None:
@@ -292,23 +292,37 @@ class MarginalPaths:
         record.is_flaky = False
         record.promoted_ns = self.timers.clock.now_ns
         record.meter.skip()
-        target.promote(record.device)
+        promote(target, record.device)
 
     # What both ask.
 
-    def _others(self, record: Record) -> list[Meter]:
-        """The meters of what is in use beside it in its groups, each once."""
+    def _others(self, record: Record) -> list[Record]:
+        """What is in use beside it in its groups."""
         target = self.target
-        found: list[Meter] = []
         if target is None:
-            return found
+            return []
         groups = [path.group for path in target.state.paths if path.device is record.device]
-        for group in groups:
-            for path in group.paths:
-                other = self.records.get(path.device.devt)
-                if other is not None and other is not record and path.is_active and not path.is_demoted:
-                    if other.meter not in found:
-                        found.append(other.meter)
+        return self._in_use(record, [path for group in groups for path in group.paths])
+
+    def _elsewhere(self, record: Record) -> list[Record]:
+        """What could be used instead of it in any group, but those that were disabled by hand."""
+        target = self.target
+        if target is None:
+            return []
+        return self._in_use(record, [path for path in target.state.paths if not path.group.bypassed])
+
+    def _company(self, record: Record) -> list[Record]:
+        """Whom it is to be as quick as."""
+        return self._others(record) or self._elsewhere(record)
+
+    def _in_use(self, record: Record, paths: list[Path]) -> list[Record]:
+        """Those of `paths` that are, but for its own, each device once."""
+        found: list[Record] = []
+        for path in paths:
+            other = self.records.get(path.device.devt)
+            if other is not None and other is not record and path.is_active and not path.is_demoted:
+                if other not in found:
+                    found.append(other)
         return found
 
     def _since_ns(self) -> int:
@@ -320,15 +334,15 @@ class MarginalPaths:
         return target is not None and any(path.is_active and path.device is device for path in target.state.paths)
 
 
-def _figures(found: Slowness, lasted_ns: int) -> str:
+def _figures(found: Slowness, company: str, lasted_ns: int) -> str:
     kind = KINDS[found.kind]
     seconds = f"for {lasted_ns / NS_PER_S:.2g} s"
     if found.is_waiting:
         return (
-            f"nothing ends, one of its {kind} has waited for {_ms(found.own_ns)}, those of its group take "
+            f"nothing ends, one of its {kind} has waited for {_ms(found.own_ns)}, those of {company} take "
             f"{_ms(found.others_ns)}; {seconds}"
         )
-    return f"its {kind} take {_ms(found.own_ns)}, those of its group {_ms(found.others_ns)}; {seconds}"
+    return f"its {kind} take {_ms(found.own_ns)}, those of {company} {_ms(found.others_ns)}; {seconds}"
 
 
 def _ms(time_ns: int) -> str:

@@ -33,7 +33,6 @@ from hawser.dm.target import (
     is_device_number,
     register_target,
 )
-from hawser.multipath.demotion import give_back_waiting
 from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.multipath.fence import must_withhold
 from hawser.multipath.grammar import Geometry, parse_geometry, print_table
@@ -135,12 +134,8 @@ class Multipath(Queueing):
             return END_DONE
         if self._is_answer(path, clone.status, clone.fate):
             return self._retry_answered_bio(clone, path)
-        if clone.status == RESOURCE and clone.fate == NOT_SENT:
-            # Given back by a path that has nothing to do with it. Request-based, the stack sees to it (take_back).
-            clone.context = None
-            self._park_for_replay(clone)
-            return END_INCOMPLETE
-        self.fail(path, f"{status_name(clone.status)} error")
+        if clone.status != RESOURCE or clone.fate != NOT_SENT:  # (Else given back: hawser.multipath.demotion.)
+            self.fail(path, f"{status_name(clone.status)} error")
         if self.state.valid_paths == 0 and not self.queue_if_no_path:
             if self.handing_back:
                 return END_REQUEUE
@@ -364,21 +359,6 @@ class Multipath(Queueing):
         """Put a path back in use, and let go what waited for one."""
         if self.state.reinstate(path):
             self.kick()
-
-    def demote(self, device: PathDevice, reason: str) -> None:
-        """Use the paths over `device` only where there is no other; what waits for its tags is mapped elsewhere. They are active
-        still. What is in flight comes back in its own time."""
-        for path in self.state.paths:
-            if path.device is device:
-                self.state.demote(path, reason)
-        if any(path.is_aside for path in self.state.paths if path.device is device):
-            give_back_waiting(device, self, self.state.paths)
-
-    def promote(self, device: PathDevice) -> None:
-        """Use the paths over `device` like any other again."""
-        for path in self.state.paths:
-            if path.device is device:
-                self.state.promote(path)
 
     def message(self, words: list[str]) -> str:
         """The messages of dm-mpath. MessageError as the kernel refuses them (transcript 21)."""
