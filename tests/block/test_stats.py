@@ -146,3 +146,22 @@ def test_idle_time_is_not_busy_time(mode: str):
         rig.world.pass_time(100 * NS_PER_MS)
     for device in (rig.device, rig.paths[0].device):
         assert device.counters(rig.world.clock.now_ns)[FIELDS.index("io_ticks")] == 15
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_what_was_or_waited_for_a_flush_is_counted_apart_too(mode: str):
+    """For who compares devices by their means (hawser.manager.latency). The device cannot do FUA: it flushes behind such a
+    write."""
+    rig = make_multipath(World(), paths=1, mode=mode)
+    path = rig.paths[0]
+    path.driver.default = Answer(delay_ns=NS_PER_MS)
+    rig.client.write(0, bytes(4 * KIB))
+    rig.client.read(0, 4 * KIB)
+    rig.client.flush()
+    rig.world.run()
+    stats = path.device.stats
+    apart = stats.flush_reads if mode == "rq" else stats.flush_writes
+    other = stats.flush_writes if mode == "rq" else stats.flush_reads
+    assert (apart.ios, apart.ns) == (1, NS_PER_MS)
+    assert (other.ios, other.ns) == (0, 0)
+    assert stats.reads.ios + stats.writes.ios == 3

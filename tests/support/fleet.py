@@ -73,6 +73,11 @@ class Fleet:
         told = self.directory / f"{name}.slow"
         return {"LD_PRELOAD": str(shim), "SLOW_WRITES": str(told)}, told
 
+    def slow_io(self, name: str) -> tuple[dict[str, str], Path]:
+        """The same for reads and writes alike."""
+        environment, told = self.slow_writes(name)
+        return {**environment, "SLOW_READS": str(told)}, told
+
     def relay(self, upstream: Upstream) -> Relay:
         relay = Relay(upstream.address, upstream.export)
         self._relays.append(relay)

@@ -183,6 +183,7 @@ class RequestQueue(DispatchQueue):
     def end_sequence(self, request: Request, status: int, fate: int) -> None:
         """The flush machine has done with a request: end its bio."""
         request.owner = self
+        self.stats.flush_writes.add(self.clock.now_ns - request.start_ns)
         self._account(request, request.size)
         if status == OK:
             request.update(request.size, request.data)
@@ -212,7 +213,10 @@ class RequestQueue(DispatchQueue):
         if op == DISCARD:
             return stats.discards
         # What a client asked for is, in the kernel, an empty write that wants a flush; what comes from above is a bare command.
-        return stats.writes if request.owner is self else stats.reads
+        if request.owner is self:
+            return stats.writes
+        stats.flush_reads.add(self.clock.now_ns - request.start_ns)
+        return stats.reads
 
     def note_refusal(self, clone: Request) -> None:
         self._account(clone, 0)

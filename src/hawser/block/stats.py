@@ -9,6 +9,9 @@ rest. So an empty flush counts as a write where a client asked for it, and as a 
 path that a request-based device sends it to (transcript 63). What the flush machine of a queue has sent counts in `flushes`.
 
 Linux has no histogram of latencies there; people attach one by BPF (biolatency).
+
+A flush takes as long as there is to write back, and says nothing of how fast a device is. So what was a flush, or waited for
+one, is also counted apart, for who compares devices by their means (hawser.manager.latency).
 """
 
 from typing import Final
@@ -53,6 +56,18 @@ class Counters:
             self._alike = 0
 
 
+class Tally:
+    """How many I/Os, and how long they took together."""
+
+    def __init__(self) -> None:
+        self.ios = 0
+        self.ns = 0
+
+    def add(self, ns: int) -> None:
+        self.ios += 1
+        self.ns += ns
+
+
 # Which of the numbers is no count of the past.
 IN_FLIGHT_FIELD: Final = 8
 
@@ -65,6 +80,9 @@ class DiskStats:
         self.writes = Counters()
         self.discards = Counters()
         self.flushes = Counters()
+        # What in `reads` and `writes` was, or waited for, a flush.
+        self.flush_reads = Tally()
+        self.flush_writes = Tally()
         self.reads_in_flight: i64 = 0
         self.writes_in_flight: i64 = 0
         # For how long the device was busy, and since when it is.

@@ -6,9 +6,9 @@ from typing import Final
 
 import click
 
+from hawser.cli.policy_options import make_policy, policy_options
 from hawser.core.units import GIB, parse_seconds_ns, parse_size
 from hawser.exports.listen_uri import ListenError, parse_listen_uri
-from hawser.manager.policy import Policy
 from hawser.paths.uri import UriError, parse_path_uri
 from hawser.service.log import StderrLog
 from hawser.service.options import OptionError, ServeOptions
@@ -32,6 +32,7 @@ RETAIN_MAX: Final = 16 * GIB
     "--queue-timeout", default="60", show_default=True, metavar="SECONDS|forever", help="Wait without any path."
 )
 @click.option("--io-timeout", default="30", show_default=True, metavar="SECONDS", help="Give up on a command.")
+@policy_options
 @click.option(
     "--control", envvar="HAWSER_CONTROL", default="", metavar="SOCKET", help="Control socket ($HAWSER_CONTROL)."
 )
@@ -85,6 +86,7 @@ def serve(
     read_only: bool,
     insecure_listen: bool,
     unsafe_no_fence: bool,
+    **watching: str,
 ) -> None:
     """Keep one disk alive over several paths and export it by NBD.
 
@@ -102,7 +104,7 @@ def serve(
             queue_mode,
             selector,
             grouping or "",
-            Policy(_timeout_ns("--queue-timeout", queue_timeout, forever=True)),
+            make_policy(_timeout_ns("--queue-timeout", queue_timeout, forever=True), **watching),
             _timeout_ns("--io-timeout", io_timeout, forever=False) or 0,
             control,
             table,

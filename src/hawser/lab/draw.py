@@ -15,6 +15,7 @@ from hawser.lab.devices.array import CACHE_PATH
 from hawser.lab.devices.service_time import SPREADS
 from hawser.lab.draw_clients import ClientDraw
 from hawser.lab.draw_faults import STEPS_MAX, FaultDraw, declare, log_between, tamed
+from hawser.lab.draw_marginal import draw_care
 from hawser.lab.draw_shapes import Wishes, draw_shape
 from hawser.lab.draw_stacks import ON_TWO, StackDraw, draw_kind, named
 from hawser.lab.draw_tables import Layout, another, draw_layout, refused
@@ -47,6 +48,7 @@ def _draw(seed: int, bare: bool) -> Plan:
     _draw_queues(world, plan, wishes)
     _draw_tables(tables, plan, wishes, kind, bare)
     plan.clients = ClientDraw(clients, plan, span_ns).clients(wishes.workload, wishes.ops)
+    draw_care(rng.split(), plan, span_ns)
     steps: list[Step] = []
     if shape is not None:
         steps = shape.steps(faults, plan, span_ns)

@@ -10,6 +10,7 @@ from typing import Final
 
 from hawser.core.rng import Rng
 from hawser.core.units import NS_PER_MS, NS_PER_S
+from hawser.lab import draw_marginal as marginal
 from hawser.lab import draw_scenes as scenes
 from hawser.lab import draw_scenes_block as block
 from hawser.lab.plan import FILE, TCP, UNIX, Plan, Step
@@ -63,6 +64,9 @@ class Shape:
 BUSY_OPS: Final = 300
 _SHORT: Final = 500 * NS_PER_MS
 _OUTAGE: Final = Wishes(workload="racer", span_ns=2 * NS_PER_S, queues=True, prompt=True, transport=UNIX)
+_COMPANY: Final = Wishes(
+    span_ns=2 * NS_PER_S, groups=1, declared="lun", cache="lun", prompt=True, plain=True, quiet=True, queues=True
+)
 _RACE: Final = Wishes(workload="racer", span_ns=NS_PER_S, prompt=True, declared="lun", cache="lun", groups=1)
 
 # Requests of several bios that wait.
@@ -293,6 +297,22 @@ SHAPES: Final = (
         Wishes(prompt=True, quiet=True, depth=3, declared="lun", cache="lun", span_ns=_SHORT),
         block.paths_come_and_go,
         ("bounced",),
+    ),
+    Shape(
+        "slow path",
+        15,
+        _COMPANY,
+        marginal.slow_path,
+        ("slow path demoted", "demoted path promoted", "demoted path used"),
+    ),
+    Shape("flaky path", 10, replace(_COMPANY, transport=TCP), marginal.flaky_path, ("flaky path demoted",)),
+    Shape("idle paths", 8, replace(_COMPANY, transport=TCP), marginal.idle_paths, ("idle path found down",)),
+    Shape(
+        "slow path with a queue",
+        8,
+        replace(_COMPANY, mode="bio", depth=1),
+        marginal.slow_path_with_a_queue,
+        ("given back by a demoted path",),
     ),
 )
 

@@ -3,6 +3,7 @@
 The same order of things as hawser.service.gateway: devices, table, manager; the engine is the shipped one, unchanged.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from hawser.block.driver import Driver
@@ -26,7 +27,7 @@ from hawser.lab.stacks import LINEAR_BELOW, devices_above, leads_to_path, top_na
 from hawser.lab.watched import Host, WatchedPath
 from hawser.lab.watched_queue import WatchedQueue
 from hawser.manager.manager import Manager
-from hawser.manager.policy import Policy
+from hawser.manager.policy import MarginalPolicy, Policy
 from hawser.multipath import target as multipath_target
 from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.multipath.target import Multipath
@@ -61,7 +62,9 @@ class Era:
         self.watches = [MapWatch(self.hardware, name, self.devices[name]) for name in [MAP_NAME, *others]]
         for watch in self.watches:
             if plan.manager and (watch.device is self.map or leads_to_path(plan, watch.name)):
-                policy = Policy(plan.queue_timeout_ns, plan.polling_ns)
+                policy = Policy(
+                    plan.queue_timeout_ns, plan.polling_ns, marginal_policy(plan.marginal_tick_ns), plan.keepalive_ns
+                )
                 manager = Manager(watch.target(), policy, self.timers, self.log)
                 manager.follow(watch.device)
                 watch.manager = manager
@@ -182,6 +185,27 @@ class Era:
         """The gateway is gone, all at once; what it sent is on its way still."""
         for path in self.paths:
             path.detach()
+
+
+def marginal_policy(tick_ns: int) -> MarginalPolicy | None:
+    """The usual one at the pace of `tick_ns`: so many times as fast in everything. None when that is 0."""
+    if tick_ns == 0:
+        return None
+    usual = MarginalPolicy()
+    times = [usual.after_ns, usual.floor_ns, usual.double_failed_ns, usual.hold_ns, usual.hold_max_ns, usual.forget_ns]
+    after_ns, floor_ns, double_failed_ns, hold_ns, hold_max_ns, forget_ns = (
+        time_ns * tick_ns // usual.tick_ns for time_ns in times
+    )
+    return replace(
+        usual,
+        tick_ns=tick_ns,
+        after_ns=after_ns,
+        floor_ns=floor_ns,
+        double_failed_ns=double_failed_ns,
+        hold_ns=hold_ns,
+        hold_max_ns=hold_max_ns,
+        forget_ns=forget_ns,
+    )
 
 
 def limits_of(plan: Plan, number: int) -> QueueLimits:

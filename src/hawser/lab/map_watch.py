@@ -5,6 +5,7 @@ from hawser.dm.targets.delay import DelayTarget
 from hawser.dm.targets.dust import DustTarget
 from hawser.dm.targets.flakey import FlakeyTarget
 from hawser.lab.devices.hardware import Hardware
+from hawser.manager.keepalive import CHECK
 from hawser.manager.manager import Manager
 from hawser.multipath.path import Path, PriorityGroup
 from hawser.multipath.state import PathEvents
@@ -21,6 +22,8 @@ class Ear(PathEvents):
 
     def path_failed(self, path: Path, reason: str) -> None:
         self.failed[path] = self.failed.get(path, 0) + 1
+        if reason.startswith(CHECK):
+            self.hardware.marks.hit("idle path found down")
         if reason and self.hardware.is_peaceful:
             self.unexplained.append(f"{path.device.name} has failed although nothing is wrong: {reason}")
         queue = path.device.queue
@@ -41,6 +44,15 @@ class Ear(PathEvents):
 
     def path_reinstated(self, path: Path) -> None:
         self.hardware.marks.hit("path reinstated")
+
+    def path_demoted(self, path: Path, reason: str) -> None:
+        self.hardware.marks.hit("flaky path demoted" if "failed twice" in reason else "slow path demoted")
+        queue = path.device.queue
+        if path.is_aside and queue is not None and queue.waiting():
+            self.hardware.marks.hit("given back by a demoted path")
+
+    def path_promoted(self, path: Path) -> None:
+        self.hardware.marks.hit("demoted path promoted")
 
     def path_left(self, path: Path) -> None:
         """The log tells of it."""

@@ -196,11 +196,12 @@ class Plan:
     """`tables[0]` is loaded at the start; `{p0}`, `{p1}`, ... in tables and messages stand for the paths' device numbers.
 
     `size_sectors` is the size of a disk; the array has `luns` of them. `scheduler`, `nomerges`: those of a request-based map's
-    own queue; `merge_deadline_ns`, `asks`: see hawser.block.dispatch and hawser.dm.request_based.
-    `below` and `above`: devices that are made before the map, and after it; clients open the last of those above, or `top`.
-    `stack`: the usual ones in short, "" or words of `linear-above`, `split-above`, `linear-below`, `multipath-above`.
-    `manager`: whether hawser.manager looks after the paths. `unsafe_no_fence`: the shipped switch, to show what fences are for.
-    `retain_bytes`: see hawser.multipath.retained.
+    own queue; `merge_deadline_ns`, `asks`: see hawser.block.dispatch and hawser.dm.request_based. `below` and `above`: devices
+    that are made before the map, and after it; clients open the last of those above, or `top`. `stack`: the usual ones in short,
+    "" or words of `linear-above`, `split-above`, `linear-below`, `multipath-above`. `manager`: whether hawser.manager looks after
+    the paths; `marginal_tick_ns`: how often it looks for slow and flaky ones (0: it does not), which all of its other times go
+    by; `keepalive_ns`: how often it asks idle ones (0: not at all). `unsafe_no_fence`: the shipped switch, to show what fences
+    are for. `retain_bytes`: see hawser.multipath.retained.
     """
 
     seed: int = 0
@@ -232,6 +233,8 @@ class Plan:
     queue_timeout_ns: int | None = 60 * NS_PER_S
     unsafe_no_fence: bool = False
     retain_bytes: int = RETAINED_BYTES_MAX
+    marginal_tick_ns: int = 0
+    keepalive_ns: int = 0
 
     def truthful(self) -> bool:
         """Whether every declaration about the paths holds, and the disk is of a kind about which something is promised.

@@ -18,6 +18,8 @@ from hawser.lab.oracles.stopwatch import Stopwatch
 from hawser.lab.referee import Referee
 from hawser.multipath.disk import SharedDisk
 from hawser.multipath.fence import FENCED_MAX
+from hawser.multipath.path import Path
+from hawser.multipath.state import PathState
 from hawser.multipath.target import Multipath
 from hawser.multipath.waiting import PARKED_MAX
 
@@ -83,6 +85,8 @@ class Sentinel:
         if state.valid_paths == 0 and state.paths:
             marks.hit("all paths failed")
             self.hardware.trouble()
+        if state.demoted_paths:
+            self._look_at_demoted(state)
         group = state.current
         if group is not None and group is not watch.group:
             if watch.group is not None:
@@ -90,6 +94,17 @@ class Sentinel:
             if group.bypassed:
                 marks.hit("bypassed group used")
             watch.group = group
+
+    def _look_at_demoted(self, state: PathState) -> None:
+        """Selectors do without them while there is another, and only then."""
+        spared = any(path.is_active and not path.is_demoted and not path.group.bypassed for path in state.paths)
+        for path in state.paths:
+            if path.is_aside != (spared and path.is_demoted and path.is_active):
+                self.referee.fault(f"{path.device.name} is demoted, and its selector does {_with(path)} it")
+            if (path in path.group.selector.valid) == (path.is_aside or not path.is_active):
+                self.referee.fault(f"the selector of {path.device.name} does not know whether to use it")
+            if path.is_demoted and path is state.current_path:
+                self.hardware.marks.hit("demoted path used")
 
     def _look_at_waiting(self, target: Multipath) -> int:
         """Whether something waits behind a fence."""
@@ -244,3 +259,7 @@ class Sentinel:
                 fault(f"at rest a fence stands: {disk.fences.orphans[0].describe()}")
         if era.turn.pending():
             fault("at rest work is pending")
+
+
+def _with(path: Path) -> str:
+    return "without" if path.is_aside else "with"

@@ -14,7 +14,14 @@ SHORTEST_NS: Final = NS_PER_MS
 USUAL_DEPTH: Final = 32
 
 # What is plain about a map's queue, and about a path and its queue.
-PLAIN_PLAN: Final[dict[str, object]] = {"scheduler": "none", "nomerges": 0, "merge_deadline_ns": 0, "asks": True}
+PLAIN_PLAN: Final[dict[str, object]] = {
+    "scheduler": "none",
+    "nomerges": 0,
+    "merge_deadline_ns": 0,
+    "asks": True,
+    "marginal_tick_ns": 0,
+    "keepalive_ns": 0,
+}
 PLAIN_PATH: Final[dict[str, object]] = {
     "depth": USUAL_DEPTH,
     "scheduler": "none",

@@ -151,6 +151,10 @@ def describe_world(plan: Plan) -> list[str]:
     around = [_STACKS[word] for word in plan.stack.split()]
     around += _queue_of_map(plan)
     around.append("the manager looks after the paths" if plan.manager else "no manager")
+    if plan.manager and plan.marginal_tick_ns:
+        around.append(f"looks for slow and flaky ones each {duration(plan.marginal_tick_ns)}")
+    if plan.manager and plan.keepalive_ns:
+        around.append(f"asks idle ones after {duration(plan.keepalive_ns)}")
     if plan.retain_bytes != RETAINED_BYTES_MAX:
         around.append(f"retains {format_size(plan.retain_bytes)}" if plan.retain_bytes else "retains nothing")
     around.append("FENCES OFF (unsafe)" if plan.unsafe_no_fence else "fences on")

@@ -18,6 +18,8 @@ from hawser.core.clock import Timer, Timers
 from hawser.core.log import LogSink
 from hawser.core.units import NS_PER_S
 from hawser.dm.mapped_device import MappedDevice, TableListener
+from hawser.manager.keepalive import Keepalive
+from hawser.manager.marginal import MarginalPaths
 from hawser.manager.policy import FIRST_CHECK_NS, Policy
 from hawser.manager.probe import DOWN, MISMATCH, UNTOLD, UP, Probe, ProbeListener
 from hawser.multipath.disk import PathDevice
@@ -140,7 +142,18 @@ class Manager:
         self._records: dict[str, _Record] = {}
         # Devices whose session ended while no table used them: nobody knows where the next one leads.
         self._unwatched: list[str] = []
+        self._marginal: MarginalPaths | None = None
+        self._keepalive: Keepalive | None = None
+        if policy.marginal is not None:
+            self._marginal = MarginalPaths(policy.marginal, timers, log)
+        if policy.keepalive_ns:
+            self._keepalive = Keepalive(policy.keepalive_ns, timers)
         self._take_charge(target)
+
+    @property
+    def marginal(self) -> dict[str, str]:
+        """Why each path (by device number) that is used last is."""
+        return self._marginal.reasons() if self._marginal is not None else {}
 
     def _take_charge(self, target: Multipath) -> None:
         self.target = target
@@ -156,6 +169,10 @@ class Manager:
         self._replay_all()
         if target.state.paths and target.state.valid_paths == 0:
             self._no_path()
+        if self._marginal is not None:
+            self._marginal.follow(target)
+        if self._keepalive is not None:
+            self._keepalive.follow(target)
 
     def _look_after(self, device: PathDevice) -> None:
         if device.devt not in self._checks:
@@ -193,6 +210,10 @@ class Manager:
         self._is_in_charge = False
         self._gave_up = False
         self.timers.cancel(self._timeout)
+        if self._marginal is not None:
+            self._marginal.leave()
+        if self._keepalive is not None:
+            self._keepalive.leave()
         self._forget_strangers()
 
     def _carry_over(self, target: Multipath, path: Path) -> None:

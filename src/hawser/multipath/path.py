@@ -41,6 +41,10 @@ class Path(MapContext):
         self.bytes_done = 0
         # Whether a user failed it by hand: the checker then leaves it alone.
         self.failed_by_user = False
+        # Whether somebody has judged that it be used last, and whether its selector does without it for that, though it is
+        # active.
+        self.is_demoted = False
+        self.is_aside = False
 
     def queue(self) -> RequestQueue:
         queue = self.device.queue

@@ -2,6 +2,12 @@
 
 Linux: choose_pgpath(), fail_path(), reinstate_path(), bypass_pg(), switch_pg_num() of drivers/md/dm-mpath.c, in the order of
 6.12; `seeds.md` 3.14.
+
+What Linux does not have: a path may be *demoted* (hawser.manager.marginal says which and when). It is not failed: its letter
+stays A. But as long as a path that is not demoted can be used in some group that is not bypassed, its selector does without
+it, by the same calls by which it does without a failed one; when it is the last resort it is used as ever. multipathd regroups
+such paths by a reload (marginal_pathgroups), whose suspend would wait for exactly the I/O that is slow, and everybody's with
+it.
 """
 
 from mypy_extensions import mypyc_attr
@@ -24,6 +30,12 @@ class PathEvents:
     def path_reinstated(self, path: Path) -> None:
         raise NotImplementedError
 
+    def path_demoted(self, path: Path, reason: str) -> None:
+        """From now on it is used only where there is no other."""
+
+    def path_promoted(self, path: Path) -> None:
+        """It is a path like the others again."""
+
     def path_left(self, path: Path) -> None:
         """I/O goes another way, and `path` has unflushed writes in a cache of its own: it has to be flushed."""
         raise NotImplementedError
@@ -43,6 +55,7 @@ class PathState:
         self.log = log
         self.paths = [path for group in groups for path in group.paths]
         self.valid_paths = len(self.paths)
+        self.demoted_paths = 0
         self.current: PriorityGroup | None = None
         self.current_path: Path | None = None
         self.next_group = initial
@@ -69,10 +82,11 @@ class PathState:
         path = avoid.group.selector.select(size)
         if path is not None and path.device is not avoid.device:
             return path
-        for path in [*avoid.group.paths, *self.paths]:
-            if self._may_stand_in(path, avoid):
+        candidates = [path for path in [*avoid.group.paths, *self.paths] if self._may_stand_in(path, avoid)]
+        for path in candidates:
+            if not path.is_aside:
                 return path
-        return None
+        return candidates[0] if candidates else None
 
     def has_other(self, avoid: Path) -> bool:
         """Whether `choose_other` would find one."""
@@ -164,10 +178,15 @@ class PathState:
         self.log.warning(f"multipath: {self.host.name()}: Failing path {path.device.devt}.")
         if reason:
             self.log.remark(f"multipath: {self.host.name()}: {path.device.devt} ({path.device.name}): {reason}")
-        path.group.selector.fail_path(path)
+        if path.is_aside:
+            path.is_aside = False
+        else:
+            path.group.selector.fail_path(path)
         path.is_active = False
         path.fail_count += 1
         self.valid_paths -= 1
+        if self.demoted_paths:
+            self._sort_out()
         if self.current_path is path:
             self.current_path = None
         device = path.device
@@ -189,6 +208,8 @@ class PathState:
             device.is_left = False
         path.failed_by_user = False
         self.valid_paths += 1
+        if self.demoted_paths:
+            self._sort_out()
         if self.valid_paths == 1:
             self.current_path = None
         self.host.raise_event()
@@ -196,10 +217,52 @@ class PathState:
             listener.path_reinstated(path)
         return self.valid_paths == 1
 
+    def demote(self, path: Path, reason: str) -> None:
+        """Use a path only where there is no other. Idempotent."""
+        if path.is_demoted:
+            return
+        path.is_demoted = True
+        self.demoted_paths += 1
+        self._sort_out()
+        self.host.raise_event()
+        for listener in self.events:
+            listener.path_demoted(path, reason)
+
+    def promote(self, path: Path) -> None:
+        """Use a path like any other again. Idempotent."""
+        if not path.is_demoted:
+            return
+        path.is_demoted = False
+        self.demoted_paths -= 1
+        self._sort_out()
+        self.host.raise_event()
+        for listener in self.events:
+            listener.path_promoted(path)
+
+    def can_spare(self, device: BlockDevice) -> bool:
+        """Whether a path that is not demoted would be left if those over `device` were."""
+        return any(_is_first_choice(path) and path.device is not device for path in self.paths)
+
+    def _sort_out(self) -> None:
+        """Selectors do without demoted paths while, and only while, there is a first choice in any group."""
+        spared = any(_is_first_choice(path) for path in self.paths)
+        for path in self.paths:
+            aside = spared and path.is_demoted and path.is_active
+            if aside and not path.is_aside:
+                path.is_aside = True
+                path.group.selector.fail_path(path)
+                if self.current_path is path:
+                    self.current_path = None
+            elif path.is_aside and not aside:
+                path.is_aside = False
+                path.group.selector.reinstate_path(path)
+
     def set_bypassed(self, number: str, bypassed: bool) -> None:
         """`disable_group` and `enable_group`."""
         group = self._group(number, "bypass_pg")
         group.bypassed = bypassed
+        if self.demoted_paths:
+            self._sort_out()
         self.current = None
         self.current_path = None
         self.host.raise_event()
@@ -212,6 +275,8 @@ class PathState:
         self.current = None
         self.current_path = None
         self.next_group = group
+        if self.demoted_paths:
+            self._sort_out()
         self.host.raise_event()
 
     def group_number(self) -> int:
@@ -231,6 +296,11 @@ class PathState:
         if not 1 <= index <= len(self.groups):
             raise MessageError(f"invalid PG number supplied to {user}")
         return self.groups[index - 1]
+
+
+def _is_first_choice(path: Path) -> bool:
+    """A group that was disabled by hand is for when nothing else is left: slow is better than forbidden."""
+    return path.is_active and not path.is_demoted and not path.group.bypassed
 
 
 def _has_own_cache(path: Path) -> bool:

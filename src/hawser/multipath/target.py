@@ -141,7 +141,8 @@ class Multipath(Queueing):
             return END_DONE
         if self._is_answer(path, clone.status, clone.fate):
             return self._retry_answered_bio(clone, path)
-        self.fail(path, f"{status_name(clone.status)} error")
+        if clone.status != RESOURCE or clone.fate != NOT_SENT:  # (Else given back: hawser.multipath.demotion.)
+            self.fail(path, f"{status_name(clone.status)} error")
         if self.state.valid_paths == 0 and not self.queue_if_no_path:
             if self.handing_back:
                 return END_REQUEUE
@@ -169,7 +170,7 @@ class Multipath(Queueing):
             return False
         active = False
         for path in group.paths:
-            if path.is_active:
+            if path.is_active and not path.is_aside:
                 active = True
                 if not path.queue().busy():
                     return False

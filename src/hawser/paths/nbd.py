@@ -31,6 +31,7 @@ from hawser.paths.aftermath import NO_PIDFD, Aftermath, open_peer
 from hawser.paths.facts import PathFacts
 from hawser.paths.fence_agent import FenceAgent, FenceCall
 from hawser.paths.nbd_session import CONNECTING, READY, NbdSession
+from hawser.paths.tcp import tune_tcp
 from hawser.paths.uri import PathUri
 
 RECONNECT_MIN_NS: Final = 50 * NS_PER_MS
@@ -185,8 +186,7 @@ class NbdDriver(Driver):
             self._failed(getattr(error, "strerror", None) or str(error))
             return
         if not unix:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            tune_tcp(sock, self.timeout_ns, self.timeout_ns + LINGER_NS + NS_PER_S)
         number = sock.connect_ex(address)
         if number not in (0, errno.EINPROGRESS):
             sock.close()

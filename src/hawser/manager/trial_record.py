@@ -1,0 +1,86 @@
+"""Record: what is known of one path device that may be marginal; and how paths are compared by trial reads alone.
+
+A path that is alone in its group has no like to be compared with: other groups carry no I/O. So, when its I/O takes long
+(`is_worth_a_look`), small reads are sent through it and through the paths of other groups, and these are compared.
+"""
+
+from hawser.block.ops import FLUSH
+from hawser.core.clock import NEVER
+from hawser.manager.latency import KINDS, READS, UNKNOWN_NS, Meter, Slowness, bound_ns
+from hawser.multipath.disk import PathDevice
+
+
+class Record:
+    """`reason` is empty unless the path is demoted. `strikes`: how often it was demoted lately. `trial_ns` is what the last read
+    took, which was answered at `tried_ns`; while one is on its way (`is_tried`) it was sent at `asked_ns`."""
+
+    def __init__(self, device: PathDevice) -> None:
+        self.device = device
+        self.meter = Meter(device)
+        self.reason = ""
+        self.strikes = 0
+        self.suspected_ns = NEVER
+        self.last_evidence_ns = NEVER
+        self.samples = 0
+        self.failed_ns = NEVER
+        self.is_flaky = False
+        self.held_until_ns = 0
+        self.promoted_ns = NEVER
+        self.quick_trials = 0
+        self.is_tried = False
+        self.asked_ns = NEVER
+        self.tried_ns = NEVER
+        self.trial_ns = UNKNOWN_NS
+
+    def clear(self) -> None:
+        """Nothing speaks against it."""
+        self.suspected_ns = NEVER
+        self.samples = 0
+
+    def add_evidence(self, samples: int, now_ns: int, tick_ns: int) -> int:
+        """Something does, once more. For how long by now: it was so during the tick that ends now."""
+        if self.suspected_ns == NEVER:
+            self.suspected_ns = now_ns - tick_ns
+        self.samples += samples
+        self.last_evidence_ns = now_ns
+        return now_ns - self.suspected_ns
+
+    def asked(self, now_ns: int) -> None:
+        """A trial read goes out."""
+        self.is_tried = True
+        self.asked_ns = now_ns
+
+    def answered(self, took_ns: int, now_ns: int) -> None:
+        """It has come back, well or not (UNKNOWN_NS)."""
+        self.is_tried = False
+        self.tried_ns = now_ns
+        self.trial_ns = took_ns
+
+    def trial(self, now_ns: int, since_ns: int) -> int:
+        """What a read takes at present, by one that was answered since then or has waited longer by now; or UNKNOWN_NS."""
+        known_ns = self.trial_ns if self.tried_ns >= since_ns else UNKNOWN_NS
+        return max(known_ns, now_ns - self.asked_ns) if self.is_tried else known_ns
+
+
+def is_worth_a_look(meter: Meter, floor_ns: int, now_ns: int) -> bool:
+    """Whether I/O takes, or has waited, for so long that it would matter if others were quicker."""
+    if meter.has_ended():
+        return any(meter.ended[kind] and meter.means_ns[kind] > floor_ns for kind in range(len(KINDS)))
+    for request in meter.device.outstanding():
+        if request.op != FLUSH and now_ns - request.start_ns > floor_ns:
+            return True
+    return False
+
+
+def find_slow_trial(
+    record: Record, others: list[Record], factor: int, floor_ns: int, now_ns: int, since_ns: int
+) -> Slowness | None:
+    """Why a path is an outlier by trial reads, or None when it is not, or nothing tells. Of the others only answers count."""
+    own_ns = record.trial(now_ns, since_ns)
+    known = sorted(other.trial_ns for other in others if other.tried_ns >= since_ns and other.trial_ns != UNKNOWN_NS)
+    if own_ns == UNKNOWN_NS or not known:
+        return None
+    others_ns = known[(len(known) - 1) // 2]
+    if own_ns <= bound_ns(others_ns, factor, floor_ns):
+        return None
+    return Slowness(READS, own_ns, others_ns, 1, record.is_tried)
