@@ -65,7 +65,10 @@ class Fleet:
         return upstream
 
     def slow_writes(self, name: str) -> tuple[dict[str, str], Path]:
-        """The environment of a server whose writes wait as long as the file says, in seconds; and that file, not there yet."""
+        """The environment of a server whose writes wait as long as the file says, in seconds; and that file, not there yet.
+
+        With two offsets behind the seconds only writes that touch the bytes between them wait.
+        """
         shim = self.directory / "slow_writes.so"
         if not shim.exists():
             compiler = require_program("gcc")

@@ -36,9 +36,11 @@ class Relay:
             self._refusing = True
             pairs, self._pairs = self._pairs, []
         for near, far in pairs:
-            far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            if how == "reset":
-                near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            # One that has ended by itself is closed already.
+            with contextlib.suppress(OSError):
+                far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                if how == "reset":
+                    near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             for sock in (near, far):
                 # The pump sits in a read of it: closing alone would not end the connection.
                 if how == "eof" or sock is far:

@@ -188,7 +188,7 @@ def qemu_nbd(
     else:
         address = str(directory / f"{name}.sock")
         where = ["-k", address]
-    options = f"driver=raw,file.driver=file,file.filename={image},file.locking=off"
+    options = f"driver=raw,discard=unmap,file.driver=file,file.filename={image},file.locking=off"
     command = [require_program("qemu-nbd"), *where, "-t", "-e", "8", "--image-opts", options]
     return Upstream(name, directory, command, address, environment=environment)
 
@@ -206,7 +206,7 @@ def nbd_server(
         # Without an address of its own it would take every one of the host's, beside the socket.
         where = f"unixsock = {address}\nlistenaddr = {own_address()}\n"
     config = directory / f"{name}.conf"
-    config.write_text(f"[generic]\n{where}allowlist = true\n[e]\nexportname = {image}\nflush = true\n")
+    config.write_text(f"[generic]\n{where}allowlist = true\n[e]\nexportname = {image}\nflush = true\ntrim = true\n")
     command: list[str | Path] = [require_program("nbd-server"), "-C", config, "-p", directory / f"{name}.pid"]
     return NbdServer(name, directory, command, address, export="e", environment=environment)
 

@@ -1,0 +1,158 @@
+"""`python -m tools.ghost_write`: the hazard table on real servers, printed on stdout; progress on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+
+import click
+from tests.support.programs import find_program
+from tools.ghost_write import plan, pool, report, rig
+from tools.ghost_write.plan import Asked, PlanError, Variant
+from tools.ghost_write.report import Row
+from tools.ghost_write.trial import Outcome
+
+# Most of a row is waiting.
+JOBS_PER_CPU = 5
+JOBS_MAX = 64
+
+
+def _words(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, str], tuple[str, ...]]:
+    def parse(_context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
+        try:
+            return plan.words(f"--{parameter.name}", text, known)
+        except PlanError as error:
+            raise click.UsageError(str(error)) from None
+
+    return parse
+
+
+def _sizes(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, ...]:
+    try:
+        return plan.sizes(text)
+    except PlanError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _list_option(
+    name: str, known: tuple[str, ...], default: str = ""
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    text = f"Some of {', '.join(known)}."
+    return click.option(f"--{name}", default=default, callback=_words(known), metavar="LIST", help=text)
+
+
+@click.command(context_settings={"max_content_width": 120})
+@_list_option("servers", plan.SERVERS)
+@_list_option("faults", tuple(plan.FAULTS))
+@_list_option("ops", plan.OPS)
+@click.option(
+    "--sizes", default="", callback=_sizes, metavar="LIST", help="Bytes, multiples of 4096, such as 4096,65536."
+)
+@_list_option("overlaps", plan.OVERLAPS)
+@_list_option("orders", plan.ORDERS)
+@click.option("--quick", is_flag=True, help="One row for each of the faults that take no long wait; under a minute.")
+@click.option(
+    "--whole", is_flag=True, help="Every combination of what is asked for, not each choice once and some drawn."
+)
+@click.option(
+    "--drawn", default=plan.DRAWN, show_default=True, type=click.IntRange(0, 500), help="Rows drawn per server."
+)
+@click.option("--seed", default=1, show_default=True, type=int, help="Of what is drawn.")
+@click.option("--queue-mode", default="rq", show_default=True, type=click.Choice(["rq", "bio", "mq"]))
+@click.option(
+    "--cache",
+    default="lun",
+    show_default=True,
+    type=click.Choice(["lun", "path"]),
+    help="What hawser is told of servers over one file: the truth, or nothing (path is its default).",
+)
+@click.option(
+    "--jobs", default=0, type=click.IntRange(0, JOBS_MAX), help=f"Rows at a time. [default: {JOBS_PER_CPU} per CPU]"
+)
+def main(
+    servers: tuple[str, ...],
+    faults: tuple[str, ...],
+    ops: tuple[str, ...],
+    sizes: tuple[int, ...],
+    overlaps: tuple[str, ...],
+    orders: tuple[str, ...],
+    quick: bool,
+    whole: bool,
+    drawn: int,
+    seed: int,
+    queue_mode: str,
+    cache: str,
+    jobs: int,
+) -> None:
+    """What becomes of a newer write when an older one's path failed: naive resend beside hawser as shipped, on real servers.
+
+    Exit status: 1 if hawser lost acknowledged data in any row, 2 for wrong usage, 3 if a row could not be played.
+    """
+    if quick and whole:
+        raise click.UsageError("--quick and --whole exclude each other")
+    asked = Asked(servers or plan.SERVERS, faults, ops, sizes, overlaps, orders, quick, whole, drawn, seed)
+    try:
+        variants = _playable(plan.make(asked))
+    except PlanError as error:
+        raise click.UsageError(str(error)) from None
+    sys.exit(_run(variants, queue_mode, cache, jobs or JOBS_PER_CPU * (os.cpu_count() or 1)))
+
+
+def _playable(variants: list[Variant]) -> list[Variant]:
+    """Those for which everything is there; what is left out is said. PlanError if nothing is left."""
+    kept: list[Variant] = []
+    lacking: set[str] = set()
+    for variant in variants:
+        missing = [f"the program {name} is not installed" for name in rig.needs(variant) if find_program(name) is None]
+        problem = "; ".join(missing) or rig.lacks(variant)
+        if problem:
+            lacking.add(f"{variant.server}, {variant.fault}: {problem}")
+        else:
+            kept.append(variant)
+    for line in sorted(lacking):
+        click.echo(f"left out: {line}", err=True)
+    if not kept:
+        raise PlanError("nothing is left that this machine could play")
+    return kept
+
+
+def _run(variants: list[Variant], queue_mode: str, cache: str, jobs: int) -> int:
+    rows = [Row(variant) for variant in variants]
+    works = [
+        pool.Work(number, row.variant, naive, queue_mode, cache)
+        for number, row in enumerate(rows)
+        for naive in (True, False)
+    ]
+    # The longest first, so that the end is not one of them alone.
+    works.sort(key=lambda work: work.variant.fault not in plan.HOLES)
+    began = time.monotonic()
+    try:
+        for done, (work, outcome) in enumerate(pool.play_all(works, jobs), 1):
+            row = rows[work.number]
+            if work.naive:
+                row.naive = outcome
+            else:
+                row.hawser = outcome
+            _progress(done, len(works), began, work, outcome)
+    except KeyboardInterrupt:
+        raise click.ClickException("broken off") from None
+    click.echo(report.render(rows))
+    click.echo(f"\n{report.FOOT}\n\n{report.summary(rows)}")
+    for row in rows:
+        if row.hawser is not None and row.hawser.lost:
+            click.echo(f"LOST: {report.command(row, queue_mode)}", err=True)
+    return report.status(rows)
+
+
+def _progress(done: int, count: int, began: float, work: pool.Work, outcome: Outcome) -> None:
+    side = "naive" if work.naive else "hawser"
+    variant = work.variant
+    what = outcome.error or outcome.note or outcome.verdict
+    place = f"{variant.server} {variant.fault} {variant.older}/{variant.newer} {variant.size} {variant.overlap} {variant.order}"
+    click.echo(f"{done}/{count} {time.monotonic() - began:.0f} s: {place}: {side}: {what}", err=True)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tools.ghost_write")

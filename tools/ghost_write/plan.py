@@ -1,0 +1,224 @@
+"""Rows of the table: which are asked for, which of them mean something, and which are drawn when there are too many."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+KIB = 1 << 10
+MIB = 1 << 20
+SERVERS = ("nbdkit", "nbd-server", "qemu-nbd")
+OPS = ("write", "zeroes", "discard")
+OVERLAPS = ("same", "partial", "smaller", "larger", "neighbour")
+ORDERS = ("after", "before", "beside")
+# The unit in which hawser lets several servers be written, and the most that stays one command four times over.
+SIZE_UNIT = 4 * KIB
+SIZE_MAX = 4 * MIB
+SIZES = (4 * KIB, 64 * KIB)
+# Where on the disk the rows work; others' I/O stays below it.
+BASE = 16 * MIB
+ROWS_MAX = 2000
+DRAWN = 10
+
+FAULTS = {
+    "timeout": "time-out, connection kept",
+    "cut-hard": "our connection cut hard",
+    "cut-orderly": "our connection cut orderly",
+    "cut-quiesce": "cut hard, quiesce declared",
+    "stop": "server SIGSTOP, later SIGCONT",
+    "kill": "server SIGKILL, unix socket",
+    "kill-tcp": "server SIGKILL, TCP",
+    "hole": "black hole, healed later",
+    "hole-quiesce": "black hole, quiesce declared",
+    "caches": "two write-back caches, no fault",
+    "lost-cache": "lost cache, then a flush",
+}
+HOLES = ("hole", "hole-quiesce")
+CACHES = ("caches", "lost-cache")
+QUICK_FAULTS = ("timeout", "cut-hard", "stop", "kill", "caches", "lost-cache")
+
+
+class PlanError(ValueError):
+    """Rows that were asked for and cannot be; the message says which and what would be right."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row. `size` in bytes: of the newer operation, or of the smaller of the two where they differ.
+
+    `order` says when the newer one is sent: `after` the older one's retry is acknowledged, `before` that (the retry is under
+    way), or `beside` the older one, before anything has gone wrong.
+    """
+
+    server: str
+    fault: str
+    older: str = "write"
+    newer: str = "write"
+    size: int = SIZES[0]
+    overlap: str = "same"
+    order: str = "after"
+
+    def older_range(self) -> tuple[int, int]:
+        """Offset and length in bytes."""
+        size = self.size
+        places = {
+            "same": (BASE, size),
+            "partial": (BASE, 2 * size),
+            "smaller": (BASE, 4 * size),
+            "larger": (BASE + size, size),
+            "neighbour": (BASE, 512),
+        }
+        return places[self.overlap]
+
+    def newer_range(self) -> tuple[int, int]:
+        size = self.size
+        places = {
+            "same": (BASE, size),
+            "partial": (BASE + size, 2 * size),
+            "smaller": (BASE + size, size),
+            "larger": (BASE, 4 * size),
+            "neighbour": (BASE + 512, 512),
+        }
+        return places[self.overlap]
+
+    def whole_range(self) -> tuple[int, int]:
+        """What both together touch."""
+        (a, a_size), (b, b_size) = self.older_range(), self.newer_range()
+        start = min(a, b)
+        return start, max(a + a_size, b + b_size) - start
+
+    def why_not(self) -> str:
+        """Why this row would show nothing, or nothing at all."""
+        if self.overlap == "neighbour":
+            if (self.fault, self.older, self.newer, self.order) != ("timeout", "write", "write", "after"):
+                return "neighbour needs the fault timeout, write and write, and the order after"
+        if self.older != "write" and self.newer != "write":
+            return "of two operations that both leave zeroes it cannot be told which was last"
+        if self.fault in CACHES:
+            if (self.overlap, self.order, self.older) != ("same", "after", "write"):
+                return f"{self.fault} needs an older write, the overlap same and the order after"
+            if self.newer == "discard" or (self.fault == "lost-cache" and self.newer != "write"):
+                return f"{self.fault} has no newer {self.newer}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for. Empty: the tool's own choice."""
+
+    servers: tuple[str, ...] = SERVERS
+    faults: tuple[str, ...] = ()
+    ops: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    overlaps: tuple[str, ...] = ()
+    orders: tuple[str, ...] = ()
+    quick: bool = False
+    whole: bool = False
+    drawn: int = DRAWN
+    seed: int = 1
+
+
+def words(what: str, text: str, known: Sequence[str]) -> tuple[str, ...]:
+    """A list such as `write,zeroes`. PlanError names what is unknown."""
+    found = tuple(word.strip() for word in text.split(",")) if text else ()
+    for word in found:
+        if word not in known:
+            raise PlanError(f"{what}: {word!r} is unknown; there are {', '.join(known)}")
+        if found.count(word) > 1:
+            raise PlanError(f"{what}: {word!r} is given twice")
+    return found
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """A list of sizes in bytes, such as `4096,65536`. PlanError where one is no multiple of a block, or too large."""
+    found: list[int] = []
+    for word in text.split(",") if text else []:
+        word = word.strip()
+        right = word.isascii() and word.isdecimal() and len(word) < 12
+        if not right or int(word) % SIZE_UNIT or not SIZE_UNIT <= int(word) <= SIZE_MAX:
+            raise PlanError(f"--sizes: {word!r} is not a multiple of {SIZE_UNIT} bytes from {SIZE_UNIT} to {SIZE_MAX}")
+        if int(word) in found:
+            raise PlanError(f"--sizes: {word} is given twice")
+        found.append(int(word))
+    return tuple(found)
+
+
+def make(asked: Asked) -> list[Variant]:
+    """The rows: every fault once, every other choice once, and some drawn from all that is possible. PlanError if there are none.
+
+    With `whole` every combination of what was asked for.
+    """
+    if asked.quick:
+        rows = [row for server in asked.servers for row in _quick(asked, server)]
+    elif asked.whole:
+        rows = list(_all(asked, asked.servers))
+    else:
+        rows = [row for server in asked.servers for row in _usual(asked, server)]
+    rows = list(dict.fromkeys(rows))
+    possible = [row for row in rows if not row.why_not()]
+    if not possible:
+        raise PlanError(f"none of the rows asked for would show anything: {rows[0].why_not()}")
+    if len(possible) > ROWS_MAX:
+        raise PlanError(f"{len(possible)} rows are asked for, at most {ROWS_MAX} are run at once; ask for less")
+    return possible
+
+
+def _base(asked: Asked, server: str) -> Variant:
+    """The first of everything that was asked for."""
+    ops = asked.ops or ("write",)
+    newer = "write" if ops[0] != "write" else ops[0]
+    return Variant(
+        server,
+        (asked.faults or ("timeout",))[0],
+        ops[0],
+        newer,
+        (asked.sizes or SIZES)[0],
+        (asked.overlaps or ("same",))[0],
+        (asked.orders or ("after",))[0],
+    )
+
+
+def _quick(asked: Asked, server: str) -> Iterator[Variant]:
+    base = _base(asked, server)
+    for fault in asked.faults or QUICK_FAULTS:
+        yield replace(base, fault=fault)
+
+
+def _usual(asked: Asked, server: str) -> Iterator[Variant]:
+    base = _base(asked, server)
+    for fault in asked.faults or FAULTS:
+        yield replace(base, fault=fault)
+    for older, newer in product(asked.ops or OPS, repeat=2):
+        yield replace(base, older=older, newer=newer)
+        if not asked.ops:
+            continue
+        # One operation alone was asked for: it is set against a write, either way round.
+        yield replace(base, older=older, newer="write")
+        yield replace(base, older="write", newer=newer)
+    for size in asked.sizes or SIZES:
+        yield replace(base, size=size)
+    for overlap in asked.overlaps or OVERLAPS:
+        yield replace(base, overlap=overlap)
+    for order in asked.orders or ORDERS:
+        yield replace(base, order=order)
+    rng = random.Random(f"{asked.seed} {server}")
+    possible = [row for row in _all(asked, (server,)) if not row.why_not()]
+    yield from rng.sample(possible, min(asked.drawn, len(possible)))
+
+
+def _all(asked: Asked, servers: Sequence[str]) -> Iterator[Variant]:
+    ops = asked.ops or OPS
+    pairs = [(older, newer) for older in ops for newer in ops]
+    if "write" not in ops:
+        pairs = [(op, "write") for op in ops] + [("write", op) for op in ops]
+    for server, fault, (older, newer), size, overlap, order in product(
+        servers,
+        asked.faults or tuple(FAULTS),
+        pairs,
+        asked.sizes or SIZES,
+        asked.overlaps or OVERLAPS,
+        asked.orders or ORDERS,
+    ):
+        yield Variant(server, fault, older, newer, size, overlap, order)
