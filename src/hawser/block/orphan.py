@@ -39,6 +39,15 @@ class OrphanWatcher:
         raise NotImplementedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class OrphanRecord:
+    """What remembers an orphan beyond the end of this process (hawser.paths.write_record)."""
+
+    def clear(self) -> None:
+        """It is resolved: it need not be remembered any more. Called once."""
+        raise NotImplementedError
+
+
 class Orphan:
     """`start` and `end` bound its sectors. `buffers` stay referenced until it is resolved: the transport may still read them.
 
@@ -65,6 +74,7 @@ class Orphan:
         self.overlapped = False
         self.proof = ""
         self.watcher: OrphanWatcher | None = None
+        self.record: OrphanRecord | None = None
         self.is_echo = False
         self._echoes: list[Orphan] | None = None
 
@@ -100,6 +110,8 @@ class Orphan:
             return
         self.proof = proof
         self.buffers = None
+        if self.record is not None:
+            self.record.clear()
         if self.watcher is not None:
             self.watcher.orphan_resolved(self)
         if self._echoes is not None:

@@ -42,6 +42,12 @@ from hawser.service.serve import leave, run
     "--device", "devices", multiple=True, metavar="NAME=TABLE", help="Another mapped device, below the map or above it."
 )
 @click.option("--export", default="", metavar="NAME", help="The device that clients get. Default: the topmost.")
+@click.option(
+    "--state-dir",
+    default="",
+    metavar="DIR",
+    help="Remember writes on their way, to fence them after a crash of hawser.",
+)
 @click.option("--read-only", is_flag=True)
 @click.option("--insecure-listen", is_flag=True, help="Allow addresses that are not loopback, without encryption.")
 @click.option(
@@ -61,6 +67,7 @@ def serve(
     scheduler: str,
     devices: tuple[str, ...],
     export: str,
+    state_dir: str,
     read_only: bool,
     insecure_listen: bool,
     unsafe_no_fence: bool,
@@ -90,6 +97,7 @@ def serve(
             [parse_device(text) for text in devices],
             export,
             unsafe_no_fence,
+            state_dir,
         )
         if options.io_timeout_ns == 0:
             raise OptionError("--io-timeout 0 would give up on every command at once")

@@ -13,6 +13,8 @@ flushed, or proved gone; if it is gone, so may be the writes, and the flushes of
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from hawser.block.device import QueueDevice
 from hawser.block.disk import Disk
 from hawser.block.flush import FlushGate
@@ -75,6 +77,20 @@ class SharedDisk(Disk):
         self.log.error(f"{self.name}: {reason}; flushes fail until the disk is opened again")
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class CacheEar:
+    """Who remembers, beyond the end of this process, whether a path's own cache may be dirty (hawser.paths.write_record).
+
+    Told of what it cannot have seen in the answers to commands.
+    """
+
+    def cache_dirtied(self) -> None:
+        raise NotImplementedError
+
+    def cache_cleaned(self) -> None:
+        raise NotImplementedError
+
+
 class _PathGate(FlushGate):
     """A path that cannot do FUA itself flushes behind such writes: if that fails, what was acknowledged before is lost, too."""
 
@@ -112,6 +128,7 @@ class PathDevice(QueueDevice):
         # Whether I/O goes another way, and what stands for this path's cache as long as it may hold unflushed writes.
         self.is_left = False
         self.left_behind: Orphan | None = None
+        self.cache_ear: CacheEar | None = None
         disk.paths.append(self)
 
     def is_dirty(self) -> bool:
@@ -148,6 +165,8 @@ class PathDevice(QueueDevice):
         """
         if self.has_own_cache:
             self.written += 1
+            if self.cache_ear is not None:
+                self.cache_ear.cache_dirtied()
             if self.is_left:
                 self.leave()
 
@@ -172,6 +191,8 @@ class PathDevice(QueueDevice):
         self._clean(proof)
 
     def _clean(self, proof: str) -> None:
+        if self.cache_ear is not None:
+            self.cache_ear.cache_cleaned()
         if self.doubted:
             self.doubted = False
             self.shared.settle_doubt(f"{self.name}: whether writes of the session that ended were lost cannot be told")
