@@ -352,8 +352,8 @@ def check_all(client: NbdClient, journal: Journal) -> None:
 
 
 def load_and_kill(crash: Crash, times: int, with_state: bool) -> int:
-    """The first server holds up for a second what it is sent just before hawser is killed; as soon as hawser is back everything is
-    read, and written once more. How many writes were on their way, by the table."""
+    """The first server holds up for a second what it is sent just before hawser is killed; as soon as hawser is back everything
+    is read, and written once more. How many writes were on their way, by the table."""
     fleet = crash.fleet
     journal = Journal()
     chance = random.Random(7)

@@ -7,6 +7,7 @@ import pytest
 from tests.support.fake_nbd import FLAGS, disk
 from tests.support.nbd_bench import DATA, NbdBench
 
+from hawser.block.bio import Bio, BioOwner
 from hawser.block.ops import DISCARD, FUA, WRITE, WRITE_ZEROES
 from hawser.block.orphan import UNPROVEN
 from hawser.core.status import OK, TIMEOUT, TRANSPORT
@@ -268,9 +269,12 @@ def test_it_is_marked_before_anybody_hears_of_the_answer(record: Record):
     bench = record("cache=path")
     server = bench.connect()
     seen: list[list[int]] = []
-    bio = bench.bio(WRITE, 0, 0, DATA)
-    done = bench.owner.bio_done
-    bench.owner.bio_done = lambda bio: (seen.append(bench.dirty()), done(bio))  # type: ignore[method-assign]
+
+    class Ear(BioOwner):
+        def bio_done(self, bio: Bio) -> None:
+            seen.append(bench.dirty())
+
+    bio = Bio(WRITE, 0, SIZE, Ear(), DATA)
     bench.submit(bio)
     server.answer(server.take()[0])
     assert seen == [[1]]
