@@ -164,6 +164,7 @@ class WriteTable:
     def end(self) -> None:
         """Nothing follows: what is in the table is exact, and durable when this returns."""
         self._map.flush()
+        # Only what is on the disk may be called exact there.
         self._words[_CLEAN] = 1
         self._map.flush()
 

@@ -180,11 +180,14 @@ class StateDir:
         table = self._table
         assert table is not None
         self._check_disk(table, size_sectors)
-        if not self._is_exact:
-            self._fence_all(table, size_sectors)
-            table.sync()
-        self._record_paths(table)
-        table.begin(size_sectors, self.here.boot, self.here.machine)
+        try:
+            if not self._is_exact:
+                self._fence_all(table, size_sectors)
+                table.sync()
+            self._record_paths(table)
+            table.begin(size_sectors, self.here.boot, self.here.machine)
+        except OSError as error:
+            raise self._error(error.strerror or str(error)) from None
         self._has_begun = True
         declared = {place_of(uri): uri for uri in uris}
         left = 0
@@ -293,7 +296,11 @@ class StateDir:
         for recovered in self.recovered:
             recovered.close()
         if self._has_begun and self._table is not None:
-            self._table.end()
+            try:
+                self._table.end()
+            except OSError as error:
+                # It stays marked as not clean.
+                self.log.error(f"state directory {self.directory}: {error.strerror or error}")
         if self._lock_fd >= 0 and is_idle:
             os.close(self._lock_fd)
         self._lock_fd = -1
