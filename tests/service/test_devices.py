@@ -16,8 +16,9 @@ from hawser.cli.serve import parse_device
 from hawser.core.log import LogSink
 from hawser.exports.listen_uri import parse_listen_uri
 from hawser.paths.uri import parse_path_uri
-from hawser.service.gateway import Gateway, StartError
+from hawser.service.gateway import Gateway
 from hawser.service.options import OptionError, ServeOptions
+from hawser.service.start_error import StartError
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 

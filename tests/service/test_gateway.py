@@ -10,8 +10,9 @@ from hawser.core.log import LogSink
 from hawser.exports.listen_uri import parse_listen_uri
 from hawser.paths.uri import parse_path_uri
 from hawser.service.control import ControlServer, Reply
-from hawser.service.gateway import Gateway, StartError
+from hawser.service.gateway import Gateway
 from hawser.service.options import ServeOptions
+from hawser.service.start_error import StartError
 
 SECONDS = 30
 

@@ -209,7 +209,9 @@ class Stack:
     def _serve_over_bad_servers(self) -> Gateway:
         words = f"dust mpatha 0 {BAD_BLOCK}" if self.case.below == "dust" else "linear mpatha 0"
         device = f"bad=0 {SECTORS} {words}"
-        servers = [self.fleet.serve([str(self.image)], "--device", device) for _ in range(2)]
+        # Not over the file itself: that is the gateway's own, and one gateway has a disk.
+        below = [self.fleet.nbdkit(f"below{number}", "file", self.image).uri(cache="lun") for number in range(2)]
+        servers = [self.fleet.serve([uri], "--device", device) for uri in below]
         self.paths[:2] = [f"{server.uri}&cache=lun" for server in servers]
         gateway = self._serve()
         self.trouble = AnsweringServers(gateway, servers, self.case.below)

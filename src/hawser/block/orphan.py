@@ -45,6 +45,15 @@ class OrphanWatcher:
         raise NotImplementedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class OrphanRecord:
+    """What remembers an orphan beyond the end of this process (hawser.paths.write_record)."""
+
+    def clear(self) -> None:
+        """It is resolved: it need not be remembered any more. Called once."""
+        raise NotImplementedError
+
+
 class Orphan:
     """`start` and `end` bound its sectors. `buffers` stay referenced until it is resolved: the transport may still read them.
 
@@ -73,6 +82,7 @@ class Orphan:
         self.is_harmless = False
         self.proof = ""
         self.watcher: OrphanWatcher | None = None
+        self.record: OrphanRecord | None = None
         self.is_echo = False
         self._echoes: list[Orphan] | None = None
 
@@ -108,6 +118,8 @@ class Orphan:
             return
         self.proof = proof
         self.buffers = None
+        if self.record is not None:
+            self.record.clear()
         if self.watcher is not None:
             self.watcher.orphan_resolved(self)
         if self._echoes is not None:

@@ -16,8 +16,8 @@ from hawser.service.demo import Demo
 from hawser.service.demo_rig import MAP, SIZE, Rig
 from hawser.service.demo_story import tell
 from hawser.service.demo_summary import Summary
-from hawser.service.gateway import StartError
 from hawser.service.loop import run_in_own_loop
+from hawser.service.start_error import StartError
 
 
 @click.command()

@@ -62,6 +62,12 @@ RETAIN_MAX: Final = 16 * GIB
     metavar="COMMAND",
     help="Run COMMAND PATH REASON to cut off a path whose writes may still land; exit status 0 is the proof that they cannot.",
 )
+@click.option(
+    "--state-dir",
+    default="",
+    metavar="DIR",
+    help="Remember writes on their way, to fence them after a crash of hawser.",
+)
 @click.option("--read-only", is_flag=True)
 @click.option("--insecure-listen", is_flag=True, help="Allow addresses that are not loopback, without encryption.")
 @click.option(
@@ -83,6 +89,7 @@ def serve(
     export: str,
     retain: str,
     fence_agent: str,
+    state_dir: str,
     read_only: bool,
     insecure_listen: bool,
     unsafe_no_fence: bool,
@@ -115,6 +122,7 @@ def serve(
             parse_retain(retain),
             parse_agent(fence_agent),
             unsafe_no_fence,
+            state_dir,
         )
         if options.io_timeout_ns == 0:
             raise OptionError("--io-timeout 0 would give up on every command at once")

@@ -9,7 +9,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio, BioOwner
-from hawser.block.ops import READ
+from hawser.block.ops import READ, WRITE
 from hawser.block.plug import Plug
 from hawser.core.rng import Rng
 from hawser.core.status import OK, status_name
@@ -40,6 +40,15 @@ def sample_sectors(size_sectors: int, sample_bytes: int = BLOCK) -> list[int]:
     rng = Rng(size_sectors)
     chosen = {0, blocks - 1, *(rng.below(blocks) for _ in range(min(BLOCKS, blocks) - 2))}
     return sorted(block * (sample_bytes >> SECTOR_SHIFT) for block in chosen)
+
+
+def _settled_sectors(device: PathDevice) -> list[int]:
+    """Where samples of this disk are taken: not where something may yet be written, unless that is everywhere."""
+    size = sample_size(device)
+    sectors = sample_sectors(device.size_sectors, size)
+    fences = device.shared.fences
+    settled = [sector for sector in sectors if not fences.blocks(WRITE, sector, sector + (size >> SECTOR_SHIFT), None)]
+    return settled or sectors
 
 
 class _Reader(BioOwner):
@@ -76,9 +85,7 @@ class IdentityCheck:
 
     def __init__(self, devices: list[PathDevice], listener: IdentityListener) -> None:
         self.listener = listener
-        self.readers = [
-            _Reader(self, device, sample_sectors(device.size_sectors, sample_size(device))) for device in devices
-        ]
+        self.readers = [_Reader(self, device, _settled_sectors(device)) for device in devices]
         self._left = len(self.readers)
 
     def start(self) -> None:

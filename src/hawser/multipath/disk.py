@@ -15,6 +15,8 @@ from then on.
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import QueueDevice
 from hawser.block.disk import Disk
@@ -86,6 +88,20 @@ class SharedDisk(Disk):
         self.witness.forget()
         self.fences.doubt()
         self.log.error(f"{self.name}: {reason}; flushes fail until the disk is opened again")
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class CacheEar:
+    """Who remembers, beyond the end of this process, whether a path's own cache may be dirty (hawser.paths.write_record).
+
+    Told of what it cannot have seen in the answers to commands.
+    """
+
+    def cache_dirtied(self) -> None:
+        raise NotImplementedError
+
+    def cache_cleaned(self) -> None:
+        raise NotImplementedError
 
 
 class _PathGate(FlushGate):
@@ -164,6 +180,7 @@ class PathDevice(QueueDevice):
         self._forced_flush = _ForcedFlush(self)
         # Stands for writes that have to wait until that flush has made room.
         self._full: Orphan | None = None
+        self.cache_ear: CacheEar | None = None
         disk.paths.append(self)
 
     def acknowledged(self, op: int, flags: int, sector: int, size: int, bios: list[Bio]) -> None:
@@ -237,6 +254,8 @@ class PathDevice(QueueDevice):
         """
         if self.has_own_cache:
             self.written += 1
+            if self.cache_ear is not None:
+                self.cache_ear.cache_dirtied()
             if self.is_left:
                 self.leave()
 
@@ -334,6 +353,8 @@ class PathDevice(QueueDevice):
         self.retained.drop(self.flushed)
 
     def _resolve(self) -> None:
+        if self.cache_ear is not None:
+            self.cache_ear.cache_cleaned()
         proof = self._proof
         if self.doubted:
             self.doubted = False

@@ -14,14 +14,14 @@ from collections.abc import Callable
 from typing import Final
 
 from hawser.block.driver import ORPHANS_MAX, Driver
-from hawser.block.ops import FLUSH, WRITE_ZEROES
+from hawser.block.ops import FLUSH, WRITE_ZEROES, is_write_class
 from hawser.block.orphan import PROOF_FENCE_AGENT, Orphan
 from hawser.block.request import NOT_SENT, Request
 from hawser.core.clock import Clock, Timer, Timers
 from hawser.core.log import LogSink
 from hawser.core.reactor import Reactor
 from hawser.core.rng import Rng
-from hawser.core.status import NOTSUPP, OK, TRANSPORT
+from hawser.core.status import NOTSUPP, OK, RESOURCE, TRANSPORT
 from hawser.core.turn import Turn
 from hawser.core.units import KIB, MIB, NS_PER_MS, NS_PER_S
 from hawser.multipath.disk import CACHE_NONE, PathDevice
@@ -33,6 +33,7 @@ from hawser.paths.fence_agent import FenceAgent, FenceCall
 from hawser.paths.nbd_session import CONNECTING, READY, NbdSession
 from hawser.paths.tcp import tune_tcp
 from hawser.paths.uri import PathUri
+from hawser.paths.write_record import PathRecorder
 
 RECONNECT_MIN_NS: Final = 50 * NS_PER_MS
 RECONNECT_MAX_NS: Final = 2 * NS_PER_S
@@ -43,6 +44,8 @@ LINGERING_MAX: Final = 4
 RMW_UNIT_DEFAULT: Final = 4 * KIB
 RMW_UNIT_MAX: Final = 64 * KIB
 MAX_BYTES: Final = 32 * MIB
+# struct linger: on, for no time.
+_NO_LINGER: Final = b"\x01\0\0\0\0\0\0\0"
 
 
 class _Call(Timer):
@@ -97,6 +100,8 @@ class NbdDriver(Driver):
         self.device: PathDevice | None = None
         self.problem = "is not connected yet"
         self.aftermaths: list[Aftermath] = []
+        # Remembers its writes beyond the end of this process; set before the first `connect`, or never.
+        self.recorder: PathRecorder | None = None
         self._session: NbdSession | None = None
         self._pidfds: dict[int, int] = {}
         self._lingering: list[NbdSession] = []
@@ -131,6 +136,9 @@ class NbdDriver(Driver):
                 self.complete(request)
                 return OK
             return NOTSUPP
+        if self.recorder is not None and is_write_class(request.op) and not self.recorder.reserve():
+            # Rather than send what is not recorded.
+            return RESOURCE
         self._batch.append(request)
         return OK
 
@@ -148,6 +156,8 @@ class NbdDriver(Driver):
         if session is not None and session.state == READY:
             session.send(batch)
             return
+        if self.recorder is not None:
+            self.recorder.give_back(batch)
         for request in batch:
             request.finish(TRANSPORT, 0, NOT_SENT)
             self.complete(request)
@@ -187,6 +197,8 @@ class NbdDriver(Driver):
             return
         if not unix:
             tune_tcp(sock, self.timeout_ns, self.timeout_ns + LINGER_NS + NS_PER_S)
+            # If this process is killed, the kernel resets the connection and forgets what is still in our send queue.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         number = sock.connect_ex(address)
         if number not in (0, errno.EINPROGRESS):
             sock.close()
@@ -219,9 +231,16 @@ class NbdDriver(Driver):
         session.facts = facts
         if self.facts is None:
             self.facts = facts
-            return ""
         difference = facts.differs_from(self.facts)
-        return f"not the same disk: {difference}" if difference else ""
+        if difference:
+            return f"not the same disk: {difference}"
+        if self.recorder is not None:
+            session.record = self.recorder.open_session(
+                session.epoch, session.sock, self._pidfds.get(session.epoch, NO_PIDFD)
+            )
+            if session.record is None:
+                return "there is no room for another session in the table of writes"
+        return ""
 
     def session_opened(self, session: NbdSession) -> None:
         """Negotiated and checked: commands may go."""

@@ -22,6 +22,7 @@ from hawser.nbd.protocol import request_header
 from hawser.nbd.replies import UNKNOWN_COOKIE, ReplyParser, ReplySink
 from hawser.paths.facts import PathFacts
 from hawser.paths.nbd_sender import Outgoing, Sender
+from hawser.paths.write_record import SessionRecord
 
 if TYPE_CHECKING:
     from hawser.paths.nbd import NbdDriver
@@ -110,6 +111,8 @@ class NbdSession(Handler):
         self.negotiated: Negotiated | None = None
         self.facts: PathFacts | None = None
         self.can_fua = False
+        # Where its writes are remembered beyond the end of this process, if they are.
+        self.record: SessionRecord | None = None
         self.in_flight: dict[int, Request] = {}
         self.late: dict[int, _Late] = {}
         self._fua_flushes: dict[int, bool] = {}
@@ -182,6 +185,7 @@ class NbdSession(Handler):
     def send(self, batch: list[Request]) -> None:
         """Hand commands to the transport, all with one system call if it takes them."""
         deadline_ns = self.driver.clock.now_ns + self.driver.timeout_ns
+        record = self.record
         sending: list[Outgoing] = []
         iov: list[Buffer] = []
         for request in batch:
@@ -190,6 +194,8 @@ class NbdSession(Handler):
             cookie = self._cookie
             self.in_flight[cookie] = request
             op = request.op
+            if record is not None and is_write_class(op):
+                record.sending(cookie, request)
             flags = 0
             if request.flags:
                 if request.flags & FUA and self.can_fua and op != READ:
@@ -266,6 +272,8 @@ class NbdSession(Handler):
         request = self.in_flight.pop(cookie, None)
         if request is None:
             return self._late_reply(cookie, error)
+        if self.record is not None and is_write_class(request.op):
+            self.record.answered(cookie)
         if error == 0:
             if request.op == READ:
                 self._reading = request
@@ -342,12 +350,13 @@ class NbdSession(Handler):
             is_fua_flush = self._fua_flushes.pop(cookie, False)
             self._fua_doubts.pop(cookie, 0)
             if self._sender.take_back(cookie):
+                self._was_not_sent(cookie)
                 # Behind a flush for FUA is a write that has been answered: no ghost of it is about, but sent it was.
                 request.finish(TIMEOUT, 0, UNKNOWN if is_fua_flush else NOT_SENT)
             else:
                 is_flush = is_fua_flush or request.op == FLUSH
                 payload = request.size if request.op == READ else 0
-                self.late[cookie] = _Late(payload, self._orphan(request), is_flush)
+                self.late[cookie] = _Late(payload, self._orphan(cookie, request), is_flush)
                 request.finish(TIMEOUT, 0, UNKNOWN)
             self.driver.complete(request)
         if overdue:
@@ -359,12 +368,18 @@ class NbdSession(Handler):
         if oldest is not None:
             self.driver.timers.arm(self._deadline, max(0, oldest.deadline_ns - now_ns))
 
-    def _orphan(self, request: Request) -> Orphan | None:
+    def _orphan(self, cookie: int, request: Request) -> Orphan | None:
         if not is_write_class(request.op):
             return None
         orphan = request.orphaned(self.driver.name, self.epoch)
         request.orphan = orphan
+        if self.record is not None:
+            self.record.orphaned(cookie, orphan)
         return orphan
+
+    def _was_not_sent(self, cookie: int) -> None:
+        if self.record is not None:
+            self.record.not_sent(cookie)
 
     def end(self, reason: str, by_peer: bool, orderly: bool = False) -> None:
         """The session is over. Whatever has no answer gets its fate; the driver gets the orphans."""
@@ -386,13 +401,16 @@ class NbdSession(Handler):
         self._sender.waiting.clear()
         for cookie, request in in_flight.items():
             if cookie in not_sent and cookie not in self._fua_flushes:
+                self._was_not_sent(cookie)
                 request.finish(TRANSPORT, 0, NOT_SENT)
             else:
-                orphan = self._orphan(request)
+                orphan = self._orphan(cookie, request)
                 if orphan is not None:
                     orphans.append(orphan)
                 request.finish(TRANSPORT, 0, UNKNOWN)
             driver.complete(request)
+        if self.record is not None:
+            self.record.ended()
         driver.session_closed(self, reason, by_peer, orderly, orphans)
 
     def say_goodbye(self) -> None:

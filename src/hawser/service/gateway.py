@@ -24,6 +24,8 @@ from hawser.service.fence_agent import CommandAgent
 from hawser.service.loop import Loop
 from hawser.service.options import OptionError, ServeOptions, build_table
 from hawser.service.path_factory import PathFactory, RealPath
+from hawser.service.start_error import StartError
+from hawser.service.state_dir import StateDir
 
 TARGET_MODULES: Final = (targets, multipath_target)
 MAP_MAJOR: Final = 254
@@ -31,10 +33,6 @@ MAP_MAJOR: Final = 254
 DRAIN_SECONDS: Final = 2.0
 FAIL_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 0.01
-
-
-class StartError(Exception):
-    """The server cannot start; the message names what is in the way."""
 
 
 class _Compared(IdentityListener):
@@ -74,12 +72,22 @@ class Gateway:
         self.target: Multipath | None = None
         self.manager: Manager | None = None
         self.agent = CommandAgent(options.fence_agent, self.loop, log) if options.fence_agent else None
+        self.state = StateDir(options.state_dir, log) if options.state_dir else None
 
     async def start(self) -> None:
         """Open paths, load the table, listen. StartError when there is nothing to serve or nowhere to serve it."""
         options = self.options
-        seed = len(options.paths)
-        factory = PathFactory(self.loop, self.log, options.io_timeout_ns, options.read_only, seed, self.agent)
+        if self.state is not None:
+            await self.state.open()
+        factory = PathFactory(
+            self.loop,
+            self.log,
+            options.io_timeout_ns,
+            options.read_only,
+            seed=len(options.paths),
+            agent=self.agent,
+            state=self.state,
+        )
         self.paths = await factory.open(options.paths)
         if not self.paths:
             raise StartError("no path can be used")
@@ -88,6 +96,8 @@ class Gateway:
             self.registry.add(device, [device.uri])
             # Where bios of bio-based maps arrive; what request-based ones send passes it by.
             device.requests.set_scheduler(options.scheduler)
+        if self.state is not None:
+            await self._recover(self.state)
         problems = await self._compare()
         self._load()
         for number, problem in problems.items():
@@ -98,6 +108,12 @@ class Gateway:
         assert self.target is not None
         self.loop.run(self._look_after)
         self._listen()
+
+    async def _recover(self, state: StateDir) -> None:
+        """What an earlier process left on its way is fenced, and what it left in caches is settled, before anything is read."""
+        uris = [path.uri for path in self.paths]
+        self.loop.run(lambda: state.recover(self.disk, self.devices[0].size_sectors, uris, self.loop))
+        await state.settle_caches(self.devices, uris, self.loop)
 
     async def _compare(self) -> dict[str, str]:
         """Content, through each path that was reached. A path to another disk is an error that nothing mends: it is left out."""
@@ -232,3 +248,5 @@ class Gateway:
         self.server.drop_all("the server stops")
         for path in self.paths:
             path.driver.shut_down()
+        if self.state is not None:
+            self.state.close(is_idle=not any(path.driver.trouble() for path in self.paths if not path.uri.is_nbd()))

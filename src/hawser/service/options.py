@@ -42,6 +42,8 @@ class ServeOptions:
     fence_agent: list[str] = field(default_factory=list)
     # Fences off (hawser.multipath.fence): to show what they prevent, never for data.
     unsafe_no_fence: bool = False
+    # Where what must be found again after a crash is kept (hawser.service.state_dir); empty: nowhere.
+    state_dir: str = ""
 
     def check_devices(self) -> None:
         """Refuse names that are taken, and an export that is none of them."""

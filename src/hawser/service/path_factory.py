@@ -13,6 +13,7 @@ from hawser.core.log import LogSink
 from hawser.core.rng import Rng
 from hawser.core.units import SECTOR_SHIFT
 from hawser.multipath.disk import CACHE_NONE, PathDevice, SharedDisk
+from hawser.paths.disk_lock import LockedError, NoLocksError, lock_disk
 from hawser.paths.facts import PathFacts
 from hawser.paths.fence_agent import FenceAgent
 from hawser.paths.file import FileDriver
@@ -21,6 +22,9 @@ from hawser.paths.nbd import NbdDriver
 from hawser.paths.ram import RamPathDriver, RamStore
 from hawser.paths.uri import PathUri
 from hawser.service.loop import Loop
+from hawser.service.patience import patiently
+from hawser.service.start_error import StartError
+from hawser.service.state_dir import StateDir
 
 CONNECT_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.01
@@ -50,6 +54,7 @@ class PathFactory:
         read_only: bool,
         seed: int,
         agent: FenceAgent | None = None,
+        state: StateDir | None = None,
     ) -> None:
         self.loop = loop
         self.agent = agent
@@ -57,18 +62,34 @@ class PathFactory:
         self.io_timeout_ns = io_timeout_ns
         self.read_only = read_only
         self.rng = Rng(seed)
+        self.state = state
         self._store: RamStore | None = None
 
     async def open(self, uris: list[PathUri]) -> list[RealPath]:
-        """Open what can be opened. Paths that cannot be used at all are named in the log and left out."""
+        """Open what can be opened. Paths that cannot be used at all are named in the log and left out. StartError when another
+        process has the disk."""
         opened: list[RealPath] = []
         for uri in uris:
             try:
-                opened.append(self._open(uri))
+                path = self._open(uri)
+                opened.append(path)
+                if isinstance(path.driver, FileDriver):
+                    await self._lock(path.driver)
             except PathOpenError as error:
                 self.log.error(f"path {uri.text}: {error}; it is left out")
         await self._wait_for_servers([path for path in opened if isinstance(path.driver, NbdDriver)])
         return self._agree(opened)
+
+    async def _lock(self, file: FileDriver) -> None:
+        """A file that somebody else has locked is not a path that is missing: the disk is his, by whatever path."""
+        try:
+            await patiently(lambda: lock_disk(file.fd, file.facts.read_only))
+        except LockedError as locked:
+            raise StartError(f"path {file.name}: {locked} has it locked: one gateway for one disk") from None
+        except (NoLocksError, OSError) as error:
+            self.log.warning(
+                f"path {file.name}: cannot be locked ({error}); that nobody else writes to it is not enforced"
+            )
 
     def _open(self, uri: PathUri) -> RealPath:
         turn = self.loop.turn
@@ -92,6 +113,8 @@ class PathFactory:
         loop = self.loop
         rng = self.rng.split()
         nbd = NbdDriver(uri, timeout_ns, loop, turn, loop.clock, loop.timers, self.log, rng, self.agent)
+        if self.state is not None:
+            nbd.recorder = self.state.recorder(uri)
         loop.run(nbd.connect)
         return RealPath(uri, nbd, None)
 
@@ -166,4 +189,5 @@ class PathFactory:
         device.read_only = self.read_only or facts.read_only
         if isinstance(path.driver, NbdDriver):
             path.driver.device = device
+            device.cache_ear = path.driver.recorder
         return device

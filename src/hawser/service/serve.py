@@ -8,9 +8,10 @@ from collections.abc import Coroutine
 
 from hawser.core.log import LogSink
 from hawser.service.control import ControlServer
-from hawser.service.gateway import Gateway, StartError
+from hawser.service.gateway import Gateway
 from hawser.service.loop import keep_buffers, run_in_own_loop, tune_garbage_collector
 from hawser.service.options import ServeOptions
+from hawser.service.start_error import StartError
 
 
 async def serve(options: ServeOptions, log: LogSink) -> int:
