@@ -352,30 +352,31 @@ def check_all(client: NbdClient, journal: Journal) -> None:
 
 
 def load_and_kill(crash: Crash, times: int, with_state: bool) -> int:
-    """The first server holds up for a second what it is sent just before hawser is killed; as soon as hawser is back everything
-    is read, and written once more. How many writes were on their way, by the table."""
+    """The first server holds up what it is sent just before hawser is killed; as soon as hawser is back everything is read, and
+    written once more. How many writes were on their way, by the table. (Not over nbdkit 1.32: many answers to a client that has
+    gone can make it abort, raw_send_socket: "sock >= 0", and then nothing lands.)"""
     fleet = crash.fleet
     journal = Journal()
     chance = random.Random(7)
-    gateway = crash.serve(with_state, quiesce=2)
+    gateway = crash.serve(with_state, quiesce=crash.slow_s + 1)
     client = fleet.client(gateway)
     for block in range(BLOCKS):
         client.write(block * BLOCK, stamp(block, 0))
     on_their_way = 0
     for _ in range(times):
         flying = write_for(client, journal, chance, 0.5, {})
-        crash.slow.write_text("1.0")
+        crash.slow.write_text(str(crash.slow_s))
         flying = write_for(client, journal, chance, 0.4, flying)
         gateway.kill()
         for block, number in flying.values():
             journal.unknown[block].add(number)
         crash.slow.unlink()
         on_their_way += len(crash.slots()) if with_state else 0
-        gateway = crash.serve(with_state, quiesce=2)
+        gateway = crash.serve(with_state, quiesce=crash.slow_s + 1)
         client = fleet.client(gateway)
         check_all(client, journal)
         gateway.assert_no_traceback()
-    time.sleep(1.5)
+    time.sleep(crash.slow_s)
     check_all(client, journal)
     return on_their_way
 
@@ -383,11 +384,11 @@ def load_and_kill(crash: Crash, times: int, with_state: bool) -> int:
 @pytest.mark.parametrize("tcp", [False, True], ids=["unix", "tcp"])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_load_that_hawser_is_killed_under_finds_every_acknowledged_write(fleet, mode, tcp):
-    crash = Crash(fleet, "nbdkit", mode, tcp)
-    assert load_and_kill(crash, 3, with_state=True) >= DEPTH
+    crash = Crash(fleet, "qemu-nbd", mode, tcp)
+    assert load_and_kill(crash, 2, with_state=True) >= DEPTH
     assert crash.slots() == []
 
 
 def test_without_a_state_directory_the_same_load_sees_old_writes_come_back(fleet):
     with pytest.raises(AssertionError, match=r"block \d+ holds \d+, not one of"):
-        load_and_kill(Crash(fleet), 3, with_state=False)
+        load_and_kill(Crash(fleet, "qemu-nbd"), 2, with_state=False)
