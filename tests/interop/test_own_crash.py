@@ -389,6 +389,7 @@ def test_a_load_that_hawser_is_killed_under_finds_every_acknowledged_write(fleet
     assert crash.slots() == []
 
 
+@pytest.mark.soak
 def test_without_a_state_directory_the_same_load_sees_old_writes_come_back(fleet):
     with pytest.raises(AssertionError, match=r"block \d+ holds \d+, not one of"):
         load_and_kill(Crash(fleet, "qemu-nbd"), 2, with_state=False)

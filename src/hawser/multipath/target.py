@@ -27,14 +27,14 @@ from hawser.dm.target import (
     REMAPPED,
     REQUEST_BASED,
     MessageError,
-    TableError,
     Target,
     TargetContext,
     is_device_number,
     register_target,
 )
-from hawser.multipath.disk import PathDevice, SharedDisk
+from hawser.multipath.disk import PathDevice
 from hawser.multipath.fence import must_withhold
+from hawser.multipath.fitness import check_geometry, shared_disk, written_by
 from hawser.multipath.grammar import Geometry, parse_geometry, print_table
 from hawser.multipath.path import Path
 from hawser.multipath.queueing import Queueing
@@ -50,8 +50,8 @@ class Multipath(Queueing):
 
     def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
         geometry = parse_geometry(words, context.devices, context.log)
-        _check(geometry)
-        super().__init__(context, start, length, _shared_disk(geometry, context), geometry.queue_if_no_path)
+        check_geometry(geometry)
+        super().__init__(context, start, length, shared_disk(geometry, context), geometry.queue_if_no_path)
         self.explains = True
         self.kind = BIO_BASED if geometry.queue_mode == "bio" else REQUEST_BASED
         self.geometry: Geometry = geometry
@@ -102,7 +102,7 @@ class Multipath(Queueing):
             clone.life.note(MAPPED, self._why(path, clone.size, retried))
         path.group.selector.start_io(path, clone.size)
         if clone.op == FLUSH:
-            clone.written_before = _written(path.device)
+            clone.written_before = written_by(path.device)
         elif clone.op != READ:
             clone.written_before = self.disk.witness.count
         return REMAPPED
@@ -203,7 +203,7 @@ class Multipath(Queueing):
             self._trace_request(request, MAPPED, self._why(path, request.size, request.avoid is not None))
         path.group.selector.start_io(path, request.size)
         if request.op == FLUSH:
-            clone.written_before = _written(path.device)
+            clone.written_before = written_by(path.device)
         elif clone.op != READ:
             clone.written_before = self.disk.witness.count
         return REMAPPED
@@ -429,40 +429,6 @@ class Multipath(Queueing):
 
     def status_table(self) -> str:
         return print_table(self.geometry, self.queue_if_no_path, self.state.group_number())
-
-
-def _check(geometry: Geometry) -> None:
-    """Refuse what this target cannot do, or cannot do safely."""
-    if geometry.handler:
-        raise TableError("error attaching hardware handler")
-    for group in geometry.groups:
-        own_cache = [path for path in group.paths if _has_own_cache(path.device)]
-        devices = {path.device.devt for path in group.paths}
-        if own_cache and len(devices) > 1:
-            raise TableError(
-                f"group {group.number} would spread I/O over caches that do not know each other: {own_cache[0].device.name} "
-                "has a cache of its own (cache=path); use one path per group, or declare cache=lun or cache=none if that is so"
-            )
-
-
-def _shared_disk(geometry: Geometry, context: TargetContext) -> SharedDisk:
-    """The disk of the paths; without paths that of the table before; for paths that belong to none (dm devices,
-    say) one of this map's own."""
-    for path in geometry.groups[0].paths if geometry.groups else []:
-        disk = path.device.disk
-        if isinstance(disk, SharedDisk):
-            return disk
-    if isinstance(context.disk, SharedDisk):
-        return context.disk
-    return SharedDisk(context.host.name(), context.log)
-
-
-def _has_own_cache(device: BlockDevice) -> bool:
-    return isinstance(device, PathDevice) and device.has_own_cache
-
-
-def _written(device: BlockDevice) -> int:
-    return device.written if isinstance(device, PathDevice) else 0
 
 
 def _make_multipath(context: TargetContext, start: int, length: int, words: list[str]) -> Target:

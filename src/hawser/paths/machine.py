@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from hawser.paths.aftermath import NO_PIDFD, is_gone
 
@@ -129,7 +129,7 @@ def socket_name(sock: socket.socket) -> SocketName:
     return SocketName(_address(sock.getsockname()), _address(sock.getpeername()), os.fstat(sock.fileno()).st_ino)
 
 
-def _address(name: tuple[str, int]) -> str:
+def _address(name: tuple[Any, ...]) -> str:
     """Linux: get_tcp4_sock(), get_tcp6_sock(): words of 32 bits, each as the machine's own number."""
     host = name[0].partition("%")[0]
     raw = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
