@@ -10,6 +10,7 @@ from hawser.block.request import UNKNOWN
 from hawser.core.status import IOERR, MEDIUM, OK, TIMEOUT, TRANSPORT
 from hawser.core.units import KIB, NS_PER_S
 from hawser.lab.world import Answer
+from hawser.multipath.disk import CacheEar
 from hawser.multipath.retained import KEPT_BYTES, Extent, Retained
 
 OLD, NEW = b"o" * 4096, b"n" * 4096
@@ -162,3 +163,30 @@ def test_another_path_takes_over_at_once(mode: str):
     # (The path that failed may hold a part of it, and is flushed first.)
     care.world.pass_time(NS_PER_S)
     assert care.settled(care.client.read(0, 4096)).data == NEW
+
+
+class Dirt(CacheEar):
+    """What is remembered of a cache beyond the end of the process."""
+
+    def __init__(self) -> None:
+        self.is_dirty = True
+
+    def cache_dirtied(self) -> None:
+        self.is_dirty = True
+
+    def cache_cleaned(self) -> None:
+        self.is_dirty = False
+
+
+def test_a_cache_that_holds_again_what_it_had_lost_is_not_remembered_as_clean(care: Care):
+    """By way of the very path that had lost it: no flush has covered it yet."""
+    dirt = Dirt()
+    care.paths[0].device.cache_ear = dirt
+    care.message("fail_path 259:1")
+    lose(care)
+    care.session_ready(0)
+    care.world.pass_time(NS_PER_S)
+    assert care.settled(care.client.read(0, 4096)).data == OLD[:2048] + NEW[:2048]
+    assert dirt.is_dirty
+    assert care.settled(care.client.flush()).status == OK
+    assert not dirt.is_dirty

@@ -81,3 +81,18 @@ def test_a_cancelled_suspend_does_not_speak_of_ghosts_later(mode: str):
     rig.device.cancel_suspend()
     rig.world.pass_time(GHOSTS_NS)
     assert warnings(rig) == []
+
+
+def test_a_reload_after_a_suspend_does_not_wait_for_ghosts_either(mode: str):
+    """The suspend before did, or would have."""
+    rig = make_multipath(World(), mode=mode)
+    suspend(rig.world, rig.device)
+    rig.device.resume()
+    rig.paths[0].driver.script.append(LANDS)
+    assert rig.client.write(0, NEW).status == OK
+    rig.world.settle()
+    load(rig.world, rig.device, line(rig, [[0, 1]], mode))
+    heard = Heard()
+    rig.device.resume(heard)
+    rig.world.settle()
+    assert heard.words == ["resumed"]

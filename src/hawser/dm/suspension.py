@@ -112,7 +112,6 @@ class Suspension(Work):
         self._suspenders += listeners
         if self.state == ACTIVE:
             self._start(noflush)
-            self._heeds_ghosts = not noflush
             if self._heeds_ghosts and self.device.ghosts():
                 self.device.timers.arm(self._ghosts_late, GHOSTS_NS)
 
@@ -128,6 +127,7 @@ class Suspension(Work):
         device = self.device
         self.state = SUSPENDING
         self.noflush = noflush
+        self._heeds_ghosts = not noflush and not self._then_resume
         for target in device.live_targets():
             target.presuspend(noflush)
         device.close(noflush)

@@ -353,7 +353,8 @@ class PathDevice(QueueDevice):
         self.retained.drop(self.flushed)
 
     def _resolve(self) -> None:
-        if self.cache_ear is not None:
+        # (It may hold anew what was written again by way of it.)
+        if self.cache_ear is not None and not self.is_dirty():
             self.cache_ear.cache_cleaned()
         proof = self._proof
         if self.doubted:
