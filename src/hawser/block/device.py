@@ -99,6 +99,12 @@ class BlockDevice:
         """End a bio that cannot be taken, or need not be, in this turn."""
         self.turn.defer(_Refusal(bio, status))
 
+    def submit_alone(self, bio: Bio) -> None:
+        """`submit`, for who has nothing to send beside it."""
+        plug = Plug()
+        self.submit(bio, plug)
+        plug.finish()
+
     def start(self, bio: Bio, plug: Plug) -> None:
         """Take a bio that fits."""
         raise NotImplementedError

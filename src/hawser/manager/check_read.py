@@ -8,12 +8,10 @@ from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.ops import READ
-from hawser.block.plug import Plug
 from hawser.block.request import ANSWERED, NOT_SENT
 from hawser.core.clock import Clock
 from hawser.core.status import IOERR, OK, RESOURCE, is_path_error, status_name
-from hawser.core.units import SECTOR_SHIFT
-from hawser.manager.probe import READ_SIZE
+from hawser.manager.identity import sample_size
 from hawser.multipath.disk import PathDevice
 
 
@@ -35,11 +33,7 @@ class CheckRead(BioOwner):
         self.start_ns = clock.now_ns
 
     def start(self) -> None:
-        device = self.device
-        size = min(max(READ_SIZE, device.limits.logical_block_size), device.size_sectors << SECTOR_SHIFT)
-        plug = Plug()
-        device.submit(Bio(READ, 0, size, self), plug)
-        plug.finish()
+        self.device.submit_alone(Bio(READ, 0, sample_size(self.device), self))
 
     def bio_done(self, bio: Bio) -> None:
         self.listener.check_read(self.device, self.clock.now_ns - self.start_ns, self._problem(bio))

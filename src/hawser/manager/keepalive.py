@@ -114,13 +114,12 @@ class Keepalive:
         record.factor = 1
         target = self.target
         if target is not None:
-            for path in target.state.paths:
-                if path.device is device:
-                    target.fail(path, CHECK + problem)
+            for path in target.state.over(device):
+                target.fail(path, CHECK + problem)
 
     def _is_in_use(self, device: PathDevice) -> bool:
         target = self.target
-        return target is not None and any(path.is_active and path.device is device for path in target.state.paths)
+        return target is not None and target.state.uses(device)
 
 
 def _answered(device: PathDevice) -> int:

@@ -82,7 +82,12 @@ class Meter:
 
 def median_ns(meters: list[Meter], kind: int, since_ns: int) -> int:
     """Of their means (of two the lower one), or UNKNOWN_NS."""
-    known = sorted(mean for mean in (meter.mean_ns(kind, since_ns) for meter in meters) if mean != UNKNOWN_NS)
+    return lower_median_ns([meter.mean_ns(kind, since_ns) for meter in meters])
+
+
+def lower_median_ns(times_ns: list[int]) -> int:
+    """Of those that are known; of an even number the lower one of the two in the middle. UNKNOWN_NS if none is."""
+    known = sorted(time_ns for time_ns in times_ns if time_ns != UNKNOWN_NS)
     return known[(len(known) - 1) // 2] if known else UNKNOWN_NS
 
 

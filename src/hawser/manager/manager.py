@@ -352,7 +352,7 @@ class Manager:
     def _paths(self, device: PathDevice) -> list[Path]:
         if not self._is_in_charge:
             return []
-        return [path for path in self.target.state.paths if path.device is device]
+        return self.target.state.over(device)
 
     def _check_path(self, path: Path, delay_ns: int) -> None:
         device = path.device

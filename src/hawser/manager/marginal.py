@@ -331,7 +331,7 @@ class MarginalPaths:
 
     def _is_in_use(self, device: PathDevice) -> bool:
         target = self.target
-        return target is not None and any(path.is_active and path.device is device for path in target.state.paths)
+        return target is not None and target.state.uses(device)
 
 
 def _figures(found: Slowness, company: str, lasted_ns: int) -> str:

@@ -12,10 +12,10 @@ from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.ops import FLUSH, READ, is_write_class
-from hawser.block.plug import Plug
 from hawser.block.request import ANSWERED
 from hawser.core.status import OK, RESOURCE, status_name
 from hawser.core.units import SECTOR_SHIFT
+from hawser.manager.identity import sample_size
 from hawser.multipath.disk import PathDevice
 from hawser.multipath.witness import Testimony
 
@@ -25,7 +25,6 @@ MISMATCH: Final = "mismatch"
 # It answers, but everything that could tell its disk was being written meanwhile, or is in another path's cache.
 UNTOLD: Final = "untold"
 
-READ_SIZE: Final = 4096
 TESTIMONIES_MAX: Final = 16
 
 
@@ -61,13 +60,10 @@ class Probe(BioOwner):
 
     def _read_first(self) -> None:
         device = self.device
-        # One block at least: a server that works in larger ones than READ_SIZE is not asked for a part of one.
-        self._submit(READ, 0, min(max(READ_SIZE, device.limits.logical_block_size), device.size_sectors << 9))
+        self._submit(READ, 0, sample_size(device))
 
     def _submit(self, op: int, sector: int, size: int) -> None:
-        plug = Plug()
-        self.device.submit(Bio(op, sector, size, self), plug)
-        plug.finish()
+        self.device.submit_alone(Bio(op, sector, size, self))
 
     def bio_done(self, bio: Bio) -> None:
         if bio.status != OK:

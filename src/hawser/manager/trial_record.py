@@ -6,7 +6,7 @@ A path that is alone in its group has no like to be compared with: other groups 
 
 from hawser.block.ops import FLUSH
 from hawser.core.clock import NEVER
-from hawser.manager.latency import KINDS, READS, UNKNOWN_NS, Meter, Slowness, bound_ns
+from hawser.manager.latency import KINDS, READS, UNKNOWN_NS, Meter, Slowness, bound_ns, lower_median_ns
 from hawser.multipath.disk import PathDevice
 
 
@@ -77,10 +77,9 @@ def find_slow_trial(
 ) -> Slowness | None:
     """Why a path is an outlier by trial reads, or None when it is not, or nothing tells. Of the others only answers count."""
     own_ns = record.trial(now_ns, since_ns)
-    known = sorted(other.trial_ns for other in others if other.tried_ns >= since_ns and other.trial_ns != UNKNOWN_NS)
-    if own_ns == UNKNOWN_NS or not known:
+    others_ns = lower_median_ns([other.trial_ns for other in others if other.tried_ns >= since_ns])
+    if own_ns == UNKNOWN_NS or others_ns == UNKNOWN_NS:
         return None
-    others_ns = known[(len(known) - 1) // 2]
     if own_ns <= bound_ns(others_ns, factor, floor_ns):
         return None
     return Slowness(READS, own_ns, others_ns, 1, record.is_tried)

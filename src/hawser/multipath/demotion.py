@@ -16,7 +16,7 @@ from hawser.multipath.target import Multipath
 
 def demote(target: Multipath, device: PathDevice, reason: str) -> None:
     """Use the paths of `target` over `device` only where there is no other. They are active still."""
-    paths = [path for path in target.state.paths if path.device is device]
+    paths = target.state.over(device)
     for path in paths:
         target.state.demote(path, reason)
     if any(path.is_aside for path in paths):
@@ -25,9 +25,8 @@ def demote(target: Multipath, device: PathDevice, reason: str) -> None:
 
 def promote(target: Multipath, device: PathDevice) -> None:
     """Use the paths of `target` over `device` like any other again."""
-    for path in target.state.paths:
-        if path.device is device:
-            target.state.promote(path)
+    for path in target.state.over(device):
+        target.state.promote(path)
 
 
 def _give_back_waiting(device: PathDevice, target: Multipath) -> None:

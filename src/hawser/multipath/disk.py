@@ -18,12 +18,11 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio, BioOwner
-from hawser.block.device import QueueDevice
+from hawser.block.device import BlockDevice, QueueDevice
 from hawser.block.disk import Disk
 from hawser.block.flush import FlushGate
 from hawser.block.ops import FLUSH, FUA, NOUNMAP, WRITE, is_write_class
 from hawser.block.orphan import CACHE, FULL, PROOF_FLUSHED, Orphan
-from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
 from hawser.block.request import ANSWERED, Request
 from hawser.core.log import LogSink
@@ -111,9 +110,7 @@ class _PathGate(FlushGate):
         self.device = device
 
     def flush_failed(self, flush: Request) -> None:
-        device = self.device
-        if flush.fate == ANSWERED and flush.status != RESOURCE and device.answers_are_final():
-            device.shared.cast_doubt(f"{device.name} answered a flush with an error")
+        self.device.heard_flush_error(flush.status, flush.fate)
 
 
 class _Wanted(Work):
@@ -137,9 +134,7 @@ class _ForcedFlush(BioOwner):
     def start(self) -> None:
         self.is_running = True
         self.written = self.device.written
-        plug = Plug()
-        self.device.submit(Bio(FLUSH, 0, 0, self), plug)
-        plug.finish()
+        self.device.submit_alone(Bio(FLUSH, 0, 0, self))
 
     def bio_done(self, bio: Bio) -> None:
         self.is_running = False
@@ -185,8 +180,7 @@ class PathDevice(QueueDevice):
 
     def acknowledged(self, op: int, flags: int, sector: int, size: int, bios: list[Bio]) -> None:
         """The path has done a write-class I/O, whose data are in `bios` (the first may have begun earlier)."""
-        if not self.has_own_cache:
-            return
+        assert self.has_own_cache
         self.written += 1
         most = self.shared.retain_bytes
         if most == 0:
@@ -211,13 +205,18 @@ class PathDevice(QueueDevice):
             if self.retained.bytes > self.shared.retain_bytes // 2 and not self.is_left:
                 # It was written meanwhile.
                 self._force_flush()
-        elif bio.fate == ANSWERED and bio.status != RESOURCE and self.answers_are_final():
-            self.shared.cast_doubt(f"{self.name} answered a flush with an error")
+        else:
+            self.heard_flush_error(bio.status, bio.fate)
         full = self._full
         if full is not None:
             # After an error, too: what waits finds out whether there is a path.
             self._full = None
             full.resolve(PROOF_FLUSHED)
+
+    def heard_flush_error(self, status: int, fate: int) -> None:
+        """A flush that nobody waits for as such has failed. If that was the server's answer, it tells of a lost write, once."""
+        if fate == ANSWERED and status != RESOURCE and self.answers_are_final():
+            self.shared.cast_doubt(f"{self.name} answered a flush with an error")
 
     def is_dirty(self) -> bool:
         """Whether this path's own cache may hold writes that no flush has covered, or is about to."""
@@ -364,3 +363,12 @@ class PathDevice(QueueDevice):
         if orphan is not None:
             self.left_behind = None
             orphan.resolve(proof)
+
+
+def has_own_cache(device: BlockDevice) -> bool:
+    return isinstance(device, PathDevice) and device.has_own_cache
+
+
+def written_by(device: BlockDevice) -> int:
+    """How many writes it has acknowledged, where somebody counts them."""
+    return device.written if isinstance(device, PathDevice) else 0

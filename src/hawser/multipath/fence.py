@@ -108,11 +108,10 @@ class FenceSet(OrphanWatcher):
     def orphan_resolved(self, orphan: Orphan) -> None:
         self.orphans.remove(orphan)
         self.active = self.enabled and len(self.orphans) > 0
-        if orphan.kind != FULL:
-            self.proofs[orphan.proof] = self.proofs.get(orphan.proof, 0) + 1
         if orphan.proof == UNPROVEN:
             self.unproven += 1
         if orphan.kind != FULL:
+            self.proofs[orphan.proof] = self.proofs.get(orphan.proof, 0) + 1
             self.log.info(f"{self.disk.name}: fence lifted: {orphan.describe()}: {orphan.proof}")
         self._tell()
 

@@ -1,8 +1,7 @@
 """What a table may be made of, and the one disk that is behind its paths."""
 
-from hawser.block.device import BlockDevice
 from hawser.dm.target import TableError, TargetContext
-from hawser.multipath.disk import PathDevice, SharedDisk
+from hawser.multipath.disk import SharedDisk, has_own_cache
 from hawser.multipath.grammar import Geometry
 
 
@@ -30,11 +29,3 @@ def shared_disk(geometry: Geometry, context: TargetContext) -> SharedDisk:
     if isinstance(context.disk, SharedDisk):
         return context.disk
     return SharedDisk(context.host.name(), context.log)
-
-
-def has_own_cache(device: BlockDevice) -> bool:
-    return isinstance(device, PathDevice) and device.has_own_cache
-
-
-def written_by(device: BlockDevice) -> int:
-    return device.written if isinstance(device, PathDevice) else 0

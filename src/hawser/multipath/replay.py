@@ -76,8 +76,9 @@ class _Try(BioOwner):
     def bio_done(self, bio: Bio) -> None:
         self.in_flight -= 1
         if bio.status == OK:
-            self.by.acknowledged(bio.op, bio.flags, bio.sector, bio.size, [bio])
             holder = self.by if self.by.has_own_cache else None
+            if holder is not None:
+                holder.acknowledged(bio.op, bio.flags, bio.sector, bio.size, [bio])
             self.by.shared.witness.note(bio.sector, bio.size, [bio], self.started, None, holder)
         elif bio.status != NOTSUPP or bio.op != DISCARD:
             # (A discard may be left out.)

@@ -81,10 +81,6 @@ class Retained:
         while kept and kept[0].place <= flushed:
             self.bytes -= kept.popleft().cost
 
-    def clear(self) -> None:
-        self._kept.clear()
-        self.bytes = 0
-
     def is_empty(self) -> bool:
         return not self._kept
 

@@ -16,7 +16,7 @@ from hawser.block.device import BlockDevice
 from hawser.core.log import LogSink
 from hawser.dm.arguments import scan_uint
 from hawser.dm.target import MessageError, TargetHost
-from hawser.multipath.disk import PathDevice
+from hawser.multipath.disk import PathDevice, has_own_cache
 from hawser.multipath.path import Path, PriorityGroup
 
 
@@ -65,6 +65,14 @@ class PathState:
         self.entered = False
         self.events: list[PathEvents] = []
 
+    def over(self, device: BlockDevice) -> list[Path]:
+        """The paths that lead over `device`."""
+        return [path for path in self.paths if path.device is device]
+
+    def uses(self, device: BlockDevice) -> bool:
+        """Whether one of them is active."""
+        return any(path.is_active for path in self.over(device))
+
     def choose(self, size: int) -> Path | None:
         """The path for an I/O of `size` bytes, or None when no path is usable."""
         if self.next_group is None and not self.queue_io:
@@ -95,7 +103,7 @@ class PathState:
     def _may_stand_in(self, path: Path, avoid: Path) -> bool:
         if not path.is_active or path.device is avoid.device:
             return False
-        return path.group is avoid.group or not (_has_own_cache(path) or _has_own_cache(avoid))
+        return path.group is avoid.group or not (has_own_cache(path.device) or has_own_cache(avoid.device))
 
     def _choose_group(self, size: int) -> Path | None:
         if self.valid_paths == 0:
@@ -301,7 +309,3 @@ class PathState:
 def _is_first_choice(path: Path) -> bool:
     """A group that was disabled by hand is for when nothing else is left: slow is better than forbidden."""
     return path.is_active and not path.is_demoted and not path.group.bypassed
-
-
-def _has_own_cache(path: Path) -> bool:
-    return isinstance(path.device, PathDevice) and path.device.has_own_cache

@@ -32,9 +32,9 @@ from hawser.dm.target import (
     is_device_number,
     register_target,
 )
-from hawser.multipath.disk import PathDevice
+from hawser.multipath.disk import PathDevice, written_by
 from hawser.multipath.fence import must_withhold
-from hawser.multipath.fitness import check_geometry, shared_disk, written_by
+from hawser.multipath.fitness import check_geometry, shared_disk
 from hawser.multipath.grammar import Geometry, parse_geometry, print_table
 from hawser.multipath.path import Path
 from hawser.multipath.queueing import Queueing
@@ -366,7 +366,7 @@ class Multipath(Queueing):
     def find_paths(self, name: str) -> list[Path]:
         """The paths over the device that `name` names (number, name or URI)."""
         device = self.context.devices.find(name)
-        return [path for path in self.state.paths if device is not None and path.device is device]
+        return self.state.over(device) if device is not None else []
 
     def fail(self, path: Path, reason: str) -> None:
         """Take a path out of use. What waits for a tag of its device goes back to be mapped elsewhere (I5)."""

@@ -70,10 +70,14 @@ def _open_peer_by_number(sock: socket.socket) -> int:
 
 def _start_time(pid: int) -> float:
     """When a process began, in seconds of the wall clock."""
-    with open(f"/proc/{pid}/stat") as file:
-        ticks = int(file.read().rpartition(")")[2].split()[_STAT_STARTTIME])
     boot = time.clock_gettime(time.CLOCK_REALTIME) - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return boot + ticks / os.sysconf("SC_CLK_TCK")
+    return boot + start_ticks(pid) / os.sysconf("SC_CLK_TCK")
+
+
+def start_ticks(pid: int) -> int:
+    """The same in clock ticks since boot."""
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[_STAT_STARTTIME])
 
 
 def is_gone(pidfd: int) -> bool:

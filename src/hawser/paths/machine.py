@@ -12,10 +12,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hawser.paths.aftermath import NO_PIDFD, is_gone
+from hawser.paths.aftermath import NO_PIDFD, is_gone, start_ticks
 
-# proc(5): starttime, counted from the field behind the command's name.
-_STAT_STARTTIME: Final = 19
 # Linux: include/net/tcp_states.h. The states in which our side may still send data: not FIN_WAIT2, TIME_WAIT, CLOSE, LISTEN,
 # where everything that was sent has been acknowledged.
 _MAY_SEND: Final = ("01", "02", "04", "08", "09", "0B")
@@ -73,7 +71,7 @@ def process_of(pidfd: int) -> ProcessName:
     try:
         with open(f"/proc/self/fdinfo/{pidfd}") as file:
             pid = next((int(line.split()[1]) for line in file if line.startswith("Pid:")), 0)
-        started = _start_ticks(pid) if pid > 0 else 0
+        started = start_ticks(pid) if pid > 0 else 0
     except (OSError, ValueError, IndexError):
         return NOBODY
     # Only now: the number was this process's as long as it had not ended.
@@ -94,18 +92,13 @@ def find_process(name: ProcessName) -> int:
             return NO_PIDFD
         raise
     try:
-        is_another = _start_ticks(name.pid) != name.started
+        is_another = start_ticks(name.pid) != name.started
     except (OSError, ValueError, IndexError):
         is_another = False
     if is_another or is_gone(pidfd):
         os.close(pidfd)
         return NO_PIDFD
     return pidfd
-
-
-def _start_ticks(pid: int) -> int:
-    with open(f"/proc/{pid}/stat") as file:
-        return int(file.read().rpartition(")")[2].split()[_STAT_STARTTIME])
 
 
 # TCP sockets.

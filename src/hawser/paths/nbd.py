@@ -44,8 +44,6 @@ LINGERING_MAX: Final = 4
 RMW_UNIT_DEFAULT: Final = 4 * KIB
 RMW_UNIT_MAX: Final = 64 * KIB
 MAX_BYTES: Final = 32 * MIB
-# struct linger: on, for no time.
-_NO_LINGER: Final = b"\x01\0\0\0\0\0\0\0"
 
 
 class _Call(Timer):
@@ -197,8 +195,6 @@ class NbdDriver(Driver):
             return
         if not unix:
             tune_tcp(sock, self.timeout_ns, self.timeout_ns + LINGER_NS + NS_PER_S)
-            # If this process is killed, the kernel resets the connection and forgets what is still in our send queue.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         number = sock.connect_ex(address)
         if number not in (0, errno.EINPROGRESS):
             sock.close()

@@ -421,7 +421,5 @@ class NbdSession(Handler):
                 self.sock.send(header)
 
     def reset(self) -> None:
-        """Close the socket so that nothing which is still in our send queue goes out any more (SO_LINGER 0)."""
-        if self.sock.family != socket.AF_UNIX:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        """Close the socket so that nothing which is still in our send queue goes out any more (hawser.paths.tcp)."""
         self.sock.close()

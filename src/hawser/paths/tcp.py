@@ -15,14 +15,17 @@ PROBES: Final = 3
 # What Linux takes.
 KEEPALIVE_MAX_S: Final = 32767
 USER_TIMEOUT_MAX_MS: Final = 2**31 - 1
+# struct linger: on, for no time.
+_NO_LINGER: Final = b"\x01\0\0\0\0\0\0\0"
 
 
 def tune_tcp(sock: socket.socket, timeout_ns: int, patience_ns: int) -> None:
     """Idle, a vanished peer is noticed about `timeout_ns` after it was heard of last. With data under way the connection is given
     up after `patience_ns` without an acknowledgement: no earlier than who uses it would, as an answer that comes late is a
-    proof."""
+    proof. When it is closed, or this process is killed, the kernel resets it and forgets what is still in our send queue."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _seconds(timeout_ns // 2))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _seconds(timeout_ns // (2 * PROBES)))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)

@@ -24,7 +24,6 @@ from typing import Final
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.ops import FLUSH, WRITE
 from hawser.block.orphan import CACHE, PROOF_FLUSHED, PROOF_PEER_GONE, Orphan
-from hawser.block.plug import Plug
 from hawser.core.log import LogSink
 from hawser.core.status import OK, status_name
 from hawser.multipath.disk import PathDevice, SharedDisk
@@ -76,9 +75,7 @@ class _LeftCache(BioOwner):
                 # The one that has the cache lives, and another one answers here.
                 return
         self._is_flushing = True
-        plug = Plug()
-        device.submit(Bio(FLUSH, 0, 0, self), plug)
-        plug.finish()
+        device.submit_alone(Bio(FLUSH, 0, 0, self))
 
     def bio_done(self, bio: Bio) -> None:
         self._is_flushing = False
