@@ -140,6 +140,17 @@ def test_nobody_reads_through_paths_whose_io_is_quick(mode: str):
     assert scene.paths[1].driver.sent == []
 
 
+def test_what_is_read_to_find_out_is_no_reason_to_read_on(mode: str):
+    """Both paths are as slow, and nobody wants anything of them any more."""
+    scene = Scene([SLOW, SLOW], mode=mode, groups=2)
+    scene.load(AFTER_S)
+    assert len(scene.paths[1].driver.sent) > 0
+    scene.rest(3 * TICK_S)
+    sent = [len(path.driver.sent) for path in scene.paths]
+    scene.rest(20 * TICK_S)
+    assert [len(path.driver.sent) for path in scene.paths] == sent
+
+
 def test_a_group_that_was_disabled_is_no_company(mode: str):
     scene = Scene([SLOW, FAST], mode=mode, groups=2)
     scene.message("disable_group 2")

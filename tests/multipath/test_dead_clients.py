@@ -3,7 +3,7 @@
 import pytest
 
 from hawser.block.bio import Bio
-from hawser.block.ops import WRITE
+from hawser.block.ops import FLUSH, PREFLUSH, WRITE
 from hawser.block.orphan import PROOF_ANSWER
 from hawser.block.plug import Plug
 from hawser.block.request import UNKNOWN
@@ -221,3 +221,20 @@ def test_what_waits_in_a_map_below_a_map_dies_too():
     assert rig.store.data[:4096] == ALIVE
     assert [sent for path in rig.paths for sent in path.driver.sent] == [(WRITE, 0, 4096)]
     assert top.idle() and rig.at_rest()
+
+
+def test_data_behind_a_flush_dies_with_its_client(mode: str):
+    """Found by random worlds: the flush before it was on its way when the client went away, and the data followed it."""
+    rig, other = make(mode)
+    for path in rig.paths:
+        path.driver.default = Answer(delay_ns=NS_PER_MS)
+    write = rig.client.write(0, DEAD, PREFLUSH)
+    rig.world.settle()
+    assert [op for path in rig.paths for op, _, _ in path.driver.sent] == [FLUSH]
+    die(rig)
+    newer = other.write(0, ALIVE)
+    rig.world.run()
+    assert (write.finished, write.status, newer.status) == (True, IOERR, OK)
+    assert [op for path in rig.paths for op, _, _ in path.driver.sent].count(WRITE) == 1
+    assert rig.store.data[:4096] == ALIVE
+    assert rig.at_rest()

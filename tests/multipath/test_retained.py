@@ -40,25 +40,35 @@ def letter(extent: Extent, sector: int) -> str:
 
 def test_the_newest_of_what_was_written_counts():
     retained = Retained()
-    retained.keep(1, WRITE, 0, 0, 4 * 512, [bio(0, b"a" * 4 * 512)])
-    retained.keep(2, WRITE, 0, 2, 4 * 512, [bio(2, b"b" * 2 * 512), bio(4, b"c" * 2 * 512)])
-    retained.keep(3, DISCARD, 0, 5, 512, [])
-    retained.keep(4, WRITE_ZEROES, 0, 0, 512, [])
+    retained.keep(1, WRITE, 0, 0, 4 * 512, [bio(0, b"a" * 4 * 512)], 0, 0)
+    retained.keep(2, WRITE, 0, 2, 4 * 512, [bio(2, b"b" * 2 * 512), bio(4, b"c" * 2 * 512)], 1, 1)
+    retained.keep(3, DISCARD, 0, 5, 512, [], 2, 2)
+    retained.keep(4, WRITE_ZEROES, 0, 0, 512, [], 3, 3)
     assert "".join(image(retained).values()) == "0abbc."
 
 
 def test_of_what_was_begun_before_only_the_rest_counts():
     """The first bio of a request that was done in part begins earlier than the request."""
     retained = Retained()
-    retained.keep(1, WRITE, 0, 2, 4 * 512, [bio(0, b"xxab"[0:4].replace(b"x", b"x") * 512), bio(4, b"c" * 2 * 512)])
-    assert image(retained).keys() == {2, 3, 4, 5}
-    assert [image(retained)[sector] for sector in (4, 5)] == ["c", "c"]
+    first = b"".join(letter * 512 for letter in (b"x", b"x", b"a", b"b"))
+    retained.keep(1, WRITE, 0, 2, 4 * 512, [bio(0, first), bio(4, b"c" * 2 * 512)], 0, 0)
+    assert image(retained) == {2: "a", 3: "b", 4: "c", 5: "c"}
+
+
+def test_of_two_that_were_on_their_way_at_once_neither_is_written_again_where_they_meet():
+    """They may have been executed in the other order, and a read may have shown that."""
+    retained = Retained()
+    retained.keep(1, WRITE, 0, 0, 4 * 512, [bio(0, b"a" * 4 * 512)], 0, 0)
+    retained.keep(2, WRITE, 0, 2, 4 * 512, [bio(2, b"b" * 4 * 512)], 0, 1)
+    retained.keep(3, WRITE, 0, 5, 512, [bio(5, b"c" * 512)], 2, 2)
+    assert retained.uncertain() == [(2, 4)]
+    assert image(retained) == {0: "a", 1: "a", 4: "b", 5: "c"}
 
 
 def test_a_flush_covers_what_came_before_it():
     retained = Retained()
     for place in range(1, 5):
-        retained.keep(place, WRITE, 0, 8 * place, 512, [bio(8 * place, b"w" * 512)])
+        retained.keep(place, WRITE, 0, 8 * place, 512, [bio(8 * place, b"w" * 512)], place - 1, place - 1)
     assert retained.bytes == 4 * (512 + KEPT_BYTES)
     retained.drop(3)
     assert (list(image(retained)), retained.bytes) == ([32], 512 + KEPT_BYTES)
@@ -67,9 +77,14 @@ def test_a_flush_covers_what_came_before_it():
 
 
 @pytest.fixture(params=["rq", "bio"])
-def care(request: pytest.FixtureRequest) -> Care:
+def mode(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def care(mode: str) -> Care:
     """Two groups of one path each, with caches of their own; OLD, then NEW over it, was written by the first, and not flushed."""
-    care = look_after(mode=request.param, paths=1, groups=2, cache="path")
+    care = look_after(mode=mode, paths=1, groups=2, cache="path")
     for path in care.paths:
         path.driver.answers_are_final = True
     assert care.settled(care.client.write(0, OLD)).status == OK
@@ -152,7 +167,6 @@ def test_a_flush_of_the_next_session_does_not_cover_what_the_one_before_has_lost
     assert care.world.disk.doubt == 0
 
 
-@pytest.mark.parametrize("mode", ["rq", "bio"])
 def test_another_path_takes_over_at_once(mode: str):
     care = look_after(mode=mode, paths=1, groups=3, cache="path")
     assert care.settled(care.client.write(0, NEW)).status == OK
@@ -190,3 +204,42 @@ def test_a_cache_that_holds_again_what_it_had_lost_is_not_remembered_as_clean(ca
     assert dirt.is_dirty
     assert care.settled(care.client.flush()).status == OK
     assert not dirt.is_dirty
+
+
+def test_where_it_cannot_be_told_what_came_last_flushes_fail(mode: str):
+    care = look_after(mode=mode, paths=1, groups=2, cache="path")
+    care.paths[0].driver.default = Answer(delay_ns=1000)
+    writes = [care.client.write(0, OLD), care.client.write(4, NEW)]
+    care.world.run()
+    assert [write.finished for write in writes] == [True, True]
+    lose(care)
+    prove(care)
+    assert care.world.disk.doubt == 1
+    assert care.settled(care.client.read(0, 8192)).data == OLD[:2048] + bytes(2048) + NEW[:2048] + bytes(2048)
+    assert care.settled(care.client.flush()).status == IOERR
+
+
+def test_what_a_failed_flush_has_lost_is_not_written_again_later(care: Care):
+    """A read has shown since then that it is gone."""
+    device = care.paths[0].device
+    care.paths[0].driver.script.append(Answer(IOERR))
+    assert care.settled(care.client.flush()).status == IOERR
+    care.paths[0].driver.store.data[:8192] = bytes(8192)
+    assert care.settled(care.client.read(0, 8192)).data == bytes(8192)
+    assert (device.retained.is_empty(), care.world.disk.doubt) == (True, 1)
+    lose(care)
+    prove(care)
+    assert care.world.disk.doubt == 2, "whether the session had more of it to lose cannot be told"
+    assert care.settled(care.client.read(0, 8192)).data == bytes(8192)
+
+
+def test_after_a_flush_that_succeeds_all_is_retained_again(care: Care):
+    care.paths[0].driver.script.append(Answer(IOERR))
+    assert care.settled(care.client.flush()).status == IOERR
+    care.client.open_disk(care.world.disk)
+    assert care.settled(care.client.flush()).status == OK
+    assert care.settled(care.client.write(0, NEW)).status == OK
+    lose(care)
+    prove(care)
+    assert care.settled(care.client.read(0, 4096)).data == NEW
+    assert care.world.disk.doubt == 1

@@ -162,6 +162,9 @@ class FlushMachine(RequestOwner):
         for sequence in waited:
             if flush.status != OK:
                 self._end(sequence, flush.status, flush.fate)
+            elif sequence.steps & _DATA and sequence.request.bios[0].client().dead:
+                # It went away meanwhile; its data was not dispatched.
+                self._end(sequence, IOERR, NOT_SENT)
             elif sequence.steps & _BEFORE and sequence.steps & _DATA:
                 sequence.steps &= ~_BEFORE
                 self._begin_data(sequence)

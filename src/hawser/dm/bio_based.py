@@ -10,6 +10,7 @@ from hawser.block.device import BlockDevice
 from hawser.block.limits import QueueLimits
 from hawser.block.ops import DISCARD, FLUSH, PREFLUSH, READ
 from hawser.block.plug import Plug
+from hawser.block.request import NOT_SENT
 from hawser.block.split import SplitBio
 from hawser.block.stats import DiskStats
 from hawser.core.clock import NEVER, Clock
@@ -69,6 +70,11 @@ class _FlushFirst(BioOwner):
             whole.orphan = bio.orphan
             whole.more_orphans = bio.more_orphans
             whole.complete(bio.status)
+            return
+        if whole.client().dead:
+            # It went away meanwhile; its data was not dispatched.
+            whole.fate = NOT_SENT
+            whole.complete(IOERR)
             return
         data = Bio(whole.op, whole.sector, whole.size, self, whole.data, whole.flags & ~PREFLUSH)
         data.segments = whole.segments

@@ -210,7 +210,10 @@ class MarginalPaths:
     def _compare_alone(self, record: Record, now_ns: int) -> None:
         """By reads through it and through the paths of other groups, as long as its I/O gives reason for that."""
         policy = self.policy
-        if not is_worth_a_look(record.meter, policy.floor_ns, now_ns):
+        target = self.target
+        assert target is not None
+        is_used = record.is_used(sum(path.ios for path in target.state.over(record.device)))
+        if not is_worth_a_look(record.meter, is_used, policy.floor_ns, now_ns):
             record.clear()
             return
         others = self._elsewhere(record)

@@ -5,7 +5,9 @@ A path that is alone in its group has no like to be compared with: other groups 
 """
 
 from hawser.block.ops import FLUSH
+from hawser.block.request import Request
 from hawser.core.clock import NEVER
+from hawser.manager.check_read import CheckRead
 from hawser.manager.latency import KINDS, READS, UNKNOWN_NS, Meter, Slowness, bound_ns, lower_median_ns
 from hawser.multipath.disk import PathDevice
 
@@ -18,6 +20,8 @@ class Record:
         self.device = device
         self.meter = Meter(device)
         self.reason = ""
+        # How many I/Os of the map had ended there at the last look.
+        self.ios = 0
         self.strikes = 0
         self.suspected_ns = NEVER
         self.last_evidence_ns = NEVER
@@ -31,6 +35,12 @@ class Record:
         self.asked_ns = NEVER
         self.tried_ns = NEVER
         self.trial_ns = UNKNOWN_NS
+
+    def is_used(self, ios: int) -> bool:
+        """Whether any of the map's I/O has ended since the last look; `ios`: how many by now."""
+        ended = ios != self.ios
+        self.ios = ios
+        return ended
 
     def clear(self) -> None:
         """Nothing speaks against it."""
@@ -62,14 +72,19 @@ class Record:
         return max(known_ns, now_ns - self.asked_ns) if self.is_tried else known_ns
 
 
-def is_worth_a_look(meter: Meter, floor_ns: int, now_ns: int) -> bool:
-    """Whether I/O takes, or has waited, for so long that it would matter if others were quicker."""
-    if meter.has_ended():
+def is_worth_a_look(meter: Meter, is_used: bool, floor_ns: int, now_ns: int) -> bool:
+    """Whether I/O takes, or has waited, for so long that it would matter if others were quicker. `is_used`: whether any of a
+    client's has ended since the last look: reads that were sent to find out are no reason to send more."""
+    if is_used and meter.has_ended():
         return any(meter.ended[kind] and meter.means_ns[kind] > floor_ns for kind in range(len(KINDS)))
     for request in meter.device.outstanding():
-        if request.op != FLUSH and now_ns - request.start_ns > floor_ns:
+        if request.op != FLUSH and now_ns - request.start_ns > floor_ns and not _is_check(request):
             return True
     return False
+
+
+def _is_check(request: Request) -> bool:
+    return all(isinstance(bio.client(), CheckRead) for bio in request.bios)
 
 
 def find_slow_trial(

@@ -80,11 +80,14 @@ class SharedDisk(Disk):
     def cast_doubt(self, reason: str) -> None:
         """Acknowledged writes may be lost: flushes of those who had the disk open fail from now on.
 
-        What may be lost cannot testify either: a path that comes back without it is still the same disk.
+        What may be lost cannot testify either: a path that comes back without it is still the same disk. Nor is it written again
+        later: reads may have shown by then that it is gone.
         """
         self.doubt += 1
         self._was_opened = False
         self.witness.forget()
+        for path in self.paths:
+            path.forget_retained()
         self.fences.doubt()
         self.log.error(f"{self.name}: {reason}; flushes fail until the disk is opened again")
 
@@ -170,6 +173,8 @@ class PathDevice(QueueDevice):
         # What proves that this cache can do no more harm; empty as long as nothing does.
         self._proof = ""
         self.retained = Retained()
+        # So many of its writes, the first ones, are not retained though a flush may not have covered them.
+        self._forgotten = 0
         self.is_lost = False
         self.replay: Replay | None = None
         self._forced_flush = _ForcedFlush(self)
@@ -178,15 +183,17 @@ class PathDevice(QueueDevice):
         self.cache_ear: CacheEar | None = None
         disk.paths.append(self)
 
-    def acknowledged(self, op: int, flags: int, sector: int, size: int, bios: list[Bio]) -> None:
-        """The path has done a write-class I/O, whose data are in `bios` (the first may have begun earlier)."""
+    def acknowledged(self, op: int, flags: int, sector: int, size: int, bios: list[Bio], started: int) -> None:
+        """The path has done a write-class I/O, whose data are in `bios` (the first may have begun earlier). `started`: what the
+        witness had counted when it was mapped. Said before that counts it."""
         assert self.has_own_cache
         self.written += 1
         most = self.shared.retain_bytes
         if most == 0:
             return
         retained = self.retained
-        retained.keep(self.written, op, flags & (FUA | NOUNMAP), sector, size, bios)
+        flags &= FUA | NOUNMAP
+        retained.keep(self.written, op, flags, sector, size, bios, started, self.shared.witness.count)
         if retained.bytes > most // 2 and not self.is_left:
             self._force_flush()
             if retained.bytes >= most and self._full is None:
@@ -276,8 +283,18 @@ class PathDevice(QueueDevice):
     def _can_replay(self) -> bool:
         shared = self.shared
         return (
-            shared.retain_bytes > 0 and shared.fences.enabled and len(shared.replay_listeners) > 0 and not self.doubted
+            shared.retain_bytes > 0
+            and shared.fences.enabled
+            and len(shared.replay_listeners) > 0
+            and not self.doubted
+            and self.flushed >= self._forgotten
         )
+
+    def forget_retained(self) -> None:
+        """What is retained may be gone already; unless it is about to be written again, with nothing in between."""
+        if not self.is_lost and self.has_own_cache:
+            self.retained.drop(self.written)
+            self._forgotten = self.written
 
     def _lose(self) -> None:
         """What is retained may not be in the cache any more: it cannot testify, and has to be written again."""
@@ -325,6 +342,10 @@ class PathDevice(QueueDevice):
             return
         if self.replay is None:
             self.replay = Replay(self, self.retained.extents())
+            if self.retained.uncertain():
+                self.shared.cast_doubt(
+                    f"{self.name}: of writes of the same sectors that were on their way at once it cannot be told which came last"
+                )
         for listener in list(self.shared.replay_listeners):
             listener.replay_wanted(self)
 

@@ -78,7 +78,7 @@ class _Try(BioOwner):
         if bio.status == OK:
             holder = self.by if self.by.has_own_cache else None
             if holder is not None:
-                holder.acknowledged(bio.op, bio.flags, bio.sector, bio.size, [bio])
+                holder.acknowledged(bio.op, bio.flags, bio.sector, bio.size, [bio], self.started)
             self.by.shared.witness.note(bio.sector, bio.size, [bio], self.started, None, holder)
         elif bio.status != NOTSUPP or bio.op != DISCARD:
             # (A discard may be left out.)

@@ -5,6 +5,9 @@ acknowledged must be read all the same, and the next flush must cover it: so it 
 path is used then (hawser.multipath.replay). NFS clients do so with unstable writes, and write them again when the server's
 verifier has changed (RFC 8881, 18.32).
 
+Of two writes of the same sectors that were on their way at once nobody knows which came last, although reads may have shown it:
+they may have been executed in the other order than they were acknowledged in. What both touch is not written again.
+
 It is bounded. At half of the limit a flush is asked for, so that the rest goes on; at the limit writes wait for it.
 """
 
@@ -22,12 +25,25 @@ KEPT_BYTES: Final = KIB
 
 class Kept:
     """A write-class I/O. `place`: how many the path had acknowledged with it. `first` is the sector that `data` begins at; no
-    data: a discard or write zeroes."""
+    data: a discard or write zeroes. `started` and `number`: how many writes of the disk had been acknowledged when it was mapped,
+    and before it was acknowledged itself."""
 
     def __init__(
-        self, place: int, op: int, flags: int, start: int, end: int, first: int, data: list[Buffer], cost: int
+        self,
+        place: int,
+        op: int,
+        flags: int,
+        start: int,
+        end: int,
+        first: int,
+        data: list[Buffer],
+        cost: int,
+        started: int,
+        number: int,
     ) -> None:
         self.place = place
+        self.started = started
+        self.number = number
         self.op = op
         self.flags = flags
         self.start = start
@@ -55,7 +71,9 @@ class Retained:
         self.bytes = 0
         self._kept: deque[Kept] = deque()
 
-    def keep(self, place: int, op: int, flags: int, sector: int, size: int, bios: list[Bio]) -> None:
+    def keep(
+        self, place: int, op: int, flags: int, sector: int, size: int, bios: list[Bio], started: int, number: int
+    ) -> None:
         """The path has acknowledged `size` bytes from `sector` on, with the data of `bios`; the first may begin earlier."""
         data: list[Buffer] = []
         first = sector
@@ -72,7 +90,7 @@ class Retained:
                 cost += len(view)
                 left -= len(view)
         end = sector + ((size + 511) >> SECTOR_SHIFT)
-        self._kept.append(Kept(place, op, flags, sector, end, first, data, cost))
+        self._kept.append(Kept(place, op, flags, sector, end, first, data, cost, started, number))
         self.bytes += cost
 
     def drop(self, flushed: int) -> None:
@@ -84,10 +102,24 @@ class Retained:
     def is_empty(self) -> bool:
         return not self._kept
 
+    def uncertain(self) -> list[tuple[int, int]]:
+        """The sectors that two of them touch which were on their way at once: ascending, disjoint."""
+        found: list[tuple[int, int]] = []
+        before: list[Kept] = []
+        for kept in self._kept:
+            for other in reversed(before):
+                if other.number < kept.started:
+                    # So were all before it.
+                    break
+                if other.start < kept.end and kept.start < other.end:
+                    found = _joined(found, max(kept.start, other.start), min(kept.end, other.end))
+            before.append(kept)
+        return found
+
     def extents(self) -> list[Extent]:
-        """What the sectors hold after all of it: disjoint, newest first."""
+        """What the sectors hold after all of it, but for the uncertain ones: disjoint, newest first."""
         found: list[Extent] = []
-        covered: list[tuple[int, int]] = []
+        covered = self.uncertain()
         for kept in reversed(self._kept):
             for start, end in _gaps(covered, kept.start, kept.end):
                 found.append(Extent(kept.op, kept.flags, start, end, _content(kept, start, end)))

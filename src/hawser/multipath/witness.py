@@ -100,6 +100,11 @@ class Witness:
             if entry is not None and entry.sector < end and sector < entry.end:
                 entry.bios = None
 
+    def pass_over(self, sector: int, size: int) -> None:
+        """A write has succeeded that testifies nothing, nor do older ones of these sectors."""
+        self.retract(sector, size)
+        self.count += 1
+
     def forget_unflushed(self, holder: "PathDevice") -> None:
         """The cache of `holder` may be gone: what only that held testifies nothing any more."""
         for entry in self._ring:

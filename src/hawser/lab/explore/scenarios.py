@@ -207,7 +207,7 @@ _LIST: Final = (
             "retained-crash",
             "a server dies with acknowledged writes in its cache, which are written again by the other path",
             Shape(("w0 | r0",), crashes=1),
-            Shape(("w0 | w0 f | r0",), failures=2, crashes=2, timeouts=1),
+            Shape(("w0 w0 f | r0 r0",), failures=2, crashes=2, timeouts=1),
             "",
         ),
         retains=True,
