@@ -198,10 +198,7 @@ class MappedDevice(BlockDevice):
         self.table_read_only = self.inactive_read_only
         if devices or was_read_only or self.table_read_only:
             self.read_only = self.table_read_only or any(device.read_only for device in devices)
-        for device in devices:
-            if device.disk is not None:
-                self.disk = device.disk
-                break
+        self.disk = table.disk(self.disk)
         stack.set_table(table, limits)
         if changed:
             stack.refit(self)

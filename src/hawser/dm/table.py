@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hawser.block.device import BlockDevice
+from hawser.block.disk import Disk
 from hawser.block.limits import QueueLimits
 from hawser.core.log import LogSink
 from hawser.core.units import is_number
@@ -75,6 +76,22 @@ class Table:
                 if device not in found:
                     found.append(device)
         return found
+
+    def disk(self, before: Disk | None) -> Disk | None:
+        """The disk whose sectors have the same numbers here. `before`: that of the table before, for want of any below.
+
+        None for stripes, pieces of several disks and whatever else counts its sectors in another way: fences are kept by number.
+        """
+        found: Disk | None = None
+        for target in self.targets:
+            for device, start, _ in target.areas():
+                disk = device.disk
+                if disk is None:
+                    continue
+                if start != target.start or (found is not None and disk is not found):
+                    return None
+                found = disk
+        return found if found is not None else before
 
     def calculate_limits(self, owner: str, log: LogSink) -> QueueLimits:
         """The limits of the device `owner` with this table. TableError when a device below is too small or blocks do not fit."""

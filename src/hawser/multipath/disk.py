@@ -28,6 +28,7 @@ from hawser.block.request import ANSWERED, Request
 from hawser.core.log import LogSink
 from hawser.core.status import OK, RESOURCE
 from hawser.core.turn import Turn, Work
+from hawser.dm.target import TargetHost
 from hawser.multipath.fence import FenceSet
 from hawser.multipath.replay import Replay, ReplayListener
 from hawser.multipath.retained import RETAINED_BYTES_MAX, Retained
@@ -54,6 +55,11 @@ class SharedDisk(Disk):
         self.witness = Witness()
         self.retain_bytes = RETAINED_BYTES_MAX
         self.replay_listeners: list[ReplayListener] = []
+
+    def hosts_over_caches(self) -> list[TargetHost]:
+        """The maps, live or loaded, that have paths with a cache of their own."""
+        hosts = [listener.host_over_caches() for listener in self.fences.listeners]
+        return [host for host in hosts if host is not None]
 
     def replay_broke_off(self, by: "PathDevice", reason: str) -> None:
         for listener in list(self.replay_listeners):

@@ -24,6 +24,7 @@ from mypy_extensions import mypyc_attr
 from hawser.block.ops import FLUSH, READ, is_write_class
 from hawser.block.orphan import CACHE, COMMAND, FULL, UNPROVEN, Orphan, OrphanWatcher
 from hawser.core.log import LogSink
+from hawser.dm.target import TargetHost
 
 if TYPE_CHECKING:
     from hawser.multipath.disk import SharedDisk
@@ -39,6 +40,10 @@ class FenceListener:
 
     def fences_changed(self) -> None:
         """An orphan was resolved, or its write succeeded by another copy: look again at what waits."""
+        raise NotImplementedError
+
+    def host_over_caches(self) -> TargetHost | None:
+        """The map that it is part of, if that has paths with a cache of their own."""
         raise NotImplementedError
 
 

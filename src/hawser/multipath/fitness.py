@@ -1,11 +1,20 @@
-"""What a table may be made of, and the one disk that is behind its paths."""
+"""What a table may be made of, and the one disk that is behind its paths.
 
+A path with a cache of its own carries I/O alone, and what it has acknowledged is counted and kept (hawser.multipath.disk). So it
+stands right below a multipath target, and below one only: nobody would count what another device sends it, and of two maps each
+would have an active path of its own.
+"""
+
+from hawser.block.device import BlockDevice
+from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.target import TableError, TargetContext
 from hawser.multipath.disk import SharedDisk, has_own_cache
 from hawser.multipath.grammar import Geometry
 
+_REMEDY = "declare cache=lun or cache=none if that is so"
 
-def check_geometry(geometry: Geometry) -> None:
+
+def check_geometry(geometry: Geometry, context: TargetContext) -> None:
     """Refuse what this target cannot do, or cannot do safely."""
     if geometry.handler:
         raise TableError("error attaching hardware handler")
@@ -15,8 +24,41 @@ def check_geometry(geometry: Geometry) -> None:
         if own_cache and len(devices) > 1:
             raise TableError(
                 f"group {group.number} would spread I/O over caches that do not know each other: {own_cache[0].device.name} "
-                "has a cache of its own (cache=path); use one path per group, or declare cache=lun or cache=none if that is so"
+                f"has a cache of its own (cache=path); use one path per group, or {_REMEDY}"
             )
+        for path in group.paths:
+            _check_path(path.device, context)
+
+
+def _check_path(device: BlockDevice, context: TargetContext) -> None:
+    hidden = _unseen_cache(device)
+    if hidden is not None:
+        raise TableError(
+            f"{device.name} leads to {hidden.name}, which has a cache of its own (cache=path): nobody would know what is in it; "
+            f"use {hidden.name} itself, or {_REMEDY}"
+        )
+    disk = device.disk
+    if has_own_cache(device) and isinstance(disk, SharedDisk):
+        for host in disk.hosts_over_caches():
+            if host is not context.host:
+                raise TableError(
+                    f"{device.name} has a cache of its own (cache=path), and {host.name()} uses {disk.name} already: of such "
+                    f"paths one at a time carries I/O; remove {host.name()}, or {_REMEDY}"
+                )
+
+
+def _unseen_cache(device: BlockDevice) -> BlockDevice | None:
+    """A path with a cache of its own to which `device` leads without a multipath target right above it."""
+    if not isinstance(device, MappedDevice):
+        return None
+    for target in device.live_targets():
+        for below in target.devices():
+            if has_own_cache(below) and target.own_disk() is None:
+                return below
+            found = _unseen_cache(below)
+            if found is not None:
+                return found
+    return None
 
 
 def shared_disk(geometry: Geometry, context: TargetContext) -> SharedDisk:

@@ -50,7 +50,7 @@ class Multipath(Queueing):
 
     def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
         geometry = parse_geometry(words, context.devices, context.log)
-        check_geometry(geometry)
+        check_geometry(geometry, context)
         super().__init__(context, start, length, shared_disk(geometry, context), geometry.queue_if_no_path)
         self.explains = True
         self.kind = BIO_BASED if geometry.queue_mode == "bio" else REQUEST_BASED

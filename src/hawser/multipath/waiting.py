@@ -22,8 +22,8 @@ from hawser.core.status import IOERR
 from hawser.core.trace import FENCED, PARKED, WITHHELD
 from hawser.core.turn import Work
 from hawser.dm.clone import CloneBio
-from hawser.dm.target import KILL, REQUEUE, SUBMITTED, Target, TargetContext
-from hawser.multipath.disk import SharedDisk
+from hawser.dm.target import KILL, REQUEUE, SUBMITTED, Target, TargetContext, TargetHost
+from hawser.multipath.disk import SharedDisk, has_own_cache
 from hawser.multipath.fence import FENCED_MAX, FenceListener, must_withhold
 
 # Bios that wait for a path before submitters are to hold back.
@@ -46,6 +46,9 @@ class _FenceEar(FenceListener):
 
     def fences_changed(self) -> None:
         self.target.fences_changed()
+
+    def host_over_caches(self) -> TargetHost | None:
+        return self.target.host if any(has_own_cache(device) for device in self.target.devices()) else None
 
 
 class WaitingRoom(Target):
