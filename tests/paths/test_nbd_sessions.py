@@ -150,13 +150,45 @@ def test_a_server_that_comes_back_as_another_disk_is_refused(
     server.close()
     bench.server.export = disk(**change)
     server = bench.reconnect()
-    assert bench.driver.trouble() == f"not the same disk: {words}"
+    assert bench.driver.trouble() == bench.driver.mismatch == f"not the same disk: {words}"
     assert server.has_hung_up()
-    assert bench.ear.heard.count("ready") == 1
+    assert bench.ear.heard[1:] == ["the server closed the connection", f"refused: not the same disk: {words}"]
     assert bench.write(0, DATA).fate == NOT_SENT
-    bench.server.export = disk()
+
+
+def test_a_server_that_was_refused_is_not_asked_again_before_a_user_says_so(bench: NbdBench, server: Conversation):
+    server.close()
+    bench.server.export = disk(size=SIZE // 2)
     bench.reconnect()
-    assert bench.ear.heard.count("ready") == 2
+    bench.server.export = disk()
+    bench.reactor.pass_time(3600 * NS_PER_S)
+    assert not bench.server.is_called()
+    bench.reactor.run(bench.driver.look_again)
+    assert bench.driver.mismatch == ""
+    bench.server.accept().negotiate()
+    bench.reactor.until(lambda: bench.ear.heard[-1] == "ready")
+    assert bench.driver.trouble() == ""
+
+
+def test_a_server_that_is_still_another_disk_when_it_is_looked_at_again(bench: NbdBench, server: Conversation):
+    server.close()
+    bench.server.export = disk(size=SIZE // 2)
+    bench.reconnect()
+    bench.reactor.run(bench.driver.look_again)
+    bench.server.accept().negotiate()
+    bench.reactor.until(lambda: len(bench.ear.heard) == 4)
+    assert bench.ear.heard[3] == bench.ear.heard[2]
+    bench.reactor.pass_time(3600 * NS_PER_S)
+    assert not bench.server.is_called()
+
+
+def test_to_look_again_is_to_connect_now(bench: NbdBench, server: Conversation):
+    server.close()
+    bench.reactor.run(bench.driver.look_again)
+    bench.server.accept().negotiate()
+    bench.reactor.until(lambda: bench.ear.heard[-1] == "ready")
+    bench.reactor.run(bench.driver.look_again)
+    assert not bench.server.is_called(), "there is a connection"
 
 
 def test_an_end_of_file_proves_nothing_while_the_process_lives(bench: NbdBench, server: Conversation):

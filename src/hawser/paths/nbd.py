@@ -105,6 +105,8 @@ class NbdDriver(Driver):
         self._lingering: list[NbdSession] = []
         self._cuts: dict[int, _Cut] = {}
         self._is_cut_off = False
+        # Whether it was told at the handshake that this is another disk: it is not asked again by itself.
+        self._is_refused = False
         self._batch: list[Request] = []
         self._backoff_ns = RECONNECT_MIN_NS
         self._closing = False
@@ -179,7 +181,7 @@ class NbdDriver(Driver):
 
     def connect(self) -> None:
         """Try to open a session. Failures try again later, by themselves."""
-        if self._session is not None or self._closing:
+        if self._session is not None or self._closing or self._is_refused:
             return
         unresolved = sum(aftermath.unresolved() for aftermath in self.aftermaths)
         if unresolved >= ORPHANS_MAX:
@@ -229,7 +231,9 @@ class NbdDriver(Driver):
             self.facts = facts
         difference = facts.differs_from(self.facts)
         if difference:
-            return f"not the same disk: {difference}"
+            self.mismatch = f"not the same disk: {difference}"
+            self._is_refused = True
+            return self.mismatch
         if self.recorder is not None:
             session.record = self.recorder.open_session(
                 session.epoch, session.sock, self._pidfds.get(session.epoch, NO_PIDFD)
@@ -237,6 +241,15 @@ class NbdDriver(Driver):
             if session.record is None:
                 return "there is no room for another session in the table of writes"
         return ""
+
+    def look_again(self) -> None:
+        super().look_again()
+        self._is_refused = False
+        self._said = ""
+        self._backoff_ns = RECONNECT_MIN_NS
+        if self._session is None:
+            self.timers.cancel(self._reconnect)
+            self.connect()
 
     def session_opened(self, session: NbdSession) -> None:
         """Negotiated and checked: commands may go."""
@@ -263,6 +276,8 @@ class NbdDriver(Driver):
         if reason != self._said:
             self._said = reason
             self.log.warning(f"{self.name}: {reason}")
+        if self._is_refused:
+            return
         delay_ns = self._backoff_ns // 2 + self.rng.below(self._backoff_ns // 2 + 1)
         self._backoff_ns = min(2 * self._backoff_ns, RECONNECT_MAX_NS)
         if not self._closing:
@@ -309,8 +324,11 @@ class NbdDriver(Driver):
                 # It would answer the same again at once.
                 self._backoff_ns = RECONNECT_MAX_NS
             self._failed(reason)
-            if was_ready and self.listener is not None:
-                self.listener.session_lost(self, reason)
+            if self.listener is not None:
+                if self._is_refused:
+                    self.listener.session_refused(self, reason)
+                elif was_ready:
+                    self.listener.session_lost(self, reason)
 
     def timed_out(self, session: NbdSession, commands: int) -> None:
         """Commands of a session were given up. If nothing comes within LINGER, the session is, too."""
