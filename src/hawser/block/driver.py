@@ -9,6 +9,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from hawser.block.orphan import Orphan
 from hawser.block.request import Request
 from hawser.core.turn import Turn, Work
 
@@ -64,6 +65,10 @@ class Driver(Work):
 
     def trouble(self) -> str:
         """Why a command sent now could not be answered; empty when it could."""
+        return ""
+
+    def lifts(self, orphan: Orphan) -> str:
+        """What may still prove what became of a command of this driver's, in words for people; empty: it does not know it."""
         return ""
 
     def look_again(self) -> None:

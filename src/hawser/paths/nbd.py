@@ -242,6 +242,15 @@ class NbdDriver(Driver):
                 return "there is no room for another session in the table of writes"
         return ""
 
+    def lifts(self, orphan: Orphan) -> str:
+        for aftermath in self.aftermaths:
+            if orphan in aftermath.orphans or orphan is aftermath.cache:
+                return aftermath.lifts()
+        for session in [self._session, *self._lingering]:
+            if session is not None and session.has_late(orphan):
+                return "its answer, or what the end of its connection brings"
+        return ""
+
     def look_again(self) -> None:
         super().look_again()
         self._is_refused = False

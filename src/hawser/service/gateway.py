@@ -65,6 +65,8 @@ class Gateway:
         self.disk.retain_bytes = options.retain_bytes
         self.server = Server(self.loop, self.loop.timers, log)
         self.paths: list[RealPath] = []
+        # The paths that are not used at all, with the reason.
+        self.left_out: dict[str, str] = {}
         self.devices: list[PathDevice] = []
         # The map, and what clients are given: that, or a device that stands on it.
         self.device: MappedDevice | None = None
@@ -89,6 +91,7 @@ class Gateway:
             state=self.state,
         )
         self.paths = await factory.open(options.paths)
+        self.left_out.update(factory.left_out)
         if not self.paths:
             raise StartError("no path can be used")
         self.devices = factory.make_devices(self.paths, self.disk)
@@ -129,7 +132,9 @@ class Gateway:
         problems = compared.problems or {}
         for device in list(self.devices):
             if "not the same disk" in problems.get(device.devt, ""):
-                self.log.error(f"path {device.uri}: {problems.pop(device.devt)}; it is left out")
+                problem = problems.pop(device.devt)
+                self.log.error(f"path {device.uri}: {problem}; it is left out")
+                self.left_out[device.uri] = problem
                 self._leave_out(device)
         return problems
 

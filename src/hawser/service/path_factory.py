@@ -63,6 +63,8 @@ class PathFactory:
         self.read_only = read_only
         self.rng = Rng(seed)
         self.state = state
+        # What was named and cannot be used, with the reason.
+        self.left_out: dict[str, str] = {}
         self._store: RamStore | None = None
 
     async def open(self, uris: list[PathUri]) -> list[RealPath]:
@@ -76,9 +78,13 @@ class PathFactory:
                 if isinstance(path.driver, FileDriver):
                     await self._lock(path.driver)
             except PathOpenError as error:
-                self.log.error(f"path {uri.text}: {error}; it is left out")
+                self._leave_out(uri, str(error))
         await self._wait_for_servers([path for path in opened if isinstance(path.driver, NbdDriver)])
         return self._agree(opened)
+
+    def _leave_out(self, uri: PathUri, reason: str) -> None:
+        self.log.error(f"path {uri.text}: {reason}; it is left out")
+        self.left_out[uri.text] = reason
 
     async def _lock(self, file: FileDriver) -> None:
         """A file that somebody else has locked is not a path that is missing: the disk is his, by whatever path."""
@@ -141,9 +147,7 @@ class PathFactory:
         for path in paths:
             difference = path.facts.differs_from(replace(first.facts, block_size=UNLIMITED)) if path.facts else ""
             if difference:
-                self.log.error(
-                    f"path {path.uri.text}: not the same disk as {first.uri.text}: {difference}; it is left out"
-                )
+                self._leave_out(path.uri, f"not the same disk as {first.uri.text}: {difference}")
                 path.driver.shut_down()
                 continue
             if path.facts is None and isinstance(path.driver, NbdDriver):
