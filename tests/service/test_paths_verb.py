@@ -1,6 +1,7 @@
 """`hawser paths`: what it says of each path, and what it can be asked to do."""
 
 import json
+from typing import Any
 
 import pytest
 from tests.support.fleet import MIB, Fleet
@@ -58,7 +59,7 @@ def test_a_fence_is_listed_with_what_would_lift_it(fleet: Fleet):
         server.freeze()
     client.send_write(8192, bytes(4096))
 
-    def fences() -> list[dict[str, str]]:
+    def fences() -> list[dict[str, Any]]:
         return json.loads(paths(gateway, "--json")[1])["fences"]
 
     gateway.wait_until(lambda: fences() != [], "a write without an answer is fenced")

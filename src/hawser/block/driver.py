@@ -72,8 +72,8 @@ class Driver(Work):
         return ""
 
     def look_again(self) -> None:
-        """A user says that it is worth a try: forget that it was another disk, and connect now if there is no connection. What was
-        found then counts."""
+        """A user says that it is worth a try: forget that it was another disk, and connect now if there is no connection. What
+        is found then counts."""
         self.mismatch = ""
 
     def shut_down(self) -> None:

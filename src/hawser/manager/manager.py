@@ -4,8 +4,8 @@ long I/O queues.
 multipath-tools: multipathd/main.c (check_path, retry_count_tick). Events come in by `path_failed`, `session_ready`,
 `session_lost`; commands go out as calls of the multipath target. A path that a user failed by hand stays failed until
 a user reinstates it. So does one that leads to another disk (a *mismatch*): it is not asked again before a user says so, by
-`reinstate_path` or `hawser paths --recheck`; and what either does is to ask. Unlike the kernel, `reinstate_path` takes a path at its
-word only if it is in the very session in which it was used before.
+`reinstate_path` or `hawser paths --recheck`; and what either does is to ask. Unlike the kernel, `reinstate_path` takes a user's
+word only for a path that is in the very session in which it was used before.
 
 A reload moves the manager to the new table's target before any I/O goes through it (`follow`). The kernel starts a new table with
 all paths in use; here those that had failed, and may lead anywhere by now, are failed at once (multipathd: sync_map_state()) and
@@ -29,7 +29,6 @@ from hawser.multipath.path import Path
 from hawser.multipath.replay import ReplayListener
 from hawser.multipath.state import PathEvents
 from hawser.multipath.target import Multipath
-
 
 # What the log says of a path to another disk.
 UNTIL_TOLD: Final = "until a user has it looked at again"

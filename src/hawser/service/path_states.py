@@ -1,7 +1,8 @@
 """The `paths` verb of the control socket: every path of every map, how it is, and why; every fence, and what would lift it.
 
-multipathd: `show paths`. The status text of dmsetup is the kernel's and knows active and failed only; here is the rest: what the last
-check found, by what a path was taken for another disk, whether it is used last and why, and in whose cache unflushed writes are.
+multipathd: `show paths`. The status text of dmsetup is the kernel's and knows active and failed only; here is the rest: what the
+last check found, by what a path was taken for another disk, whether it is used last and why, and in whose cache unflushed writes
+are.
 """
 
 from typing import Final
@@ -131,8 +132,8 @@ def _found(gateway: Gateway, path: Path) -> tuple[str, str]:
 
 
 def _cache(device: PathDevice) -> str:
-    """Where a path's cache is; of one of its own, how it is: `lost` has to be written again, `left` flushed or proved gone, before
-    anything else happens; `in doubt`: whether it has lost acknowledged writes cannot be told."""
+    """Where a path's cache is; of one of its own, how it is: `lost` has to be written again, `left` flushed or proved gone,
+    before anything else happens; `in doubt`: whether it has lost acknowledged writes cannot be told."""
     if not device.has_own_cache:
         return device.cache
     if device.is_lost:
