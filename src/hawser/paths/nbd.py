@@ -69,7 +69,8 @@ class _Cut(FenceCall):
 
 
 class NbdDriver(Driver):
-    """`timeout_ns` bounds each command and each handshake. `facts` are what the first session said; later ones must agree."""
+    """`timeout_ns` bounds each command and each handshake. `facts` are what the first session said; later ones must agree, but for what has
+    grown."""
 
     def __init__(
         self,
@@ -225,15 +226,16 @@ class NbdDriver(Driver):
     def check_session(self, session: NbdSession) -> str:
         """Is it the disk that it was? Why not, or nothing. The first session's facts stand from then on."""
         assert session.negotiated is not None
-        facts = facts_of(session.negotiated)
+        facts = facts_of(session.negotiated, self.uri.wwid)
         session.facts = facts
         if self.facts is None:
             self.facts = facts
-        difference = facts.differs_from(self.facts)
+        difference = facts.changed_from(self.facts)
         if difference:
             self.mismatch = f"not the same disk: {difference}"
             self._is_refused = True
             return self.mismatch
+        self.facts = facts.known_since(self.facts)
         if self.recorder is not None:
             session.record = self.recorder.open_session(
                 session.epoch, session.sock, self._pidfds.get(session.epoch, NO_PIDFD)
@@ -398,8 +400,9 @@ class NbdDriver(Driver):
         self._pidfds = {}
 
 
-def facts_of(negotiated: Negotiated) -> PathFacts:
-    """What an NBD server says of its export. A server that states no block sizes may work in 4096-byte blocks."""
+def facts_of(negotiated: Negotiated, wwid: str = "") -> PathFacts:
+    """What an NBD server says of its export, which has the WWID that was declared. A server that states no block sizes may work in
+    4096-byte blocks."""
     flags = negotiated.flags
     unit = RMW_UNIT_DEFAULT
     if negotiated.block_sizes_stated:
@@ -417,6 +420,9 @@ def facts_of(negotiated: Negotiated) -> PathFacts:
         bool(flags & protocol.FLAG_SEND_TRIM),
         bool(flags & protocol.FLAG_SEND_WRITE_ZEROES),
         most,
+        wwid,
+        negotiated.stated_name,
+        negotiated.description,
     )
 
 
