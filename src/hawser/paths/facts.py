@@ -1,7 +1,7 @@
 """PathFacts: what a path says about the disk at its end, by which it is known again.
 
-Two paths to one disk agree on size, on whether it may be written, and on the WWID where both know one. What a server calls its
-export says something only beside what the same server called it before.
+Two paths to one disk agree on whether it may be written, and on the WWID where both know one; on its size unless it is about to
+grow. What a server calls its export says something only beside what the same server called it before.
 """
 
 from dataclasses import dataclass, replace
@@ -31,16 +31,18 @@ class PathFacts:
     description: str = ""
 
     def differs_from(self, other: "PathFacts") -> str:
-        """Why the two paths cannot lead to one disk; empty when they can."""
-        if self.size_bytes != other.size_bytes:
-            return f"its size is {self.size_bytes} bytes, not {other.size_bytes}"
-        return self._differs_in_kind(other)
+        """Why the two paths cannot lead to one disk; empty when they can. Of sizes content has to tell."""
+        if self.read_only != other.read_only:
+            return "it is read-only" if self.read_only else "it is writable and was read-only"
+        if self.block_size > other.block_size:
+            return f"its block size is {self.block_size} bytes, not {other.block_size}"
+        return wwids_differ(self.wwid, other.wwid)
 
     def changed_from(self, before: "PathFacts") -> str:
         """Why this cannot be the disk that the same path led to before; empty when it can. It may have grown."""
         if self.size_bytes < before.size_bytes:
             return f"its size is {self.size_bytes} bytes, not {before.size_bytes}"
-        difference = self._differs_in_kind(before)
+        difference = self.differs_from(before)
         if difference:
             return difference
         if self.export_name and before.export_name and self.export_name != before.export_name:
@@ -57,13 +59,6 @@ class PathFacts:
             export_name=before.export_name or self.export_name,
             description=before.description or self.description,
         )
-
-    def _differs_in_kind(self, other: "PathFacts") -> str:
-        if self.read_only != other.read_only:
-            return "it is read-only" if self.read_only else "it is writable and was read-only"
-        if self.block_size > other.block_size:
-            return f"its block size is {self.block_size} bytes, not {other.block_size}"
-        return wwids_differ(self.wwid, other.wwid)
 
 
 def wwids_differ(wwid: str, other: str) -> str:

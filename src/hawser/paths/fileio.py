@@ -102,10 +102,10 @@ def _check_kind(name: str) -> None:
 
 def _measure(name: str, fd: int, writable: bool) -> OpenFile:
     what = os.fstat(fd)
+    size = size_of(fd)
     if stat.S_ISREG(what.st_mode):
-        size, block, devt = what.st_size, 512, ""
+        block, devt = 512, ""
     elif stat.S_ISBLK(what.st_mode):
-        size = struct.unpack("=Q", fcntl.ioctl(fd, BLKGETSIZE64, bytes(8)))[0]
         block = struct.unpack("=i", fcntl.ioctl(fd, BLKSSZGET, bytes(4)))[0]
         devt = f"{os.major(what.st_rdev)}:{os.minor(what.st_rdev)}"
     else:
@@ -115,6 +115,14 @@ def _measure(name: str, fd: int, writable: bool) -> OpenFile:
         raise PathOpenError(f"{name}: is smaller than one block of {block} bytes")
     wwid = wwid_of(devt) if devt else ""
     return OpenFile(name, fd, PathFacts(size, block, block, not writable, True, True, True, True, MAX_BYTES, wwid), devt)
+
+
+def size_of(fd: int) -> int:
+    """How many bytes an open file or block device has now. OSError."""
+    what = os.fstat(fd)
+    if stat.S_ISBLK(what.st_mode):
+        return int(struct.unpack("=Q", fcntl.ioctl(fd, BLKGETSIZE64, bytes(8)))[0])
+    return what.st_size
 
 
 def wwid_of(devt: str, sysfs: str = "/sys") -> str:

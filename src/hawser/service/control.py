@@ -21,6 +21,7 @@ from hawser.service.control_error import ControlVerbError
 from hawser.service.dm_verbs import DM_VERBS, DmRun
 from hawser.service.gateway import Gateway
 from hawser.service.path_states import paths
+from hawser.service.resize import resize
 from hawser.service.statistics import stats
 from hawser.service.tracing import trace
 
@@ -54,7 +55,7 @@ StreamVerb = Callable[[Gateway, list[str], Callable[[], bool]], AsyncIterator[st
 VERBS: Final[dict[str, Verb]] = {"stats": stats, "paths": paths}
 
 # Verbs that take their time, and answer in pieces.
-STREAMS: Final[dict[str, StreamVerb]] = {"trace": trace}
+STREAMS: Final[dict[str, StreamVerb]] = {"trace": trace, "resize": resize}
 
 
 class ControlServer:

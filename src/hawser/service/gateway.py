@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Final
 
 from hawser.core.log import LogSink
+from hawser.core.units import SECTOR_SHIFT
 from hawser.dm import targets
 from hawser.dm.control import Control
 from hawser.dm.mapped_device import MappedDevice, TableListener
@@ -20,6 +21,7 @@ from hawser.manager.manager import Manager
 from hawser.multipath import target as multipath_target
 from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.multipath.target import Multipath
+from hawser.paths.nbd import NbdDriver
 from hawser.service.fence_agent import CommandAgent
 from hawser.service.loop import Loop
 from hawser.service.options import OptionError, ServeOptions, build_table
@@ -75,6 +77,7 @@ class Gateway:
         self.manager: Manager | None = None
         self.agent = CommandAgent(options.fence_agent, self.loop, log) if options.fence_agent else None
         self.state = StateDir(options.state_dir, log) if options.state_dir else None
+        self.is_resizing = False
 
     async def start(self) -> None:
         """Open paths, load the table, listen. StartError when there is nothing to serve or nowhere to serve it."""
@@ -130,13 +133,50 @@ class Gateway:
         # A path that may take longer than that is not trusted for it.
         self.loop.run(lambda: check.give_up("it was not read in time to be compared"))
         problems = compared.problems or {}
+        if check.is_blank():
+            self._distrust_sizes(problems)
         for device in list(self.devices):
             if "not the same disk" in problems.get(device.devt, ""):
                 problem = problems.pop(device.devt)
                 self.log.error(f"path {device.uri}: {problem}; it is left out")
                 self.left_out[device.uri] = problem
                 self._leave_out(device)
+        self._settle_size()
         return problems
+
+    def _distrust_sizes(self, problems: dict[str, str]) -> None:
+        """A disk that has grown on one path has its content to show for it; blank ones of several sizes are several disks."""
+        first: RealPath | None = None
+        for path, device in zip(self.paths, self.devices, strict=True):
+            if path.facts is None:
+                continue
+            if first is None or first.facts is None:
+                first = path
+            elif path.facts.size_bytes != first.facts.size_bytes:
+                problems[device.devt] = (
+                    f"not the same disk as {first.uri.text}: its size is {path.facts.size_bytes} bytes, not "
+                    f"{first.facts.size_bytes}, and all that was read of either is blank"
+                )
+
+    def _settle_size(self) -> None:
+        """What is served is what every path has; larger ones have begun to grow."""
+        block = self.devices[0].limits.logical_block_size
+        sizes = [path.facts.size_bytes for path in self.paths if path.facts is not None]
+        size = min(sizes) // block * block
+        for path in self.paths:
+            if path.facts is not None and path.facts.size_bytes // block * block > size:
+                self.log.warning(f"path {path.uri.text}: has {path.facts.size_bytes} bytes; all paths have {size}, which are served")
+        self.serve_size(size)
+
+    def serve_size(self, size_bytes: int) -> None:
+        """So much of the disk is there by every path, and may be mapped. StartError when that cannot be recorded."""
+        for device in self.devices:
+            device.size_sectors = size_bytes >> SECTOR_SHIFT
+        for path in self.paths:
+            if isinstance(path.driver, NbdDriver):
+                path.driver.serve(size_bytes)
+        if self.state is not None:
+            self.state.resize(size_bytes >> SECTOR_SHIFT)
 
     def _leave_out(self, device: PathDevice) -> None:
         index = self.devices.index(device)

@@ -181,7 +181,7 @@ class PathFactory:
         if sum(1 for path in paths if path.uri.is_nbd()) > 1:
             block = max(block, *(facts.rmw_unit for facts in known))
         disk.fences.unit_sectors = max(1, block >> SECTOR_SHIFT)
-        size = known[0].size_bytes // block * block
+        size = min(facts.size_bytes for facts in known) // block * block
         return [self._device(path, index, known[0], block, size, disk) for index, path in enumerate(paths)]
 
     def _device(

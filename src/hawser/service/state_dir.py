@@ -200,6 +200,14 @@ class StateDir:
         if left:
             self.log.warning(f"{disk.name}: {left} writes of an earlier process were on their way when it ended")
 
+    def resize(self, size_sectors: int) -> None:
+        """The disk that is served has another size now. StartError says why that cannot be written down."""
+        if self._table is not None and self._has_begun:
+            try:
+                self._table.resize(size_sectors)
+            except OSError as error:
+                raise self._error(error.strerror or str(error)) from None
+
     def _check_disk(self, table: WriteTable, size_sectors: int) -> None:
         is_empty = self._is_exact and not self._slots and not any(table.is_dirty(index) for index in self._sessions)
         if is_empty:
