@@ -30,10 +30,19 @@ def test_what_makes_it_another_disk_than_it_was(change: dict, words: str):
         assert before.changed_from(replace(before, **change)) == "", "nor is something more that is known"
 
 
-def test_what_servers_call_their_exports_is_not_compared_between_paths_nor_may_one_be_larger():
-    other = replace(FACTS, export_name="other", description="another's words")
-    assert other.differs_from(replace(FACTS, export_name="e", description="words")) == ""
-    assert "its size is" in replace(FACTS, size_bytes=1 << 21).differs_from(FACTS)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"read_only": True}, "it is read-only"),
+        ({"block_size": 4096}, "its block size is 4096 bytes, not 512"),
+        ({"wwid": "naa.2"}, "its WWID is 'naa.2', not 'naa.1'"),
+        ({"size_bytes": 512}, ""),
+        ({"export_name": "other", "description": "LUN 8"}, ""),
+    ],
+)
+def test_by_what_two_paths_cannot_lead_to_one_disk(change: dict, words: str):
+    other = replace(FACTS, wwid="naa.1", export_name="e", description="LUN 7")
+    assert replace(other, **change).differs_from(other) == words
 
 
 def test_what_is_learned_later_counts_from_then_on():

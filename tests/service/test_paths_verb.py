@@ -38,8 +38,8 @@ def test_a_row_for_each_path(fleet: Fleet):
     [
         ("259:0", "259:0 is in use: there is nothing to look at"),
         ("259:1", "259:1 was failed by hand: reinstate_path takes that back, and looks"),
-        ("x", "'x' is no path of mpatha; there are 259:0, 259:1"),
-        ("mpatha", "'mpatha' is no path of mpatha; there are 259:0, 259:1"),
+        ("x", "'x' is no path; there are 259:0, 259:1"),
+        ("mpatha", "'mpatha' is no path; there are 259:0, 259:1"),
     ],
 )
 def test_what_cannot_be_looked_at(fleet: Fleet, name: str, words: str):
@@ -70,3 +70,25 @@ def test_a_fence_is_listed_with_what_would_lift_it(fleet: Fleet):
     for server in servers:
         server.thaw()
     gateway.wait_until(lambda: fences() == [], "the answers have come")
+
+
+@pytest.mark.needs("nbdkit")
+def test_what_stands_below_the_paths_of_a_map_is_listed_and_can_be_looked_at(fleet: Fleet):
+    """Nobody looks after such a server: what it refused would be refused for ever."""
+    image, small = fleet.image("disk", MIB), fleet.image("small", MIB // 2)
+    server = fleet.nbdkit("one", "file", image)
+    below = ["--device", "below=0 2048 linear 259:0 0"]
+    table = "0 2048 multipath 3 queue_if_no_path queue_mode bio 0 1 1 round-robin 0 1 1 254:0 1"
+    gateway = fleet.serve([server.uri(cache="lun")], *below, "--table", table)
+    text = paths(gateway)[1].splitlines()
+    assert [line.split()[:4] for line in text[1:]] == [["mpatha", "1", "254:0", "active"], ["-", "0", "259:0", "-"]]
+    server.kill()
+    command = server.command
+    server.command = [*command[:-1], small]
+    server.start()
+    gateway.wait_until(lambda: "mismatch" in paths(gateway)[1], "it is found to be another disk")
+    server.kill()
+    server.command = command
+    server.start()
+    assert paths(gateway, "--recheck", "259:0")[0] == 0
+    gateway.wait_until(lambda: "mismatch" not in paths(gateway)[1], "it is found to be the right one")

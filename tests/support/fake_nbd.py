@@ -35,7 +35,9 @@ class Shelf(ExportDirectory):
         return list(self.exports)
 
 
-def disk(size: int = SIZE, flags: int = FLAGS, block: int = 1, preferred: int = 4096, name: str = "d", words: str = "") -> Export:
+def disk(
+    size: int = SIZE, flags: int = FLAGS, block: int = 1, preferred: int = 4096, name: str = "d", words: str = ""
+) -> Export:
     return Export(name, size, flags, words, block, preferred)
 
 

@@ -23,7 +23,7 @@ from hawser.dm.mapped_device import MappedDevice, TableListener
 from hawser.manager.keepalive import Keepalive
 from hawser.manager.marginal import MarginalPaths
 from hawser.manager.policy import FIRST_CHECK_NS, Policy
-from hawser.manager.probe import DOWN, MISMATCH, UNTOLD, UP, Probe, ProbeListener
+from hawser.manager.probe import DOWN, HOLD_PAUSE_NS, MISMATCH, UNTOLD, UP, Probe, ProbeListener
 from hawser.multipath.disk import PathDevice
 from hawser.multipath.path import Path
 from hawser.multipath.replay import ReplayListener
@@ -142,7 +142,9 @@ class Manager:
         self.reasons: dict[str, str] = {}
         # By device, the session in which it was used until it failed.
         self._trusted: dict[str, int] = {}
-        self._probing: list[PathDevice] = []
+        self._probes: dict[str, Probe] = {}
+        # When the next probe of a device may hold writes, if not at once.
+        self._hold_again_ns: dict[str, int] = {}
         self._checks: dict[str, _Check] = {}
         self._timeout = _QueueTimeout(self)
         # Whether queueing was turned off here, and is to be turned on again: what a user decided is left alone.
@@ -345,13 +347,17 @@ class Manager:
 
     def check(self, device: PathDevice) -> None:
         """Probe a device with failed paths (unless a user failed them all), or with a cache that has to be flushed."""
-        if device in self._probing or not self._is_wanted(device):
+        if device.devt in self._probes or not self._is_wanted(device):
             return
-        self._probing.append(device)
-        Probe(device, self._ear).start()
+        now_ns = self.timers.clock.now_ns
+        may_hold = now_ns >= self._hold_again_ns.get(device.devt, 0)
+        probe = Probe(device, self._ear, self.timers, may_hold)
+        self._probes[device.devt] = probe
+        probe.start()
 
     def probed(self, device: PathDevice, verdict: str, reason: str) -> None:
-        self._probing.remove(device)
+        if self._probes.pop(device.devt).has_held:
+            self._hold_again_ns[device.devt] = self.timers.clock.now_ns + HOLD_PAUSE_NS
         if device.devt not in self._checks:
             # No table uses it any more.
             return

@@ -114,7 +114,9 @@ def _measure(name: str, fd: int, writable: bool) -> OpenFile:
     if size == 0:
         raise PathOpenError(f"{name}: is smaller than one block of {block} bytes")
     wwid = wwid_of(devt) if devt else ""
-    return OpenFile(name, fd, PathFacts(size, block, block, not writable, True, True, True, True, MAX_BYTES, wwid), devt)
+    return OpenFile(
+        name, fd, PathFacts(size, block, block, not writable, True, True, True, True, MAX_BYTES, wwid), devt
+    )
 
 
 def size_of(fd: int) -> int:

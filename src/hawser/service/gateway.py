@@ -165,7 +165,9 @@ class Gateway:
         size = min(sizes) // block * block
         for path in self.paths:
             if path.facts is not None and path.facts.size_bytes // block * block > size:
-                self.log.warning(f"path {path.uri.text}: has {path.facts.size_bytes} bytes; all paths have {size}, which are served")
+                self.log.warning(
+                    f"path {path.uri.text}: has {path.facts.size_bytes} bytes; all paths have {size}, which are served"
+                )
         self.serve_size(size)
 
     def serve_size(self, size_bytes: int) -> None:

@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from hawser.block.orphan import CACHE, CLIENT, FULL, Orphan
+from hawser.block.device import BlockDevice
+from hawser.block.orphan import CACHE, CLIENT, FULL, LOOK, Orphan
 from hawser.dm.mapped_device import MappedDevice
 from hawser.manager.probe import DOWN, MISMATCH, UNTOLD, UP
 from hawser.multipath.disk import PathDevice
@@ -76,6 +77,8 @@ def paths(gateway: Gateway, args: list[str]) -> str:
 
 def path_states(gateway: Gateway) -> PathStates:
     rows = [row for device in gateway.registry.all_mapped() for row in _rows(gateway, device)]
+    shown = [row.path for row in rows]
+    rows += [_row_below(gateway, device) for device in gateway.devices if device.devt not in shown]
     fences = [_fence(gateway, orphan) for orphan in gateway.disk.fences.orphans]
     return PathStates(rows, fences, [LeftOut(name, why) for name, why in gateway.left_out.items()])
 
@@ -88,15 +91,29 @@ def _rows(gateway: Gateway, device: MappedDevice) -> list[PathRow]:
     return found
 
 
+def _row_below(gateway: Gateway, device: PathDevice) -> PathRow:
+    """A device that no map has for a path: a table names it below a map, or none does."""
+    driver = device.requests.driver
+    check = MISMATCH if driver.mismatch else DOWN if driver.trouble() else UP
+    why = driver.mismatch or driver.trouble()
+    fences = len(_own_fences(gateway, device))
+    return PathRow(
+        "-", 0, device.devt, device.name, "-", check, why, "", device.requests.in_flight, fences, _cache(device)
+    )
+
+
+def _own_fences(gateway: Gateway, device: BlockDevice) -> list[Orphan]:
+    # Orphans are named after the driver; devices too, but for a number where two have the same name.
+    names = (device.name, device.name.partition(" (path ")[0])
+    return [orphan for orphan in gateway.disk.fences.orphans if orphan.path_name in names]
+
+
 def _row(gateway: Gateway, device: MappedDevice, path: Path) -> PathRow:
     below = path.device
     check, why = _found(gateway, path)
     slow = ""
     if path.is_demoted and gateway.manager is not None:
         slow = gateway.manager.marginal.get(below.devt, "") or "another path is quicker"
-    # Orphans are named after the driver; devices too, but for a number where two have the same name.
-    names = (below.name, below.name.partition(" (path ")[0])
-    own = [orphan for orphan in gateway.disk.fences.orphans if orphan.path_name in names]
     queue = below.queue
     return PathRow(
         device.name,
@@ -108,7 +125,7 @@ def _row(gateway: Gateway, device: MappedDevice, path: Path) -> PathRow:
         why,
         slow,
         queue.in_flight if queue is not None else len(below.outstanding()),
-        len(own),
+        len(_own_fences(gateway, below)),
         _cache(below) if isinstance(below, PathDevice) else "",
     )
 
@@ -152,6 +169,8 @@ def _fence(gateway: Gateway, orphan: Orphan) -> FenceRow:
 def _lifts(gateway: Gateway, orphan: Orphan) -> str:
     if orphan.kind == FULL:
         return "a flush, which is under way"
+    if orphan.kind == LOOK:
+        return "the end of the look at that path, within a second"
     if orphan.kind == CLIENT:
         return "the end of what a client that went away has on its way"
     found = [device.requests.driver.lifts(orphan) for device in gateway.devices]
@@ -167,13 +186,13 @@ def _recheck(gateway: Gateway, name: str) -> str:
     device = gateway.registry.find(name)
     if gateway.manager is None or gateway.target is None:
         raise ControlVerbError("nobody looks after the paths yet")
-    found = gateway.target.state.over(device) if device is not None else []
-    if not isinstance(device, PathDevice) or not found:
-        known = ", ".join(path.device.devt for path in gateway.target.state.paths)
-        raise ControlVerbError(f"{name!r} is no path of {gateway.options.name}; there are {known}")
+    if not isinstance(device, PathDevice):
+        known = ", ".join(path.devt for path in gateway.devices)
+        raise ControlVerbError(f"{name!r} is no path; there are {known}")
+    found = gateway.target.state.over(device)
     if any(path.is_active for path in found):
         raise ControlVerbError(f"{device.devt} is in use: there is nothing to look at")
-    if all(path.failed_by_user for path in found):
+    if found and all(path.failed_by_user for path in found):
         raise ControlVerbError(f"{device.devt} was failed by hand: reinstate_path takes that back, and looks")
     gateway.manager.look_again(device)
     return f"{device.devt} ({device.name}) is looked at\n"

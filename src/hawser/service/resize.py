@@ -23,6 +23,7 @@ from hawser.dm.suspension import ControlError, ControlListener
 from hawser.dm.table import parse_lines
 from hawser.dm.target import TableError
 from hawser.manager.identity import IdentityCheck, IdentityListener
+from hawser.manager.probe import UNTOLD
 from hawser.multipath.disk import PathDevice
 from hawser.paths.file import FileDriver
 from hawser.paths.fileio import size_of
@@ -138,8 +139,14 @@ class _Resize:
         target, manager = gateway.target, gateway.manager
         assert target is not None and manager is not None
         paths = [path for path in target.state.over(device) if path.is_active]
-        if paths and not any(path.is_active and path.device is not device for path in target.state.paths) and not target.wants_to_queue():
-            raise ControlVerbError(f"{device.name} is the only path in use, and without one I/O fails: see --queue-timeout")
+        if (
+            paths
+            and not any(path.is_active and path.device is not device for path in target.state.paths)
+            and not target.wants_to_queue()
+        ):
+            raise ControlVerbError(
+                f"{device.name} is the only path in use, and without one I/O fails: see --queue-timeout"
+            )
 
         def take_out() -> None:
             for path in paths:
@@ -159,7 +166,12 @@ class _Resize:
             await self._until(lambda: driver.session_bytes() >= size, f"{device.name}: no new session of {size} bytes")
         finally:
             gateway.loop.run(put_back)
-        await self._until(lambda: all(path.is_active for path in paths), f"{device.name}: not in use again")
+
+        def is_back() -> bool:
+            # What would tell it may be in the other path's cache by now; then it comes back with the next flush.
+            return all(path.is_active for path in paths) or manager.verdicts.get(device.devt) == UNTOLD
+
+        await self._until(is_back, f"{device.name}: not in use again")
 
     async def compare(self, size: int) -> None:
         """What is behind the end, through each path that is in use."""
@@ -196,7 +208,9 @@ class _Resize:
         assert device is not None and target is not None
         loaded = _Loaded()
         if len(device.live_targets()) != 1 or device.live_targets()[0] is not target:
-            raise ControlVerbError(f"the table of {device.name} is more than one multipath line: it has to be loaded by hand")
+            raise ControlVerbError(
+                f"the table of {device.name} is more than one multipath line: it has to be loaded by hand"
+            )
 
         def swap() -> None:
             gateway.serve_size(size)

@@ -79,7 +79,7 @@ class SimPath(Driver):
         self._tries = 0
         self._closing = False
         self._forbids = False
-        self._is_refused = False
+        self.is_refused = False
         self._reconnect = Call(self.connect)
         self._handshake = Call(self._handshake_too_long)
         self._linger = Call(self._linger_over)
@@ -142,7 +142,7 @@ class SimPath(Driver):
 
     def connect(self) -> None:
         """Try to open a session. Failures try again later, by themselves. A file is there already."""
-        if self._file is not None or self._session is not None or self._closing or self._is_refused:
+        if self._file is not None or self._session is not None or self._closing or self.is_refused:
             return
         unresolved = sum(aftermath.unresolved() for aftermath in self.aftermaths)
         if unresolved >= ORPHANS_MAX:
@@ -166,12 +166,12 @@ class SimPath(Driver):
             self.mismatch = "not the same disk: it is read-only"
         else:
             return ""
-        self._is_refused = True
+        self.is_refused = True
         return self.mismatch
 
     def look_again(self) -> None:
         super().look_again()
-        self._is_refused = False
+        self.is_refused = False
         self._said = ""
         self._backoff_ns = RECONNECT_MIN_NS
         if self._session is None:
@@ -204,7 +204,7 @@ class SimPath(Driver):
         if reason != self._said:
             self._said = reason
             self.log.warning(f"{self.name}: {reason}")
-        if self._is_refused:
+        if self.is_refused:
             return
         self._tries += 1
         half_ns = self._backoff_ns // 2
@@ -252,7 +252,7 @@ class SimPath(Driver):
                 self._backoff_ns = RECONNECT_MAX_NS
             self._failed(reason)
             if self.listener is not None:
-                if self._is_refused:
+                if self.is_refused:
                     self.listener.session_refused(self, reason)
                 elif was_ready:
                     self.listener.session_lost(self, reason)
