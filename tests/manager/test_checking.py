@@ -3,11 +3,12 @@
 import pytest
 from tests.manager.looked_after import FIRST_CHECK_NS, POLLING_NS, Care, SulkingDriver, look_after
 
-from hawser.block.ops import READ, WRITE
+from hawser.block.ops import READ, WRITE, Buffer
 from hawser.core.status import IOERR, OK, TRANSPORT
 from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.lab.world import Answer
 from hawser.manager.probe import DOWN, MISMATCH, UP
+from hawser.multipath.witness import Digester, Remembered
 
 DATA = b"d" * 4096
 
@@ -329,3 +330,22 @@ def test_each_of_the_last_writes_is_read_back_through_the_path(care: Care):
     assert sent[0] == (READ, 0, 4096)
     assert sorted(sent[1:]) == [(READ, number * 8, 4096) for number in range(4, 20)]
     assert all(op != WRITE for op, _, _ in sent)
+
+
+class Whole(Digester):
+    def digest(self, data: Buffer) -> bytes:
+        return bytes(data)
+
+
+def test_what_an_earlier_process_has_handed_over_is_read_back_too(care: Care):
+    right = care.paths[0].driver.store
+    right.data[800 * 512 : 800 * 512 + 4096] = DATA
+    care.world.disk.witness.remember([Remembered(800, 808, DATA)], Whole())
+    fail_by_io(care)
+    care.swap_store(0)
+    care.world.pass_time(FIRST_CHECK_NS)
+    assert (care.letters(), care.verdict(0)) == ("FA", MISMATCH)
+    care.paths[0].driver.store = right
+    care.message("reinstate_path 259:0")
+    care.world.pass_time(0)
+    assert (care.letters(), care.verdict(0)) == ("AA", UP)

@@ -111,7 +111,7 @@ class Probe(BioOwner):
             return
         if self.testimonies:
             testimony = self.testimonies.pop()
-            if bio.data is not None and bytes(bio.data) == bytes(testimony.data):
+            if bio.data is not None and testimony.agrees(bio.data):
                 self.agreed += 1
             elif self._still_stands(testimony):
                 where = f"sectors {testimony.sector}..{testimony.end_sector() - 1}"
@@ -121,7 +121,7 @@ class Probe(BioOwner):
             self.testimonies = [testimony for testimony in self._witness() if self._can_tell(testimony)]
         if self.testimonies:
             last = self.testimonies[len(self.testimonies) - 1]
-            self._submit(READ, last.sector, len(last.data))
+            self._submit(READ, last.sector, last.size())
         elif self.agreed or not self._witness():
             self._end(UP, "")
         elif not self._hold():
@@ -167,7 +167,7 @@ class Probe(BioOwner):
         self.testimonies = [testimony for testimony in self._witness() if self._is_held(testimony)]
         if self.testimonies:
             last = self.testimonies[len(self.testimonies) - 1]
-            self._submit(READ, last.sector, len(last.data))
+            self._submit(READ, last.sector, last.size())
         else:
             self._cannot_tell()
 
@@ -206,7 +206,7 @@ class Probe(BioOwner):
         mask = self.device.limits.logical_block_size - 1
         found: list[Testimony] = []
         for testimony in self.device.shared.witness.testimonies():
-            if len(found) < TESTIMONIES_MAX and not (testimony.sector << SECTOR_SHIFT | len(testimony.data)) & mask:
+            if len(found) < TESTIMONIES_MAX and not (testimony.sector << SECTOR_SHIFT | testimony.size()) & mask:
                 found.append(testimony)
         return found
 
@@ -228,6 +228,6 @@ class Probe(BioOwner):
         if self._is_moving(testimony):
             return False
         for other in self.device.shared.witness.testimonies():
-            if other.sector == testimony.sector and bytes(other.data) == bytes(testimony.data):
+            if other.is_same_as(testimony):
                 return True
         return False

@@ -66,8 +66,8 @@ class _Cut(FenceCall):
 
 
 class NbdDriver(Driver):
-    """`timeout_ns` bounds each command and each handshake. `facts` are what the first session said; later ones must agree, but for what has
-    grown."""
+    """`timeout_ns` bounds each command and each handshake. `facts` are what the first session said; later ones must agree, but
+    for what has grown."""
 
     def __init__(
         self,

@@ -13,8 +13,8 @@ MAX_BYTES: Final = 32 * MIB
 
 
 def facts_of(negotiated: Negotiated, wwid: str = "") -> PathFacts:
-    """What an NBD server says of its export, which has the WWID that was declared. A server that states no block sizes may work in
-    4096-byte blocks."""
+    """What an NBD server says of its export, which has the WWID that was declared. A server that states no block sizes may work
+    in 4096-byte blocks."""
     flags = negotiated.flags
     unit = RMW_UNIT_DEFAULT
     if negotiated.block_sizes_stated:

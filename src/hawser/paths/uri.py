@@ -3,7 +3,8 @@
     /dev/sdb   file:///srv/disk.img   nbd://host[:port]/export   nbd+unix:///export?socket=/run/a.sock   ram:?size=1G
 
 The attributes are query parameters: `cache=lun|path|none`, `quiesce=SECONDS`, `eof=drains`, `weight=N`, `depth=N`, `group=N`,
-`timeout=SECONDS`, `wwid=TEXT` (the same for every path to one disk), `direct=yes` (files), `size=N` and `delay=SECONDS` (ram). NBD URIs follow the NBD project's uri.md.
+`timeout=SECONDS`, `wwid=TEXT` (the same for every path to one disk), `direct=yes` (files), `size=N` and `delay=SECONDS` (ram).
+NBD URIs follow the NBD project's uri.md.
 """
 
 from collections.abc import Callable

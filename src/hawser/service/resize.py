@@ -1,13 +1,12 @@
 """The `resize` verb of the control socket: a disk that has grown by every path is served in its new size.
 
-multipathd: `resize map`. What is served is the smallest size of all paths, and stays so until all of them have grown; then, and only
-when asked:
+multipathd: `resize map`. What is served is the smallest size of all paths, and stays so until all of them have grown; then, and
+only when asked:
 
-- each path is asked how large it is now; a server on a connection of its own, as the sessions that stand know the size of when they
-  were opened;
+- each path is asked how large it is now; a server on a connection of its own, as a session knows the size of when it was opened;
 - sessions that are older than the growth are renewed, one path after the other: its I/O goes elsewhere, or waits, meanwhile;
 - what the paths have in the new part is compared, which nobody can have written yet;
-- the map's table is loaded in its new length. Connections that stand keep the size that they were told; new ones are told the new.
+- the map's table is loaded in its new length. Connections that stand keep the size that they were told, new ones have the new.
 
 A path that is smaller than what is served leads to another disk.
 """
