@@ -247,6 +247,33 @@ def test_a_dirty_cache_is_flushed_although_its_path_leads_to_another_disk():
     assert (care.letters(), care.verdict(0)) == ("FA", MISMATCH)
 
 
+def test_after_a_mismatch_something_has_to_speak_for_the_path(care: Care):
+    """What had told it is forgotten: that nothing speaks against it is not enough, as long as another path works."""
+    to_another_disk(care)
+    care.world.disk.cast_doubt("a cache is gone")
+    care.message("reinstate_path 259:0")
+    care.world.pass_time(0)
+    assert (care.letters(), care.verdict(0)) == ("FA", MISMATCH)
+    assert care.manager.reasons["259:0"] == "not the same disk before, and nothing that was written since can tell"
+    care.settled(care.client.write(16, DATA))
+    care.paths[0].driver.store = care.store
+    care.message("reinstate_path 259:0")
+    care.world.pass_time(0)
+    assert (care.letters(), care.verdict(0)) == ("AA", UP)
+
+
+def test_without_another_path_nothing_could_ever_speak_for_it(care: Care):
+    to_another_disk(care)
+    care.paths[0].driver.store = care.store
+    care.world.disk.cast_doubt("a cache is gone")
+    care.paths[1].driver.default = Answer(TRANSPORT)
+    care.client.read(0, 4096)
+    care.world.settle()
+    care.message("reinstate_path 259:0")
+    care.world.pass_time(0)
+    assert (care.letters(), care.verdict(0)) == ("AF", UP)
+
+
 # What a user says.
 
 

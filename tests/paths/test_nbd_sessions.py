@@ -19,6 +19,7 @@ from hawser.core.status import OK, TIMEOUT, TRANSPORT
 from hawser.core.units import MIB, NS_PER_MS, NS_PER_S
 from hawser.nbd import protocol
 from hawser.nbd.protocol import CMD_DISC
+from hawser.paths.aftermath import NOTHING_LIFTS
 from hawser.paths.nbd import LINGER_NS, LINGERING_MAX, RECONNECT_MAX_NS, RECONNECT_MIN_NS
 from hawser.paths.uri import PathUri
 
@@ -399,3 +400,32 @@ def test_requests_wait_for_nobody_when_the_session_goes_between_queueing_and_com
     bench.reactor.run(bench.driver.commit)
     assert (request.status, request.fate) == (TRANSPORT, NOT_SENT)
     bench.reactor.pass_time(NS_PER_MS)
+
+
+# What would lift a fence, for people.
+
+
+def test_what_is_waited_for_is_said(make: Make):
+    bench = make("cache=lun&quiesce=30")
+    bio = write_and_lose(bench, bench.connect())
+    assert bench.driver.lifts(bio.orphan) == "the end of the server's process or the declared quiesce time, in 30.0 s"
+    bench.reactor.pass_time(10 * NS_PER_S)
+    assert bench.driver.lifts(bio.orphan).endswith("in 20.0 s")
+    bench.reactor.pass_time(20 * NS_PER_S)
+    assert bench.driver.lifts(bio.orphan) == "", "it is lifted"
+
+
+def test_that_nothing_is_waited_for_is_said_too(make: Make):
+    bench = make(tcp=True)
+    server = bench.connect()
+    bench.reactor.until(lambda: bench.ear.heard)
+    bio = write_and_lose(bench, server)
+    assert bench.driver.lifts(bio.orphan) == NOTHING_LIFTS
+
+
+def test_a_late_answer_is_waited_for(bench: NbdBench, server: Conversation):
+    bio = silent_write(bench, server)
+    assert bench.driver.lifts(bio.orphan) == "its answer, or what the end of its connection brings"
+    bench.reactor.pass_time(LINGER_NS)
+    bench.reconnect()
+    assert bench.driver.lifts(bio.orphan) == "its answer, or what the end of its connection brings"

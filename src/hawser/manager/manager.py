@@ -142,6 +142,8 @@ class Manager:
         self.reasons: dict[str, str] = {}
         # By device, the session in which it was used until it failed.
         self._trusted: dict[str, int] = {}
+        # Devices whose content was another disk's: to say nothing against them is not enough any more.
+        self._contradicted: list[str] = []
         self._probes: dict[str, Probe] = {}
         # When the next probe of a device may hold writes, if not at once.
         self._hold_again_ns: dict[str, int] = {}
@@ -356,11 +358,19 @@ class Manager:
         probe.start()
 
     def probed(self, device: PathDevice, verdict: str, reason: str) -> None:
-        if self._probes.pop(device.devt).has_held:
+        probe = self._probes.pop(device.devt)
+        if probe.has_held:
             self._hold_again_ns[device.devt] = self.timers.clock.now_ns + HOLD_PAUSE_NS
         if device.devt not in self._checks:
             # No table uses it any more.
             return
+        if verdict == MISMATCH and device.devt not in self._contradicted:
+            self._contradicted.append(device.devt)
+        elif verdict == UP and device.devt in self._contradicted:
+            if probe.agreed == 0 and self.target.state.valid_paths:
+                verdict, reason = MISMATCH, "not the same disk before, and nothing that was written since can tell"
+            else:
+                self._contradicted.remove(device.devt)
         driver = device.requests.driver
         if verdict == MISMATCH or driver.mismatch:
             self.mismatched(device, reason if verdict == MISMATCH else driver.mismatch)
