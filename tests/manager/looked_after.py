@@ -52,6 +52,11 @@ class Care:
         driver = self.paths[number].driver
         driver.listener.session_ready(driver)
 
+    def session_refused(self, number: int, reason: str) -> None:
+        driver = self.paths[number].driver
+        driver.mismatch = reason
+        driver.listener.session_refused(driver, reason)
+
     def swap_store(self, number: int) -> None:
         """Another disk of the same size is behind that path now."""
         self.paths[number].driver.store = Store(len(self.store.data))

@@ -11,7 +11,7 @@ from hawser.core.status import OK, TIMEOUT, TRANSPORT
 from hawser.core.units import NS_PER_MS
 from hawser.dm.table import parse_lines
 from hawser.lab.world import Answer
-from hawser.manager.probe import MISMATCH, UNTOLD, UP
+from hawser.manager.probe import HOLD_NS, MISMATCH, UNTOLD, UP
 
 FIRST, SECOND = b"1" * 4096, b"2" * 4096
 BLOCKS_OF_4096 = QueueLimits(logical_block_size=4096, physical_block_size=4096)
@@ -103,13 +103,14 @@ def test_a_path_that_nothing_could_tell_from_another_disk_is_asked_again(mode: s
     care = look_after(mode=mode)
     busy_again(care)
     care.swap_store(0)
-    care.world.pass_time(FIRST_CHECK_NS)
+    care.world.pass_time(FIRST_CHECK_NS + HOLD_NS)
     assert (care.letters(), care.verdict(0)) == ("FA", UNTOLD)
     care.paths[1].driver.deliver_all(Answer())
     care.world.pass_time(FIRST_CHECK_NS)
     assert (care.letters(), care.verdict(0)) == ("FA", MISMATCH)
     care.paths[0].driver.store = care.store
-    care.world.pass_time(20 * POLLING_NS)
+    care.message("reinstate_path 259:0")
+    care.world.pass_time(FIRST_CHECK_NS)
     assert (care.letters(), care.verdict(0)) == ("AA", UP)
 
 

@@ -92,6 +92,28 @@ def test_a_path_that_had_failed_is_checked_before_it_is_used_again(mode: str):
     assert (care.letters(), care.verdict(0)) == ("FA", "mismatch")
 
 
+def test_a_mismatch_stays_one_whatever_tables_come_and_go(mode: str):
+    care = make(mode)
+    assert care.settled(care.client.write(0, DATA)).status == OK
+    right = care.paths[0].driver.store
+    care.swap_store(0)
+    care.session_lost(0, "gone")
+    care.world.pass_time(FIRST_CHECK_NS + NS_PER_MS)
+    care.paths[0].driver.store = right
+    reload(care, [[0, 1]], mode)
+    care.world.pass_time(60 * POLLING_NS)
+    reload(care, [[1]], mode)
+    care.world.pass_time(60 * POLLING_NS)
+    care.paths[0].driver.sent.clear()
+    reload(care, [[0, 1]], mode)
+    care.world.pass_time(60 * POLLING_NS)
+    assert (care.letters(), care.verdict(0), care.paths[0].driver.sent) == ("FA", "mismatch", [])
+    assert "sectors 0..7 do not hold" in care.paths[0].driver.mismatch
+    care.message("reinstate_path 259:0")
+    care.world.pass_time(NS_PER_MS)
+    assert care.letters() == "AA"
+
+
 def test_a_session_that_ended_while_no_table_used_the_path(mode: str):
     care = make(mode)
     assert care.settled(care.client.write(0, DATA)).status == OK

@@ -3,13 +3,13 @@
 import pytest
 
 from hawser.block.bio import Bio
-from hawser.block.ops import WRITE
+from hawser.block.ops import WRITE, Buffer
 from hawser.block.orphan import PROOF_ANSWER
 from hawser.block.request import UNKNOWN
 from hawser.core.status import IOERR, TIMEOUT, TRANSPORT
 from hawser.core.units import NS_PER_MS
 from hawser.lab.world import Answer, Rig, World, make_multipath
-from hawser.multipath.witness import BYTES_MAX, ENTRIES_MAX
+from hawser.multipath.witness import BYTES_MAX, ENTRIES_MAX, Digester, Remembered
 
 DATA = bytes(range(256)) * 16
 
@@ -123,3 +123,49 @@ def test_once_a_loss_is_in_doubt_what_was_acknowledged_before_testifies_no_more(
     assert told(rig) == {}
     write(rig, 8)
     assert told(rig) == {8: DATA}
+
+
+# What an earlier process has handed over.
+
+
+class Sum(Digester):
+    def digest(self, data: Buffer) -> bytes:
+        return bytes([sum(bytes(data)) % 256])
+
+
+def remember(rig: Rig, *ranges: tuple[int, int]) -> None:
+    rig.world.disk.witness.remember([Remembered(start, end, b"\7") for start, end in ranges], Sum())
+
+
+def ranges(rig: Rig) -> list[tuple[int, int]]:
+    return [(each.sector, each.end_sector()) for each in rig.world.disk.witness.testimonies()]
+
+
+def test_what_is_remembered_testifies_by_its_digest(rig: Rig):
+    remember(rig, (0, 8), (100, 101))
+    write(rig, 16)
+    assert ranges(rig) == [(16, 24), (100, 101), (0, 8)]
+    fresh, last, _ = rig.world.disk.witness.testimonies()
+    assert last.size() == 512 and last.agrees(b"\7") and not last.agrees(b"\6")
+    assert fresh.agrees(DATA) and not fresh.agrees(DATA[:512])
+    assert last.is_same_as(rig.world.disk.witness.testimonies()[1]) and not last.is_same_as(fresh)
+
+
+@pytest.mark.parametrize("sector", [0, 3, 7])
+def test_what_is_remembered_testifies_no_more_once_a_part_of_it_was_written(rig: Rig, sector: int):
+    remember(rig, (0, 8), (100, 101))
+    write(rig, sector, DATA[:512])
+    assert ranges(rig) == [(sector, sector + 1), (100, 101)]
+
+
+def test_what_was_remembered_twice_testifies_once(rig: Rig):
+    remember(rig, (0, 8), (4, 12))
+    assert ranges(rig) == [(4, 12)]
+
+
+def test_what_is_remembered_is_forgotten_in_doubt_and_where_a_write_has_failed(rig: Rig):
+    remember(rig, (0, 8), (100, 101))
+    rig.world.disk.witness.retract(100, 512)
+    assert ranges(rig) == [(0, 8)]
+    rig.world.disk.cast_doubt("a cache is gone")
+    assert ranges(rig) == []

@@ -6,7 +6,7 @@ from tests.nbd.transcript import SERVER_GREETING
 from hawser.nbd import protocol as p
 from hawser.nbd.client_handshake import ClientHandshake, Negotiated, Refused
 
-GO = p.option_request(p.OPT_GO, p.go_data("disk", [p.INFO_BLOCK_SIZE, p.INFO_NAME]))
+GO = p.option_request(p.OPT_GO, p.go_data("disk", [p.INFO_BLOCK_SIZE, p.INFO_NAME, p.INFO_DESCRIPTION]))
 ABORT = p.option_request(p.OPT_ABORT)
 EXPORT_NAME = p.option_request(p.OPT_EXPORT_NAME, b"disk")
 
@@ -43,7 +43,15 @@ def test_go_with_everything_stated():
     name = info(p.info_text(p.INFO_NAME, "Disk"))
     client, said = negotiate(SERVER_GREETING, SIZE + sizes, name + info(b"\0\x4dunknown") + ACK + b"more")
     assert said == [b"", p.client_flags(3) + GO, b"", b""]
-    assert client.result == Negotiated("Disk", 1 << 30, 0x10D, 512, 65536, 0xFFFFFFFF, True, b"more")
+    assert client.result == Negotiated("Disk", 1 << 30, 0x10D, 512, 65536, 0xFFFFFFFF, True, b"more", "Disk")
+
+
+def test_what_a_server_says_of_its_export_is_kept():
+    words = info(p.info_text(p.INFO_DESCRIPTION, "LUN 7")) + info(p.info_text(p.INFO_NAME, "disk"))
+    client, _ = negotiate(SERVER_GREETING, SIZE + words + ACK)
+    assert (client.result.stated_name, client.result.description) == ("disk", "LUN 7")
+    client, _ = negotiate(SERVER_GREETING, SIZE + info(p.info_text(p.INFO_DESCRIPTION, "x" * 4097)) + ACK)
+    assert (client.result.stated_name, client.result.description) == ("", "")
 
 
 def test_a_server_that_states_no_block_sizes_gets_the_defaults():

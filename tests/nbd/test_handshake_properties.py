@@ -126,6 +126,8 @@ def test_our_client_and_our_server_agree(export, name, up, down):
         export.block_max,
         True,
         b"",
+        "disk",
+        export.description,
     )
 
 

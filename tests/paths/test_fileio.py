@@ -16,6 +16,7 @@ from hawser.paths.fileio import (
     read_fully,
     status_of_errno,
     write_fully,
+    wwid_of,
     zero_range,
 )
 
@@ -37,6 +38,37 @@ def test_a_regular_file_is_measured(image: Path):
     assert (facts.size_bytes, facts.block_size, facts.read_only, file.devt) == (65536, 512, False, "")
     assert facts.can_flush and facts.can_fua and facts.can_discard and facts.can_zero
     os.close(file.fd)
+
+
+def sysfs(root: Path, files: dict[str, str]) -> str:
+    """A tree with the disk 8:0 and its second partition 8:2, whose links lead there as in Linux."""
+    disk = root / "devices" / "sda"
+    (disk / "sda2").mkdir(parents=True)
+    (root / "dev" / "block").mkdir(parents=True)
+    (root / "dev" / "block" / "8:0").symlink_to(disk)
+    (root / "dev" / "block" / "8:2").symlink_to(disk / "sda2")
+    (disk / "sda2" / "partition").write_text("2\n")
+    for name, text in files.items():
+        (disk / name).parent.mkdir(exist_ok=True)
+        (disk / name).write_text(text)
+    return str(root)
+
+
+@pytest.mark.parametrize(
+    ("files", "wwid"),
+    [
+        ({"wwid": "nvme.1\n", "serial": "S1\n", "device/wwid": "naa.1\n"}, "nvme.1"),
+        ({"device/wwid": "t10.ATA     Disk  \n"}, "t10.ATA Disk"),
+        ({"serial": "S1\n"}, "serial.S1"),
+        ({"wwid": "\n"}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_names_a_block_device_in_the_whole_world(tmp_path: Path, files: dict[str, str], wwid: str):
+    root = sysfs(tmp_path, files)
+    assert wwid_of("8:0", root) == wwid
+    assert wwid_of("8:2", root) == (f"{wwid}-part2" if wwid else "")
+    assert wwid_of("9:9", root) == ""
 
 
 def test_a_size_that_is_no_multiple_of_a_block_is_rounded_down(image: Path):

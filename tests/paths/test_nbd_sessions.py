@@ -19,6 +19,7 @@ from hawser.core.status import OK, TIMEOUT, TRANSPORT
 from hawser.core.units import MIB, NS_PER_MS, NS_PER_S
 from hawser.nbd import protocol
 from hawser.nbd.protocol import CMD_DISC
+from hawser.paths.aftermath import NOTHING_LIFTS
 from hawser.paths.nbd import LINGER_NS, LINGERING_MAX, RECONNECT_MAX_NS, RECONNECT_MIN_NS
 from hawser.paths.uri import PathUri
 
@@ -142,21 +143,68 @@ def test_another_session_follows_and_is_a_new_epoch(bench: NbdBench, server: Con
         ({"size": SIZE // 2}, "its size is 524288 bytes, not 1048576"),
         ({"flags": FLAGS | protocol.FLAG_READ_ONLY}, "it is read-only"),
         ({"block": 4096}, "its block size is 4096 bytes, not 512"),
+        ({"words": "LUN 8"}, "the server describes it as 'LUN 8', not 'LUN 7'"),
     ],
 )
 def test_a_server_that_comes_back_as_another_disk_is_refused(
     bench: NbdBench, server: Conversation, change: dict, words: str
 ):
     server.close()
+    bench.server.export = disk(words="LUN 7")
+    bench.reconnect().close()
     bench.server.export = disk(**change)
     server = bench.reconnect()
-    assert bench.driver.trouble() == f"not the same disk: {words}"
+    assert bench.driver.trouble() == bench.driver.mismatch == f"not the same disk: {words}"
     assert server.has_hung_up()
-    assert bench.ear.heard.count("ready") == 1
+    assert bench.ear.heard[-2:] == ["the server closed the connection", f"refused: not the same disk: {words}"]
     assert bench.write(0, DATA).fate == NOT_SENT
-    bench.server.export = disk()
+
+
+def test_a_server_that_says_nothing_more_or_that_has_grown_is_the_same(bench: NbdBench, server: Conversation):
+    for words, size in (("LUN 7", SIZE), ("", SIZE), ("LUN 7", 2 * SIZE), ("", SIZE)):
+        server.close()
+        bench.server.export = disk(words=words, size=size)
+        server = bench.reconnect()
+        assert bench.driver.trouble() == "", (words, size)
+    server.close()
+    bench.server.export = disk(words="LUN 8")
     bench.reconnect()
-    assert bench.ear.heard.count("ready") == 2
+    assert bench.driver.mismatch == "not the same disk: the server describes it as 'LUN 8', not 'LUN 7'"
+
+
+def test_a_server_that_was_refused_is_not_asked_again_before_a_user_says_so(bench: NbdBench, server: Conversation):
+    server.close()
+    bench.server.export = disk(size=SIZE // 2)
+    bench.reconnect()
+    bench.server.export = disk()
+    bench.reactor.pass_time(3600 * NS_PER_S)
+    assert not bench.server.is_called()
+    bench.reactor.run(bench.driver.look_again)
+    assert bench.driver.mismatch == ""
+    bench.server.accept().negotiate()
+    bench.reactor.until(lambda: bench.ear.heard[-1] == "ready")
+    assert bench.driver.trouble() == ""
+
+
+def test_a_server_that_is_still_another_disk_when_it_is_looked_at_again(bench: NbdBench, server: Conversation):
+    server.close()
+    bench.server.export = disk(size=SIZE // 2)
+    bench.reconnect()
+    bench.reactor.run(bench.driver.look_again)
+    bench.server.accept().negotiate()
+    bench.reactor.until(lambda: len(bench.ear.heard) == 4)
+    assert bench.ear.heard[3] == bench.ear.heard[2]
+    bench.reactor.pass_time(3600 * NS_PER_S)
+    assert not bench.server.is_called()
+
+
+def test_to_look_again_is_to_connect_now(bench: NbdBench, server: Conversation):
+    server.close()
+    bench.reactor.run(bench.driver.look_again)
+    bench.server.accept().negotiate()
+    bench.reactor.until(lambda: bench.ear.heard[-1] == "ready")
+    bench.reactor.run(bench.driver.look_again)
+    assert not bench.server.is_called(), "there is a connection"
 
 
 def test_an_end_of_file_proves_nothing_while_the_process_lives(bench: NbdBench, server: Conversation):
@@ -352,3 +400,32 @@ def test_requests_wait_for_nobody_when_the_session_goes_between_queueing_and_com
     bench.reactor.run(bench.driver.commit)
     assert (request.status, request.fate) == (TRANSPORT, NOT_SENT)
     bench.reactor.pass_time(NS_PER_MS)
+
+
+# What would lift a fence, for people.
+
+
+def test_what_is_waited_for_is_said(make: Make):
+    bench = make("cache=lun&quiesce=30")
+    bio = write_and_lose(bench, bench.connect())
+    assert bench.driver.lifts(bio.orphan) == "the end of the server's process or the declared quiesce time, in 30.0 s"
+    bench.reactor.pass_time(10 * NS_PER_S)
+    assert bench.driver.lifts(bio.orphan).endswith("in 20.0 s")
+    bench.reactor.pass_time(20 * NS_PER_S)
+    assert bench.driver.lifts(bio.orphan) == "", "it is lifted"
+
+
+def test_that_nothing_is_waited_for_is_said_too(make: Make):
+    bench = make(tcp=True)
+    server = bench.connect()
+    bench.reactor.until(lambda: bench.ear.heard)
+    bio = write_and_lose(bench, server)
+    assert bench.driver.lifts(bio.orphan) == NOTHING_LIFTS
+
+
+def test_a_late_answer_is_waited_for(bench: NbdBench, server: Conversation):
+    bio = silent_write(bench, server)
+    assert bench.driver.lifts(bio.orphan) == "its answer, or what the end of its connection brings"
+    bench.reactor.pass_time(LINGER_NS)
+    bench.reconnect()
+    assert bench.driver.lifts(bio.orphan) == "its answer, or what the end of its connection brings"

@@ -136,6 +136,19 @@ def test_a_file_of_other_content_is_named_and_left_out(fleet):
     assert other.read_bytes()[:4] == b"else"
 
 
+def test_paths_whose_wwids_differ_are_not_one_disk(fleet):
+    """Whether they can be reached or not. Unknown ones are not compared."""
+    one, two = fleet.image("a", MIB), fleet.image("b", MIB)
+    nobody = f"nbd+unix:///d?socket={fleet.directory}/nobody"
+    paths = [f"file://{one}?wwid=naa.1", f"file://{two}", f"{nobody}&wwid=naa.2&cache=lun", "ram:?size=1M&wwid=naa.3"]
+    gateway = fleet.serve(paths)
+    assert gateway.states() == "AA"
+    assert [line.partition("error: ")[2] for line in gateway.warnings() if "left out" in line] == [
+        f"path {paths[2]}: not the same disk as {paths[0]}: its WWID is 'naa.2', not 'naa.1'; it is left out",
+        f"path {paths[3]}: not the same disk as {paths[0]}: its WWID is 'naa.3', not 'naa.1'; it is left out",
+    ]
+
+
 @pytest.mark.needs("nbdkit")
 def test_servers_that_come_later_with_other_size_or_content_are_not_used(fleet):
     image = fleet.image("disk", 8 * MIB, b"same")
@@ -163,6 +176,7 @@ def test_servers_that_come_later_with_other_size_or_content_are_not_used(fleet):
     assert client.read(MIB, 4096) == b"N" * 4096
     second.command = [str(image) if word == str(shrunk) else word for word in second.command]
     second.restart()
+    gateway.dm("message", "mpatha", "0", "reinstate_path", "259:1")
     gateway.wait_for_states("AAF")
 
 

@@ -8,10 +8,13 @@ import pytest
 
 from hawser.core.log import LogSink
 from hawser.exports.listen_uri import parse_listen_uri
+from hawser.multipath.demotion import demote
 from hawser.paths.uri import parse_path_uri
 from hawser.service.control import ControlServer, Reply
+from hawser.service.control_error import ControlVerbError
 from hawser.service.gateway import Gateway
 from hawser.service.options import ServeOptions
+from hawser.service.path_states import path_states, paths
 from hawser.service.start_error import StartError
 
 SECONDS = 30
@@ -193,3 +196,19 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(harbour: Harbour, line:
     before, reply, after = answers(harbour, b'{"verb":"status"}', line, b'{"verb":"status"}')
     assert not reply.ok and words in reply.err, reply
     assert before == after
+
+
+def test_a_path_that_is_used_last_says_why(harbour: Harbour):
+    async def story(gateway: Gateway) -> None:
+        assert gateway.target is not None
+        target, device = gateway.target, gateway.devices[1]
+        gateway.loop.run(lambda: demote(target, device, "its reads are slow"))
+        first, second = path_states(gateway).paths
+        assert (first.slow, first.check, first.cache) == ("", "up", "lun")
+        assert (second.state, second.check, second.slow) == ("active", "up", "another path is quicker")
+        lines = paths(gateway, []).splitlines()
+        assert lines[2].endswith("ram: (path 1)  used last: another path is quicker")
+        with pytest.raises(ControlVerbError, match="paths takes nothing, or json, or recheck"):
+            paths(gateway, ["everything"])
+
+    harbour.run(harbour.options("ram:?size=1M", "ram:?size=1M"), story)

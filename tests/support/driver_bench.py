@@ -47,6 +47,9 @@ class SessionEar(SessionListener):
     def session_lost(self, driver: Driver, reason: str) -> None:
         self.heard.append(reason)
 
+    def session_refused(self, driver: Driver, reason: str) -> None:
+        self.heard.append(f"refused: {reason}")
+
 
 class DriverBench:
     """Give it a driver with `attach`; then submit. `lines` is the log."""

@@ -35,8 +35,10 @@ class Shelf(ExportDirectory):
         return list(self.exports)
 
 
-def disk(size: int = SIZE, flags: int = FLAGS, block: int = 1, preferred: int = 4096, name: str = "d") -> Export:
-    return Export(name, size, flags, "", block, preferred)
+def disk(
+    size: int = SIZE, flags: int = FLAGS, block: int = 1, preferred: int = 4096, name: str = "d", words: str = ""
+) -> Export:
+    return Export(name, size, flags, words, block, preferred)
 
 
 @dataclass

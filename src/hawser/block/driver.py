@@ -9,6 +9,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from hawser.block.orphan import Orphan
 from hawser.block.request import Request
 from hawser.core.turn import Turn, Work
 
@@ -25,17 +26,22 @@ class SessionListener:
     def session_lost(self, driver: "Driver", reason: str) -> None:
         raise NotImplementedError
 
+    def session_refused(self, driver: "Driver", reason: str) -> None:
+        """What answers is another disk: `reason` says by what (the driver's `mismatch`). It is not asked again by itself."""
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Driver(Work):
     """`epoch` numbers the sessions with what is behind; `answers_are_final`: an EIO came from something that is alive, so it is
-    an answer and not a sign that the path is dead (DESIGN, Hard problems 5)."""
+    an answer and not a sign that the path is dead (DESIGN, Hard problems 5). `mismatch`: by what it was found to lead to another
+    disk; it stays, whatever table uses the path, until a user has it looked at again (`look_again`)."""
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self.plugged = False
         self.epoch = 0
         self.answers_are_final = False
+        self.mismatch = ""
         self.listener: SessionListener | None = None
         self._finished: list[Request] = []
 
@@ -60,6 +66,15 @@ class Driver(Work):
     def trouble(self) -> str:
         """Why a command sent now could not be answered; empty when it could."""
         return ""
+
+    def lifts(self, orphan: Orphan) -> str:
+        """What may still prove what became of a command of this driver's, in words for people; empty: it does not know it."""
+        return ""
+
+    def look_again(self) -> None:
+        """A user says that it is worth a try: forget that it was another disk, and connect now if there is no connection. What
+        is found then counts."""
+        self.mismatch = ""
 
     def shut_down(self) -> None:
         """Close what is open; answer what is outstanding with TRANSPORT. Nothing is sent afterwards."""

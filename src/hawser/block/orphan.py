@@ -20,6 +20,7 @@ PROOF_FENCE_AGENT: Final = "the fence agent succeeded"
 # SCSI: an ABORT TASK, ABORT TASK SET or LOGICAL UNIT RESET that the target has answered (SAM-5, 7; iSCSI: RFC 7143, 11.5 and
 # 11.6): for drivers that have these.
 PROOF_TASK_MANAGEMENT: Final = "task management function answered"
+LOOKED: Final = "it was looked at"
 UNPROVEN: Final = "unproven: the declared quiesce time passed"
 
 
@@ -30,6 +31,8 @@ CLIENT: Final = 1
 CACHE: Final = 2
 # Nothing at all: writes wait because too much is retained (hawser.multipath.retained).
 FULL: Final = 3
+# Nor here: writes wait for a moment, as what they would overwrite is being read back (hawser.manager.probe).
+LOOK: Final = 4
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -3,6 +3,7 @@ right in the end."""
 
 from typing import Final
 
+from hawser.block.device import BlockDevice
 from hawser.core.clock import Timer
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.suspension import ACTIVE, ControlError, ControlListener
@@ -57,9 +58,10 @@ class DeviceVerbs:
 
     def message(self, text: str) -> None:
         words = self.era.filled(text).split()
-        if words and words[0] == "reinstate_path" and any(path.link.server.is_wrong() for path in self.era.paths):
-            # Who reinstates a path by hand vouches for its disk, and these would lie.
-            return
+        if words and words[0] == "reinstate_path" and not self._is_looked_after():
+            if any(path.link.server.is_wrong() for path in self.era.paths):
+                # Where no manager checks it first, who reinstates a path by hand vouches for its disk, and these would lie.
+                return
         before = self._status()
         try:
             self.device.message(0, words)
@@ -67,6 +69,13 @@ class DeviceVerbs:
             self.hardware.marks.hit("message refused")
             self.hardware.trace.note(self.lane, "refuses", f"{' '.join(words)}: {refusal}")
             assert self._status() == before, "a refused message has changed something"
+
+    def _is_looked_after(self) -> bool:
+        """Whether all paths here are checked before they are put back."""
+        for watch in self.era.watches:
+            if watch.name == self.name and watch.manager is not None:
+                return all(isinstance(path.device, PathDevice) for path in watch.target().state.paths)
+        return False
 
     def _status(self) -> str:
         return " ".join(target.status_info() for target in self.device.live_targets())
@@ -237,5 +246,10 @@ class MapVerbs:
     def _reinstate(self, watch: MapWatch) -> None:
         for path in watch.target().state.paths:
             is_looked_after = watch.manager is not None and isinstance(path.device, PathDevice)
-            if not path.is_active and (path.failed_by_user or not is_looked_after):
+            if not path.is_active and (path.failed_by_user or not is_looked_after or _is_mismatch(path.device)):
                 watch.device.message(0, ["reinstate_path", path.device.devt])
+
+
+def _is_mismatch(device: BlockDevice) -> bool:
+    """Whether it was found to lead to another disk, and nobody has said since that it may be right again."""
+    return isinstance(device, PathDevice) and device.requests.driver.mismatch != ""

@@ -297,6 +297,10 @@ class Run:
         start_ns = self.hardware.clock.now_ns
         while self._step(start_ns + NOTICE_NS):
             pass
+        for path in self.era.paths:
+            if path.is_refused:
+                # (An operator who has put it right says so. What a manager has found by itself follows below.)
+                path.look_again()
         while any(path.trouble() for path in self.era.paths) and self._step(start_ns + RECONNECT_NS):
             pass
         self.verbs.heal()

@@ -42,10 +42,10 @@ def sample_sectors(size_sectors: int, sample_bytes: int = BLOCK) -> list[int]:
     return sorted(block * (sample_bytes >> SECTOR_SHIFT) for block in chosen)
 
 
-def _settled_sectors(device: PathDevice) -> list[int]:
-    """Where samples of this disk are taken: not where something may yet be written, unless that is everywhere."""
-    size = sample_size(device)
-    sectors = sample_sectors(device.size_sectors, size)
+def _settled_sectors(device: PathDevice, size: int, beyond: int) -> list[int]:
+    """Where samples of `size` bytes are taken of this disk, from the sector `beyond` on: not where something may yet be written,
+    unless that is everywhere."""
+    sectors = [sector + beyond for sector in sample_sectors(device.size_sectors - beyond, size)]
     fences = device.shared.fences
     settled = [sector for sector in sectors if not fences.blocks(WRITE, sector, sector + (size >> SECTOR_SHIFT), None)]
     return settled or sectors
@@ -54,20 +54,20 @@ def _settled_sectors(device: PathDevice) -> list[int]:
 class _Reader(BioOwner):
     """Reads the samples through one path."""
 
-    def __init__(self, check: "IdentityCheck", device: PathDevice, sectors: list[int]) -> None:
+    def __init__(self, check: "IdentityCheck", device: PathDevice, beyond: int) -> None:
         super().__init__()
         self.check = check
         self.device = device
-        self.sectors = sectors
+        self.size = min(sample_size(device), (device.size_sectors - beyond) << SECTOR_SHIFT)
+        self.sectors = _settled_sectors(device, self.size, beyond)
         self.content: dict[int, bytes] = {}
         self.problem = ""
-        self.left = len(sectors)
+        self.left = len(self.sectors)
 
     def start(self) -> None:
         plug = Plug()
-        size = sample_size(self.device)
         for sector in self.sectors:
-            self.device.submit(Bio(READ, sector, size, self), plug)
+            self.device.submit(Bio(READ, sector, self.size, self), plug)
         plug.finish()
 
     def bio_done(self, bio: Bio) -> None:
@@ -81,11 +81,11 @@ class _Reader(BioOwner):
 
 
 class IdentityCheck:
-    """Compares `devices`, which have the same size; `listener` hears of the result once."""
+    """Compares `devices`, which have the same size, from the sector `beyond` on; `listener` hears of the result once."""
 
-    def __init__(self, devices: list[PathDevice], listener: IdentityListener) -> None:
+    def __init__(self, devices: list[PathDevice], listener: IdentityListener, beyond: int = 0) -> None:
         self.listener = listener
-        self.readers = [_Reader(self, device, _settled_sectors(device)) for device in devices]
+        self.readers = [_Reader(self, device, beyond) for device in devices]
         self._left = len(self.readers)
 
     def start(self) -> None:
@@ -103,6 +103,10 @@ class IdentityCheck:
                 reader.problem = reader.problem or reason
         self._left = 0
         self.listener.compared(self._problems())
+
+    def is_blank(self) -> bool:
+        """Whether what was read is zeroes all through: two disks that are blank look the same."""
+        return not any(any(content) for reader in self.readers for content in reader.content.values())
 
     def reader_done(self) -> None:
         if self._left == 0:

@@ -3,7 +3,9 @@ long I/O queues.
 
 multipath-tools: multipathd/main.c (check_path, retry_count_tick). Events come in by `path_failed`, `session_ready`,
 `session_lost`; commands go out as calls of the multipath target. A path that a user failed by hand stays failed until
-a user reinstates it.
+a user reinstates it. So does one that leads to another disk (a *mismatch*): it is not asked again before a user says so, by
+`reinstate_path` or `hawser paths --recheck`; and what either does is to ask. Unlike the kernel, `reinstate_path` takes a user's
+word only for a path that is in the very session in which it was used before.
 
 A reload moves the manager to the new table's target before any I/O goes through it (`follow`). The kernel starts a new table with
 all paths in use; here those that had failed, and may lead anywhere by now, are failed at once (multipathd: sync_map_state()) and
@@ -21,15 +23,16 @@ from hawser.dm.mapped_device import MappedDevice, TableListener
 from hawser.manager.keepalive import Keepalive
 from hawser.manager.marginal import MarginalPaths
 from hawser.manager.policy import FIRST_CHECK_NS, Policy
-from hawser.manager.probe import DOWN, MISMATCH, UNTOLD, UP, Probe, ProbeListener
+from hawser.manager.probe import DOWN, HOLD_PAUSE_NS, MISMATCH, UNTOLD, UP, Probe, ProbeListener
 from hawser.multipath.disk import PathDevice
 from hawser.multipath.path import Path
 from hawser.multipath.replay import ReplayListener
 from hawser.multipath.state import PathEvents
 from hawser.multipath.target import Multipath
 
-# A path that leads to another disk is looked at again this much less often.
-MISMATCH_FACTOR: Final = 10
+# What the log says of a path to another disk.
+UNTIL_TOLD: Final = "until a user has it looked at again"
+_NO_SESSION: Final = -1
 
 
 class _Check(Timer):
@@ -61,6 +64,9 @@ class _Ear(PathEvents):
     def path_reinstated(self, path: Path) -> None:
         self.manager.path_reinstated()
 
+    def reinstatement_wanted(self, path: Path) -> bool:
+        return self.manager.reinstatement_wanted(path)
+
     def path_left(self, path: Path) -> None:
         self.manager.device_left(path.device)
 
@@ -78,6 +84,9 @@ class _SessionEar(SessionListener):
 
     def session_lost(self, driver: Driver, reason: str) -> None:
         self.manager.session_lost(self.device, reason)
+
+    def session_refused(self, driver: Driver, reason: str) -> None:
+        self.manager.mismatched(self.device, reason)
 
 
 class _ProbeEar(ProbeListener):
@@ -128,8 +137,16 @@ class Manager:
         self.policy = policy
         self.timers = timers
         self.log = log
+        # Of the last check of each device, and why that was not good.
         self.verdicts: dict[str, str] = {}
-        self._probing: list[PathDevice] = []
+        self.reasons: dict[str, str] = {}
+        # By device, the session in which it was used until it failed.
+        self._trusted: dict[str, int] = {}
+        # Devices whose content was another disk's: to say nothing against them is not enough any more.
+        self._contradicted: list[str] = []
+        self._probes: dict[str, Probe] = {}
+        # When the next probe of a device may hold writes, if not at once.
+        self._hold_again_ns: dict[str, int] = {}
         self._checks: dict[str, _Check] = {}
         self._timeout = _QueueTimeout(self)
         # Whether queueing was turned off here, and is to be turned on again: what a user decided is left alone.
@@ -177,7 +194,11 @@ class Manager:
     def _look_after(self, device: PathDevice) -> None:
         if device.devt not in self._checks:
             self._checks[device.devt] = _Check(self, device)
-        device.requests.driver.listener = _SessionEar(self, device)
+        driver = device.requests.driver
+        driver.listener = _SessionEar(self, device)
+        if driver.mismatch and self.verdicts.get(device.devt) != MISMATCH:
+            # It was found out before anybody listened.
+            self.mismatched(device, driver.mismatch)
 
     # Reloads.
 
@@ -231,12 +252,13 @@ class Manager:
 
     def _trouble(self, device: PathDevice) -> str:
         """Why a device is known to be bad, or not known to be good."""
-        verdict = self.verdicts.get(device.devt, "")
-        if verdict == MISMATCH:
-            return "it does not lead to the same disk"
+        driver = device.requests.driver
+        if driver.mismatch:
+            return driver.mismatch
         if device.devt in self._unwatched:
             return "its session ended while no table used it"
-        return device.requests.driver.trouble() or ("the last check found it down" if verdict == DOWN else "")
+        is_down = self.verdicts.get(device.devt) == DOWN
+        return driver.trouble() or ("the last check found it down" if is_down else "")
 
     def _forget_strangers(self) -> None:
         """Check no device of the table before any more, unless its cache has to be flushed."""
@@ -249,6 +271,11 @@ class Manager:
     # Events.
 
     def path_failed(self, path: Path) -> None:
+        device = path.device
+        if isinstance(device, PathDevice):
+            driver = device.requests.driver
+            # (With a connection that stands, it is the one that was used.)
+            self._trusted[device.devt] = _NO_SESSION if driver.trouble() else driver.epoch
         self._check_path(path, FIRST_CHECK_NS)
         if self.target.state.valid_paths == 0:
             self._no_path()
@@ -260,6 +287,28 @@ class Manager:
             self.log.info(f"{self.target.host.name()}: a path is back: I/O queues again when there is none")
             self.target.set_queue_if_no_path(True)
         self._replay_all()
+
+    def reinstatement_wanted(self, path: Path) -> bool:
+        """A user wants a path back. Whether it has to be checked first, which is begun then."""
+        device = path.device
+        if not isinstance(device, PathDevice):
+            return False
+        driver = device.requests.driver
+        if not driver.mismatch and not driver.trouble() and self._trusted.get(device.devt) == driver.epoch:
+            return False
+        path.failed_by_user = False
+        self.look_again(device)
+        return True
+
+    def look_again(self, device: PathDevice) -> None:
+        """A user says that a failed path may be right again: check it now. What that finds counts."""
+        driver = device.requests.driver
+        if driver.mismatch:
+            self.log.info(f"{device.name}: is looked at again, as a user wants it")
+        for findings in (self.verdicts, self.reasons):
+            findings.pop(device.devt, "")
+        driver.look_again()
+        self._check_in(device, 0)
 
     def device_left(self, device: BlockDevice) -> None:
         if isinstance(device, PathDevice):
@@ -300,26 +349,40 @@ class Manager:
 
     def check(self, device: PathDevice) -> None:
         """Probe a device with failed paths (unless a user failed them all), or with a cache that has to be flushed."""
-        if device in self._probing or not self._is_wanted(device):
+        if device.devt in self._probes or not self._is_wanted(device):
             return
-        self._probing.append(device)
-        Probe(device, self._ear).start()
+        now_ns = self.timers.clock.now_ns
+        may_hold = now_ns >= self._hold_again_ns.get(device.devt, 0)
+        probe = Probe(device, self._ear, self.timers, may_hold)
+        self._probes[device.devt] = probe
+        probe.start()
 
     def probed(self, device: PathDevice, verdict: str, reason: str) -> None:
-        self._probing.remove(device)
+        probe = self._probes.pop(device.devt)
+        if probe.has_held:
+            self._hold_again_ns[device.devt] = self.timers.clock.now_ns + HOLD_PAUSE_NS
         if device.devt not in self._checks:
             # No table uses it any more.
             return
-        if verdict != self.verdicts.get(device.devt):
-            if verdict == MISMATCH:
-                self.log.error(f"{device.name}: {reason}; it is not used")
-            elif verdict == UNTOLD:
-                self.log.warning(f"{device.name}: {reason}; it is not used before its disk can be told")
+        if verdict == MISMATCH and device.devt not in self._contradicted:
+            self._contradicted.append(device.devt)
+        elif verdict == UP and device.devt in self._contradicted:
+            if probe.agreed == 0 and self.target.state.valid_paths:
+                verdict, reason = MISMATCH, "not the same disk before, and nothing that was written since can tell"
+            else:
+                self._contradicted.remove(device.devt)
+        driver = device.requests.driver
+        if verdict == MISMATCH or driver.mismatch:
+            self.mismatched(device, reason if verdict == MISMATCH else driver.mismatch)
+            return
+        if verdict == UNTOLD and self.verdicts.get(device.devt) != UNTOLD:
+            self.log.warning(f"{device.name}: {reason}; it is not used before its disk can be told")
         self.verdicts[device.devt] = verdict
+        self.reasons[device.devt] = reason
         if verdict == UNTOLD and self.target.state.valid_paths == 0:
             self._leave_others(device)
         if verdict != UP:
-            self._check_in(device, self._delay_ns(verdict))
+            self._check_in(device, FIRST_CHECK_NS if verdict == UNTOLD else self.policy.polling_ns)
             return
         if device.devt in self._unwatched:
             self._unwatched.remove(device.devt)
@@ -338,15 +401,27 @@ class Manager:
                 if other.left_behind is not None:
                     self.device_left(other)
 
-    def _delay_ns(self, verdict: str) -> int:
-        """After which a path is looked at again that is not up."""
-        if verdict == UNTOLD:
-            return FIRST_CHECK_NS
-        return self.policy.polling_ns * (MISMATCH_FACTOR if verdict == MISMATCH else 1)
+    def mismatched(self, device: PathDevice, reason: str) -> None:
+        """A path leads to another disk. That is an event, and it is left alone until a user wants it to be looked at again."""
+        driver = device.requests.driver
+        driver.mismatch = reason
+        self.reasons[device.devt] = reason
+        if self.verdicts.get(device.devt) != MISMATCH:
+            self.verdicts[device.devt] = MISMATCH
+            self.log.error(f"{device.name}: {reason}; it is not used {UNTIL_TOLD}")
+            if self._paths(device):
+                self.target.host.raise_event()
+        for path in self._paths(device):
+            self.target.fail(path, reason)
+        if device.left_behind is not None and not driver.trouble():
+            # Its cache is everybody's business.
+            self._check_in(device, self.policy.polling_ns)
 
     def _is_wanted(self, device: PathDevice) -> bool:
         if device.left_behind is not None:
             return True
+        if device.requests.driver.mismatch:
+            return False
         return any(not path.is_active and not path.failed_by_user for path in self._paths(device))
 
     def _paths(self, device: PathDevice) -> list[Path]:

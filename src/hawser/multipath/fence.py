@@ -9,7 +9,8 @@ The conservative form of DESIGN's Hard problems 1. Linux has no counterpart. The
   orphan is resolved: the ghost could land on the other write after both were acknowledged;
 - ranges are rounded out to the largest block that a server may read, modify and write back;
 - an abandoned cache (`CACHE`) fences the whole disk, flushes included;
-- where too much is retained of what no flush has covered (`FULL`), writes wait for the flush that makes room.
+- where too much is retained of what no flush has covered (`FULL`), writes wait for the flush that makes room;
+- while the witness is read back through a path (`LOOK`), writes of those sectors wait, for a bounded time; reads pass.
 
 An orphan is resolved by a proof. Nothing is looked up per I/O while there is none: `active` is False.
 
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from mypy_extensions import mypyc_attr
 
 from hawser.block.ops import FLUSH, READ, is_write_class
-from hawser.block.orphan import CACHE, COMMAND, FULL, UNPROVEN, Orphan, OrphanWatcher
+from hawser.block.orphan import CACHE, COMMAND, FULL, LOOK, UNPROVEN, Orphan, OrphanWatcher
 from hawser.core.log import LogSink
 from hawser.dm.target import TargetHost
 
@@ -81,6 +82,8 @@ class FenceSet(OrphanWatcher):
         if not orphan.is_echo:
             orphan.overlapped = self._is_overlapped(orphan)
         self.active = True
+        if orphan.kind == LOOK:
+            return
         if orphan.kind == FULL:
             self.log.info(f"{self.disk.name}: {orphan.path_name}: writes wait until a flush has made room for more")
             return
@@ -115,7 +118,7 @@ class FenceSet(OrphanWatcher):
         self.active = self.enabled and len(self.orphans) > 0
         if orphan.proof == UNPROVEN:
             self.unproven += 1
-        if orphan.kind != FULL:
+        if orphan.kind not in (FULL, LOOK):
             self.proofs[orphan.proof] = self.proofs.get(orphan.proof, 0) + 1
             self.log.info(f"{self.disk.name}: fence lifted: {orphan.describe()}: {orphan.proof}")
         self._tell()
@@ -129,7 +132,8 @@ class FenceSet(OrphanWatcher):
         The count stands for that copy, whose bio has ended and will not lower it again.
         """
         for orphan in self.orphans:
-            orphan.unacked += 1
+            if orphan.kind != LOOK:
+                orphan.unacked += 1
 
     def _tell(self) -> None:
         for listener in list(self.listeners):

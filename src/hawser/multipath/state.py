@@ -30,6 +30,10 @@ class PathEvents:
     def path_reinstated(self, path: Path) -> None:
         raise NotImplementedError
 
+    def reinstatement_wanted(self, path: Path) -> bool:
+        """A user wants a failed path back. True: it will be reinstated when it has been found to lead to this disk."""
+        return False
+
     def path_demoted(self, path: Path, reason: str) -> None:
         """From now on it is used only where there is no other."""
 
@@ -203,6 +207,13 @@ class PathState:
         self.host.raise_event()
         for listener in self.events:
             listener.path_failed(path, reason)
+
+    def must_look_first(self, path: Path) -> bool:
+        """Whether somebody checks a path before it is put back as a user wishes, and has begun to."""
+        for listener in self.events:
+            if listener.reinstatement_wanted(path):
+                return True
+        return False
 
     def reinstate(self, path: Path) -> bool:
         """Put a path back in use. Whether it is now the only one (what was parked can go)."""

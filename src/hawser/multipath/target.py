@@ -416,7 +416,7 @@ class Multipath(Queueing):
             if verb == "fail_path":
                 path.failed_by_user = True
                 self.fail(path, "")
-            else:
+            elif path.is_active or not self.state.must_look_first(path):
                 self.reinstate(path)
 
     def status_info(self) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
 from hawser.block.ops import is_write_class
-from hawser.block.orphan import CLIENT, PROOF_ANSWER, Orphan
+from hawser.block.orphan import CLIENT, LOOK, PROOF_ANSWER, Orphan
 from hawser.block.request import Request
 from hawser.block.split import SplitBio
 from hawser.core.status import IOERR
@@ -283,7 +283,7 @@ class WaitingRoom(Target):
                 return None
 
     def ghosts(self) -> list[str]:
-        return [orphan.describe() for orphan in self.fences.orphans]
+        return [orphan.describe() for orphan in self.fences.orphans if orphan.kind != LOOK]
 
     def withheld(self) -> int:
         return len(self._withheld_bios) + len(self._withheld_requests)

@@ -4,9 +4,14 @@ A path that comes back may lead to another disk, or to an old copy of this one (
 59946 is one of many). Size and name do not tell; what was written last does. Every acknowledged write enters a ring, so a
 later write of the same sectors is known too and the older entry is then cut down to nothing. Two writes of the same sectors
 that were on their way at once testify nothing: they may have been executed in the other order than they were acknowledged in.
+
+What an earlier process has handed over (hawser.service.witness_file) is known by its digests alone. Such a *remembered* entry
+testifies as a whole or, once a later write has touched it, not at all.
 """
 
 from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio
 from hawser.block.ops import Buffer
@@ -21,28 +26,76 @@ ENTRIES_MAX: Final = 64
 BYTES_MAX: Final = 64 * KIB
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Digester:
+    """Makes digests of contents, always the same ones (the world's: with a key)."""
+
+    def digest(self, data: Buffer) -> bytes:
+        raise NotImplementedError
+
+
+class Remembered:
+    """What an earlier process has handed over: sectors [start, end) had this digest."""
+
+    def __init__(self, start: int, end: int, digest: bytes) -> None:
+        self.start = start
+        self.end = end
+        self.digest = digest
+
+
 class Testimony:
-    """What sectors from `sector` on must read as. `own` are orphans of the write itself: they make no difference to that.
+    """What sectors [sector, end) must read as: `data`, or something with this `digest`, if that is not empty. `own` are orphans
+    of the write itself: they make no difference to that.
 
     `holder` is the path whose own cache may hold it, until `place` of that path's writes are flushed; None where all see it.
     """
 
     def __init__(
-        self, sector: int, data: Buffer, own: list[Orphan] | None, holder: "PathDevice | None", place: int
+        self,
+        sector: int,
+        end: int,
+        data: Buffer,
+        own: list[Orphan] | None,
+        holder: "PathDevice | None",
+        place: int,
+        digest: bytes,
+        digester: Digester | None,
     ) -> None:
         self.sector = sector
+        self.end = end
         self.data = data
         self.own = own
         self.holder = holder
         self.place = place
+        self.digest = digest
+        self._digester = digester
 
     def is_visible(self, device: "PathDevice") -> bool:
         """Whether a read through `device` must find it: it may be in the cache of another path's server."""
         holder = self.holder
         return holder is None or holder is device or self.place <= holder.flushed
 
+    def is_durable(self) -> bool:
+        """Whether it is in no path's own cache."""
+        return self.holder is None or self.place <= self.holder.flushed
+
     def end_sector(self) -> int:
-        return self.sector + (len(self.data) >> SECTOR_SHIFT)
+        return self.end
+
+    def size(self) -> int:
+        """In bytes."""
+        return (self.end - self.sector) << SECTOR_SHIFT
+
+    def agrees(self, data: Buffer) -> bool:
+        """Whether what was read is what it must be."""
+        if self._digester is not None:
+            return self._digester.digest(data) == self.digest
+        return bytes(data) == bytes(self.data)
+
+    def is_same_as(self, other: "Testimony") -> bool:
+        return (self.sector, self.end, self.digest) == (other.sector, other.end, other.digest) and bytes(
+            self.data
+        ) == bytes(other.data)
 
 
 class _Entry:
@@ -57,15 +110,23 @@ class _Entry:
         number: int,
         own: list[Orphan] | None,
         holder: "PathDevice | None",
+        digest: bytes = b"",
     ) -> None:
         self.sector = sector
         self.end = end
         self.bios = bios
+        # Of what is remembered; with no data in `bios`.
+        self.digest = digest
         self.started = started
         self.number = number
         self.own = own
         self.holder = holder
         self.place = holder.written if holder is not None else 0
+
+    def silence(self) -> None:
+        """It testifies nothing any more."""
+        self.bios = None
+        self.digest = b""
 
 
 class Witness:
@@ -75,6 +136,7 @@ class Witness:
         self._ring: list[_Entry | None] = [None] * ENTRIES_MAX
         self._next = 0
         self.count = 0
+        self._digester: Digester | None = None
 
     def note(
         self,
@@ -89,7 +151,16 @@ class Witness:
         its orphans; `started` is what `count` was when it was mapped, `holder` the path that did it if that has its own cache."""
         has_data = size <= BYTES_MAX and len(bios) > 0 and bios[0].data is not None
         end = sector + ((size + 511) >> SECTOR_SHIFT)
-        self._ring[self._next] = _Entry(sector, end, bios if has_data else None, started, self.count, own, holder)
+        self._add(_Entry(sector, end, bios if has_data else None, started, self.count, own, holder))
+
+    def remember(self, found: list[Remembered], digester: Digester) -> None:
+        """What an earlier process has handed over, the oldest first. Nothing was written since."""
+        self._digester = digester
+        for each in found:
+            self._add(_Entry(each.start, each.end, None, self.count, self.count, None, None, each.digest))
+
+    def _add(self, entry: _Entry) -> None:
+        self._ring[self._next] = entry
         self.count += 1
         self._next = (self._next + 1) % ENTRIES_MAX
 
@@ -98,7 +169,7 @@ class Witness:
         end = sector + ((size + 511) >> SECTOR_SHIFT)
         for entry in self._ring:
             if entry is not None and entry.sector < end and sector < entry.end:
-                entry.bios = None
+                entry.silence()
 
     def pass_over(self, sector: int, size: int) -> None:
         """A write has succeeded that testifies nothing, nor do older ones of these sectors."""
@@ -109,7 +180,7 @@ class Witness:
         """The cache of `holder` may be gone: what only that held testifies nothing any more."""
         for entry in self._ring:
             if entry is not None and entry.holder is holder and entry.place > holder.flushed:
-                entry.bios = None
+                entry.silence()
 
     def testimonies(self) -> list[Testimony]:
         """What is certain, newest first: of each write what no later one touches, nor one that was on its way beside it."""
@@ -120,10 +191,19 @@ class Witness:
             if entry is None:
                 break
             # Of what has left the ring nobody knows whether it was on its way beside this one.
-            if entry.bios is not None and entry.started >= self.count - ENTRIES_MAX:
-                for start, end in self._certain(entry, later):
-                    found.append(Testimony(start, _content(entry, start, end), entry.own, entry.holder, entry.place))
+            if entry.started >= self.count - ENTRIES_MAX:
+                found += self._testimonies_of(entry, later)
             later.append(entry)
+        return found
+
+    def _testimonies_of(self, entry: _Entry, later: list[_Entry]) -> list[Testimony]:
+        found: list[Testimony] = []
+        if entry.bios is not None:
+            for start, end in self._certain(entry, later):
+                data = _content(entry, start, end)
+                found.append(Testimony(start, end, data, entry.own, entry.holder, entry.place, b"", None))
+        elif entry.digest and self._certain(entry, later) == [(entry.sector, entry.end)]:
+            found.append(Testimony(entry.sector, entry.end, b"", None, None, 0, entry.digest, self._digester))
         return found
 
     def _certain(self, entry: _Entry, later: list[_Entry]) -> list[tuple[int, int]]:

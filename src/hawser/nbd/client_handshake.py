@@ -25,6 +25,7 @@ from hawser.nbd.protocol import (
     FLAG_HAS_FLAGS,
     FLAG_NO_ZEROES,
     INFO_BLOCK_SIZE,
+    INFO_DESCRIPTION,
     INFO_EXPORT,
     INFO_NAME,
     NBD_MAGIC,
@@ -52,14 +53,15 @@ from hawser.nbd.protocol import (
     shown,
 )
 
-INFOS_WANTED: Final = [INFO_BLOCK_SIZE, INFO_NAME]
+INFOS_WANTED: Final = [INFO_BLOCK_SIZE, INFO_NAME, INFO_DESCRIPTION]
 
 
 @dataclass(frozen=True, slots=True)
 class Negotiated:
     """Agreed: transmission begins. Sizes in bytes; `leftover` is what the server sent after its last reply.
 
-    `name` is the server's own name for the export, or the one that was asked for if it did not say. Where
+    `name` is the server's own name for the export, or the one that was asked for if it did not say.
+    `stated_name` and `description` are what it said itself about what it serves, empty where it said nothing. Where
     `block_sizes_stated` is false the server named no block sizes and the three are the document's defaults
     ("Size constraints"), which says nothing about what it reads, modifies and writes underneath.
     """
@@ -72,6 +74,8 @@ class Negotiated:
     block_max: int
     block_sizes_stated: bool
     leftover: bytes
+    stated_name: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,8 @@ class ClientHandshake(Conversation[Negotiated | Refused]):
         self.export_name = export_name
         self._fallback_sent = False
         self._name = export_name
+        self._stated_name = ""
+        self._description = ""
         self._summary: tuple[int, int] | None = None
         self._block_sizes: tuple[int, int, int] | None = None
         self._begin(self._converse())
@@ -147,13 +153,18 @@ class ClientHandshake(Conversation[Negotiated | Refused]):
             self._block_sizes = BLOCK_SIZES.unpack_from(data, 2)
         elif info == INFO_NAME:
             name = data[2:].decode(errors="replace")
-            self._name = self._name if string_fault(name) else name
+            if not string_fault(name):
+                self._name = self._stated_name = name
+        elif info == INFO_DESCRIPTION:
+            text = data[2:].decode(errors="replace")
+            self._description = "" if string_fault(text) else text
 
     def _fall_back(self, flags: int) -> Generator[Need, bytes, Negotiated | Refused]:
         self._send(option_request(OPT_EXPORT_NAME, self.export_name.encode()))
         self._fallback_sent = True
         self._block_sizes = None
         self._name = self.export_name
+        self._stated_name = self._description = ""
         self._summary = EXPORT_SUMMARY.unpack((yield Need(EXPORT_SUMMARY.size, "the export's size and flags")))
         if not flags & FLAG_NO_ZEROES:
             yield Need(EXPORT_NAME_ZEROES, "124 bytes of zeroes")
@@ -179,6 +190,8 @@ class ClientHandshake(Conversation[Negotiated | Refused]):
             block_max=block_max,
             block_sizes_stated=self._block_sizes is not None,
             leftover=self._leftover(),
+            stated_name=self._stated_name,
+            description=self._description,
         )
 
     def _failed(self, reason: str) -> Negotiated | Refused:

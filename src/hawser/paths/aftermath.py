@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from hawser.block.orphan import PROOF_EOF_DRAINS, PROOF_FENCE_AGENT, PROOF_PEER_GONE, UNPROVEN, Orphan
 from hawser.core.clock import Timer
 from hawser.core.reactor import Handler
+from hawser.core.units import NS_PER_S
 from hawser.paths.fence_agent import FenceCall
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _UCRED: Final = struct.Struct("=iII")
 NO_PIDFD: Final = -1
+# What lifts a fence that nothing is waited for to lift.
+NOTHING_LIFTS: Final = "nothing: declare quiesce=SECONDS, or name a --fence-agent, at the next start"
 # Linux 6.5: include/uapi/asm-generic/socket.h. It names the process itself, where a number may name another one by now.
 _SO_PEERPIDFD: Final = 77
 # proc(5): starttime, counted from the field behind the command's name.
@@ -112,6 +115,7 @@ class Aftermath(Handler):
         self.orphans = orphans
         self.pidfd = pidfd
         self.cache = cache
+        self._watches = False
         self._quiesce = _Quiesce(self)
         self._agent = _Agent(self)
 
@@ -134,6 +138,7 @@ class Aftermath(Handler):
         driver.aftermaths.append(self)
         if self.pidfd != NO_PIDFD and by_peer:
             driver.reactor.watch_reads(self.pidfd, self)
+            self._watches = True
         if driver.agent is not None:
             driver.agent.ask(driver.name, reason, self._agent)
         if driver.uri.quiesce_ns is not None:
@@ -146,6 +151,18 @@ class Aftermath(Handler):
 
     def readable(self) -> None:
         self.settle(PROOF_PEER_GONE)
+
+    def lifts(self) -> str:
+        """What is waited for, in words for people."""
+        found: list[str] = []
+        if self._watches:
+            found.append("the end of the server's process")
+        if self.driver.agent is not None:
+            found.append("the success of the fence agent")
+        if self._quiesce.is_armed():
+            left_ns = max(0, self._quiesce.deadline_ns - self.driver.clock.now_ns)
+            found.append(f"the declared quiesce time, in {left_ns / NS_PER_S:.1f} s")
+        return " or ".join(found) or NOTHING_LIFTS
 
     def settle(self, proof: str) -> None:
         """The other side can do no more harm, by this proof (none where there was nothing to prove)."""

@@ -208,6 +208,10 @@ class FileDriver(Driver):
         for orphan in stuck:
             orphan.resolve(PROOF_FENCE_AGENT)
 
+    def lifts(self, orphan: Orphan) -> str:
+        agent = " or the success of the fence agent" if orphan in self._stuck else ""
+        return f"the return of its system call{agent}" if orphan.path_name == self.name else ""
+
     def trouble(self) -> str:
         stuck = self._workers.pending - len(self._in_threads)
         return f"{stuck} system calls have not returned" if stuck > 0 else ""

@@ -16,11 +16,13 @@ from typing import Final
 from hawser.block.ops import Buffer
 from hawser.core.status import INVAL, IOERR, NOSPC, NOTSUPP, OFFLINE, TIMEOUT, TRANSPORT
 from hawser.core.units import MIB
-from hawser.paths.facts import PathFacts
+from hawser.paths.facts import SERIAL, PathFacts
 
 IOV_MAX: Final = 1024
 MAX_BYTES: Final = 32 * MIB
 ZERO_CHUNK: Final = MIB
+# Linux: a file of sysfs is a page at most.
+SYSFS_MAX: Final = 4096
 
 # Linux: include/uapi/linux/fs.h and falloc.h, for 64-bit machines.
 BLKGETSIZE64: Final = 0x80081272
@@ -100,10 +102,10 @@ def _check_kind(name: str) -> None:
 
 def _measure(name: str, fd: int, writable: bool) -> OpenFile:
     what = os.fstat(fd)
+    size = size_of(fd)
     if stat.S_ISREG(what.st_mode):
-        size, block, devt = what.st_size, 512, ""
+        block, devt = 512, ""
     elif stat.S_ISBLK(what.st_mode):
-        size = struct.unpack("=Q", fcntl.ioctl(fd, BLKGETSIZE64, bytes(8)))[0]
         block = struct.unpack("=i", fcntl.ioctl(fd, BLKSSZGET, bytes(4)))[0]
         devt = f"{os.major(what.st_rdev)}:{os.minor(what.st_rdev)}"
     else:
@@ -111,7 +113,44 @@ def _measure(name: str, fd: int, writable: bool) -> OpenFile:
     size = size // block * block
     if size == 0:
         raise PathOpenError(f"{name}: is smaller than one block of {block} bytes")
-    return OpenFile(name, fd, PathFacts(size, block, block, not writable, True, True, True, True, MAX_BYTES), devt)
+    wwid = wwid_of(devt) if devt else ""
+    return OpenFile(
+        name, fd, PathFacts(size, block, block, not writable, True, True, True, True, MAX_BYTES, wwid), devt
+    )
+
+
+def size_of(fd: int) -> int:
+    """How many bytes an open file or block device has now. OSError."""
+    what = os.fstat(fd)
+    if stat.S_ISBLK(what.st_mode):
+        return int(struct.unpack("=Q", fcntl.ioctl(fd, BLKGETSIZE64, bytes(8)))[0])
+    return what.st_size
+
+
+def wwid_of(devt: str, sysfs: str = "/sys") -> str:
+    """What names the disk of a block device `major:minor` in the whole world, as sysfs has it; empty where that says nothing.
+
+    multipath-tools: get_uid(), by way of udev's ID_SERIAL. A partition has its disk's, and its number. Linux:
+    Documentation/ABI (stable/sysfs-block, testing/sysfs-block-device): wwid of scsi devices and NVMe namespaces, serial of
+    virtio disks.
+    """
+    place = f"{sysfs}/dev/block/{devt}"
+    number = _line(f"{place}/partition")
+    disk = f"{place}/.." if number else place
+    wwid = _line(f"{disk}/wwid") or _line(f"{disk}/device/wwid")
+    if not wwid:
+        serial = _line(f"{disk}/serial") or _line(f"{disk}/device/serial")
+        wwid = SERIAL + serial if serial else ""
+    return f"{wwid}-part{number}" if wwid and number else wwid
+
+
+def _line(name: str) -> str:
+    """What a file of sysfs says, without blanks at either end; empty if it cannot be read."""
+    try:
+        with open(name) as file:
+            return " ".join(file.read(SYSFS_MAX).split())
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def read_fully(fd: int, size: int, offset: int, aligned: bool) -> tuple[Buffer, int]:

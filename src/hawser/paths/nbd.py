@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from hawser.block.driver import ORPHANS_MAX, Driver
@@ -23,13 +24,12 @@ from hawser.core.reactor import Reactor
 from hawser.core.rng import Rng
 from hawser.core.status import NOTSUPP, OK, RESOURCE, TRANSPORT
 from hawser.core.turn import Turn
-from hawser.core.units import KIB, MIB, NS_PER_MS, NS_PER_S
+from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.multipath.disk import CACHE_NONE, PathDevice
-from hawser.nbd import protocol
-from hawser.nbd.client_handshake import Negotiated
 from hawser.paths.aftermath import NO_PIDFD, Aftermath, open_peer
 from hawser.paths.facts import PathFacts
 from hawser.paths.fence_agent import FenceAgent, FenceCall
+from hawser.paths.nbd_facts import facts_of
 from hawser.paths.nbd_session import CONNECTING, READY, NbdSession
 from hawser.paths.tcp import tune_tcp
 from hawser.paths.uri import PathUri
@@ -41,9 +41,6 @@ HANDSHAKE_MAX_NS: Final = 10 * NS_PER_S
 LINGER_NS: Final = 5 * NS_PER_S
 # Old connections over unix sockets that are watched beside the present one.
 LINGERING_MAX: Final = 4
-RMW_UNIT_DEFAULT: Final = 4 * KIB
-RMW_UNIT_MAX: Final = 64 * KIB
-MAX_BYTES: Final = 32 * MIB
 
 
 class _Call(Timer):
@@ -69,7 +66,8 @@ class _Cut(FenceCall):
 
 
 class NbdDriver(Driver):
-    """`timeout_ns` bounds each command and each handshake. `facts` are what the first session said; later ones must agree."""
+    """`timeout_ns` bounds each command and each handshake. `facts` are what the first session said; later ones must agree, but
+    for what has grown."""
 
     def __init__(
         self,
@@ -105,6 +103,8 @@ class NbdDriver(Driver):
         self._lingering: list[NbdSession] = []
         self._cuts: dict[int, _Cut] = {}
         self._is_cut_off = False
+        # Whether it was told at the handshake that this is another disk: it is not asked again by itself.
+        self._is_refused = False
         self._batch: list[Request] = []
         self._backoff_ns = RECONNECT_MIN_NS
         self._closing = False
@@ -179,7 +179,7 @@ class NbdDriver(Driver):
 
     def connect(self) -> None:
         """Try to open a session. Failures try again later, by themselves."""
-        if self._session is not None or self._closing:
+        if self._session is not None or self._closing or self._is_refused:
             return
         unresolved = sum(aftermath.unresolved() for aftermath in self.aftermaths)
         if unresolved >= ORPHANS_MAX:
@@ -223,13 +223,18 @@ class NbdDriver(Driver):
     def check_session(self, session: NbdSession) -> str:
         """Is it the disk that it was? Why not, or nothing. The first session's facts stand from then on."""
         assert session.negotiated is not None
-        facts = facts_of(session.negotiated)
+        facts = facts_of(session.negotiated, self.uri.wwid)
         session.facts = facts
         if self.facts is None:
             self.facts = facts
-        difference = facts.differs_from(self.facts)
+        difference = facts.changed_from(self.facts)
         if difference:
-            return f"not the same disk: {difference}"
+            self.mismatch = f"not the same disk: {difference}"
+            self._is_refused = True
+            return self.mismatch
+        if facts.size_bytes > self.facts.size_bytes:
+            self.log.info(f"{self.name}: it has grown to {facts.size_bytes} bytes; `hawser resize` makes use of it")
+        self.facts = facts.known_since(self.facts)
         if self.recorder is not None:
             session.record = self.recorder.open_session(
                 session.epoch, session.sock, self._pidfds.get(session.epoch, NO_PIDFD)
@@ -237,6 +242,45 @@ class NbdDriver(Driver):
             if session.record is None:
                 return "there is no room for another session in the table of writes"
         return ""
+
+    def lifts(self, orphan: Orphan) -> str:
+        for aftermath in self.aftermaths:
+            if orphan in aftermath.orphans or orphan is aftermath.cache:
+                return aftermath.lifts()
+        for session in [self._session, *self._lingering]:
+            if session is not None and session.has_late(orphan):
+                return "its answer, or what the end of its connection brings"
+        return ""
+
+    def serve(self, size_bytes: int) -> None:
+        """So much of the disk is served from now on: it may have more, and not less."""
+        if self.facts is not None:
+            self.facts = replace(self.facts, size_bytes=size_bytes)
+
+    def session_bytes(self) -> int:
+        """How large the disk was when the session that stands was opened; 0 when none does."""
+        session = self._session
+        if session is None or session.state != READY or session.facts is None:
+            return 0
+        return session.facts.size_bytes
+
+    def renew(self) -> None:
+        """Open another session, in which the server says anew how large the disk is. Nothing is to be in flight."""
+        if self._session is not None:
+            self._session.say_goodbye()
+            self._session.end("the session is renewed", by_peer=False)
+        self._backoff_ns = RECONNECT_MIN_NS
+        self.timers.cancel(self._reconnect)
+        self.connect()
+
+    def look_again(self) -> None:
+        super().look_again()
+        self._is_refused = False
+        self._said = ""
+        self._backoff_ns = RECONNECT_MIN_NS
+        if self._session is None:
+            self.timers.cancel(self._reconnect)
+            self.connect()
 
     def session_opened(self, session: NbdSession) -> None:
         """Negotiated and checked: commands may go."""
@@ -263,6 +307,8 @@ class NbdDriver(Driver):
         if reason != self._said:
             self._said = reason
             self.log.warning(f"{self.name}: {reason}")
+        if self._is_refused:
+            return
         delay_ns = self._backoff_ns // 2 + self.rng.below(self._backoff_ns // 2 + 1)
         self._backoff_ns = min(2 * self._backoff_ns, RECONNECT_MAX_NS)
         if not self._closing:
@@ -309,8 +355,11 @@ class NbdDriver(Driver):
                 # It would answer the same again at once.
                 self._backoff_ns = RECONNECT_MAX_NS
             self._failed(reason)
-            if was_ready and self.listener is not None:
-                self.listener.session_lost(self, reason)
+            if self.listener is not None:
+                if self._is_refused:
+                    self.listener.session_refused(self, reason)
+                elif was_ready:
+                    self.listener.session_lost(self, reason)
 
     def timed_out(self, session: NbdSession, commands: int) -> None:
         """Commands of a session were given up. If nothing comes within LINGER, the session is, too."""
@@ -369,28 +418,6 @@ class NbdDriver(Driver):
         for pidfd in self._pidfds.values():
             Aftermath(self, [], pidfd, None).close()
         self._pidfds = {}
-
-
-def facts_of(negotiated: Negotiated) -> PathFacts:
-    """What an NBD server says of its export. A server that states no block sizes may work in 4096-byte blocks."""
-    flags = negotiated.flags
-    unit = RMW_UNIT_DEFAULT
-    if negotiated.block_sizes_stated:
-        unit = max(negotiated.block_min, min(negotiated.block_preferred, RMW_UNIT_MAX), 512)
-    block = max(negotiated.block_min, 512)
-    size = negotiated.size_bytes // block * block
-    most = min(negotiated.block_max, MAX_BYTES) // block * block
-    return PathFacts(
-        size,
-        block,
-        unit,
-        bool(flags & protocol.FLAG_READ_ONLY),
-        bool(flags & protocol.FLAG_SEND_FLUSH),
-        bool(flags & protocol.FLAG_SEND_FUA),
-        bool(flags & protocol.FLAG_SEND_TRIM),
-        bool(flags & protocol.FLAG_SEND_WRITE_ZEROES),
-        most,
-    )
 
 
 def _resolve(uri: PathUri) -> tuple[int, tuple[str, int]]:

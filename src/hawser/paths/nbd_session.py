@@ -310,6 +310,10 @@ class NbdSession(Handler):
         request.finish(OK, request.size)
         self.driver.complete(request)
 
+    def has_late(self, orphan: Orphan) -> bool:
+        """Whether the answer to that command may still come here."""
+        return any(late.orphan is orphan for late in self.late.values())
+
     def _late_reply(self, cookie: int, error: int) -> int:
         late = self.late.pop(cookie, None)
         if late is None:

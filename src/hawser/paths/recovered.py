@@ -133,6 +133,18 @@ class Recovered(Handler):
         )
         return self.facts.place + session
 
+    def lifts(self) -> str:
+        """What is waited for, in words for people."""
+        found: list[str] = []
+        if self._pidfd != NO_PIDFD:
+            found.append(f"the end of process {self.facts.pid}")
+        if self._poll.is_armed():
+            found.append("the end of the old connection, and then the declared quiesce time")
+        if self._quiesce.is_armed():
+            left_ns = max(0, self._quiesce.deadline_ns - self.timers.clock.now_ns)
+            found.append(f"the declared quiesce time, in {left_ns / NS_PER_S:.1f} s")
+        return " or ".join(found) or "nothing: declare quiesce=SECONDS at the next start"
+
     def readable(self) -> None:
         self.settle(PROOF_PEER_GONE)
 

@@ -3,7 +3,8 @@
     /dev/sdb   file:///srv/disk.img   nbd://host[:port]/export   nbd+unix:///export?socket=/run/a.sock   ram:?size=1G
 
 The attributes are query parameters: `cache=lun|path|none`, `quiesce=SECONDS`, `eof=drains`, `weight=N`, `depth=N`, `group=N`,
-`timeout=SECONDS`, `direct=yes` (files), `size=N` and `delay=SECONDS` (ram). NBD URIs follow the NBD project's uri.md.
+`timeout=SECONDS`, `wwid=TEXT` (the same for every path to one disk), `direct=yes` (files), `size=N` and `delay=SECONDS` (ram).
+NBD URIs follow the NBD project's uri.md.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,8 @@ DEPTH_MAX: Final = 4096
 WEIGHT_MAX: Final = 100
 GROUP_MAX: Final = 1024
 SUN_PATH_MAX: Final = 107
+# Linux: what sysfs shows of a designator fits.
+WWID_MAX: Final = 255
 RAM_SIZE_DEFAULT: Final = GIB
 RAM_SIZE_MAX: Final = 64 * GIB
 TIMEOUT_MIN_NS: Final = NS_PER_S // 100
@@ -50,6 +53,7 @@ class PathUri:
     group: int | None = None
     timeout_ns: int | None = None
     direct: bool = False
+    wwid: str = ""
 
     def is_nbd(self) -> bool:
         return self.scheme in ("nbd", "nbd+unix")
@@ -142,6 +146,12 @@ def _timeout(value: str) -> int:
     return timeout_ns
 
 
+def _wwid(value: str) -> str:
+    if not (0 < len(value) <= WWID_MAX and value.isprintable() and value == value.strip()):
+        raise ValueError(f"{value!r} is not a name of 1 to {WWID_MAX} printable characters")
+    return value
+
+
 def _ram_size(value: str) -> int:
     size = parse_size(value)
     if not 0 < size <= RAM_SIZE_MAX or size % 512:
@@ -167,11 +177,12 @@ _ATTRIBUTES: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
     "group": ("group", _number(1, GROUP_MAX)),
     "timeout": ("timeout_ns", _timeout),
     "direct": ("direct", _flag("yes", "no")),
+    "wwid": ("wwid", _wwid),
     "size": ("size_bytes", _ram_size),
     "delay": ("delay_ns", parse_seconds_ns),
     "socket": ("socket", str),
 }
-_COMMON: Final = ("cache", "weight", "depth", "group", "timeout")
+_COMMON: Final = ("cache", "weight", "depth", "group", "timeout", "wwid")
 _OWN: Final = {
     "file": ("direct",),
     "ram": ("size", "delay"),

@@ -157,6 +157,11 @@ class WriteTable:
         )
         self._map.flush()
 
+    def resize(self, size_sectors: int) -> None:
+        """Writes of a disk of that size may follow. Durable when this returns."""
+        self._words[_SIZE] = size_sectors
+        self._map.flush()
+
     def sync(self) -> None:
         """Make durable what is in it."""
         self._map.flush()

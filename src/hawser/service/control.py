@@ -20,6 +20,8 @@ from hawser.exports.unix_socket import bind_unix
 from hawser.service.control_error import ControlVerbError
 from hawser.service.dm_verbs import DM_VERBS, DmRun
 from hawser.service.gateway import Gateway
+from hawser.service.path_states import paths
+from hawser.service.resize import resize
 from hawser.service.statistics import stats
 from hawser.service.tracing import trace
 
@@ -50,10 +52,10 @@ Verb = Callable[[Gateway, list[str]], str]
 StreamVerb = Callable[[Gateway, list[str], Callable[[], bool]], AsyncIterator[str]]
 
 
-VERBS: Final[dict[str, Verb]] = {"stats": stats}
+VERBS: Final[dict[str, Verb]] = {"stats": stats, "paths": paths}
 
 # Verbs that take their time, and answer in pieces.
-STREAMS: Final[dict[str, StreamVerb]] = {"trace": trace}
+STREAMS: Final[dict[str, StreamVerb]] = {"trace": trace, "resize": resize}
 
 
 class ControlServer:

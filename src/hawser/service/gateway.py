@@ -5,7 +5,11 @@ from dataclasses import replace
 from time import monotonic
 from typing import Final
 
+from hawser.block.bio import Bio, BioOwner
+from hawser.block.ops import FLUSH
 from hawser.core.log import LogSink
+from hawser.core.status import OK
+from hawser.core.units import SECTOR_SHIFT
 from hawser.dm import targets
 from hawser.dm.control import Control
 from hawser.dm.mapped_device import MappedDevice, TableListener
@@ -17,21 +21,25 @@ from hawser.exports.server import Server
 from hawser.exports.volume import Volume
 from hawser.manager.identity import IdentityCheck, IdentityListener
 from hawser.manager.manager import Manager
+from hawser.manager.probe import DOWN, MISMATCH, Probe, ProbeListener
 from hawser.multipath import target as multipath_target
 from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.multipath.target import Multipath
+from hawser.paths.nbd import NbdDriver
 from hawser.service.fence_agent import CommandAgent
 from hawser.service.loop import Loop
 from hawser.service.options import OptionError, ServeOptions, build_table
 from hawser.service.path_factory import PathFactory, RealPath
 from hawser.service.start_error import StartError
 from hawser.service.state_dir import StateDir
+from hawser.service.witness_file import FILE_NAME as WITNESS_NAME
 
 TARGET_MODULES: Final = (targets, multipath_target)
 MAP_MAJOR: Final = 254
 # Orderly end: so long for what is in flight to be answered, then it is failed, then clients are dropped. In all under 5 s.
 DRAIN_SECONDS: Final = 2.0
 FAIL_SECONDS: Final = 1.0
+FLUSH_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 0.01
 
 
@@ -41,6 +49,25 @@ class _Compared(IdentityListener):
 
     def compared(self, problems: dict[str, str]) -> None:
         self.problems = problems
+
+
+class _Probed(ProbeListener):
+    def __init__(self) -> None:
+        self.verdicts: dict[str, tuple[str, str]] = {}
+
+    def probed(self, device: PathDevice, verdict: str, reason: str) -> None:
+        self.verdicts[device.devt] = (verdict, reason)
+
+
+class _LastFlush(BioOwner):
+    """What clients have written becomes durable, so that the next process can rely on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bio = Bio(FLUSH, 0, 0, self)
+
+    def bio_done(self, bio: Bio) -> None:
+        """Whoever waits looks at the bio."""
 
 
 class _TableEar(TableListener):
@@ -65,6 +92,8 @@ class Gateway:
         self.disk.retain_bytes = options.retain_bytes
         self.server = Server(self.loop, self.loop.timers, log)
         self.paths: list[RealPath] = []
+        # The paths that are not used at all, with the reason.
+        self.left_out: dict[str, str] = {}
         self.devices: list[PathDevice] = []
         # The map, and what clients are given: that, or a device that stands on it.
         self.device: MappedDevice | None = None
@@ -73,6 +102,8 @@ class Gateway:
         self.manager: Manager | None = None
         self.agent = CommandAgent(options.fence_agent, self.loop, log) if options.fence_agent else None
         self.state = StateDir(options.state_dir, log) if options.state_dir else None
+        self.is_resizing = False
+        self._has_served = False
 
     async def start(self) -> None:
         """Open paths, load the table, listen. StartError when there is nothing to serve or nowhere to serve it."""
@@ -89,6 +120,7 @@ class Gateway:
             state=self.state,
         )
         self.paths = await factory.open(options.paths)
+        self.left_out.update(factory.left_out)
         if not self.paths:
             raise StartError("no path can be used")
         self.devices = factory.make_devices(self.paths, self.disk)
@@ -99,6 +131,8 @@ class Gateway:
         if self.state is not None:
             await self._recover(self.state)
         problems = await self._compare()
+        if self.state is not None and self.state.remember(self.disk):
+            problems.update(await self._ask_witness(problems))
         self._load()
         for number, problem in problems.items():
             self._fail_at_start(number, problem)
@@ -107,7 +141,10 @@ class Gateway:
                 self._fail_at_start(device.devt, path.problem)
         assert self.target is not None
         self.loop.run(self._look_after)
+        if self.state is not None:
+            self.state.may_change()
         self._listen()
+        self._has_served = True
 
     async def _recover(self, state: StateDir) -> None:
         """What an earlier process left on its way is fenced, and what it left in caches is settled, before anything is read."""
@@ -127,11 +164,83 @@ class Gateway:
         # A path that may take longer than that is not trusted for it.
         self.loop.run(lambda: check.give_up("it was not read in time to be compared"))
         problems = compared.problems or {}
+        if check.is_blank():
+            self._distrust_sizes(problems)
         for device in list(self.devices):
             if "not the same disk" in problems.get(device.devt, ""):
-                self.log.error(f"path {device.uri}: {problems.pop(device.devt)}; it is left out")
+                problem = problems.pop(device.devt)
+                self.log.error(f"path {device.uri}: {problem}; it is left out")
+                self.left_out[device.uri] = problem
                 self._leave_out(device)
+        self._settle_size()
         return problems
+
+    async def _ask_witness(self, problems: dict[str, str]) -> dict[str, str]:
+        """What was written last before a clean end, read back through each path. StartError when none has it: then the disk is an
+        old copy, or another one, or somebody else has written it."""
+        asked = [
+            device for device in self.devices if not device.requests.driver.trouble() and device.devt not in problems
+        ]
+        probed = _Probed()
+
+        def begin() -> None:
+            for device in asked:
+                Probe(device, probed, self.loop.timers, may_hold=False).start()
+
+        self.loop.run(begin)
+        deadline = monotonic() + self.options.io_timeout_ns / 1e9 + 1
+        while len(probed.verdicts) < len(asked) and monotonic() < deadline:
+            await asyncio.sleep(POLL_SECONDS)
+        found: dict[str, str] = {}
+        for device in asked:
+            verdict, reason = probed.verdicts.get(device.devt, (DOWN, "it was not read in time to be compared"))
+            if verdict == MISMATCH:
+                device.requests.driver.mismatch = reason
+            if verdict in (MISMATCH, DOWN):
+                found[device.devt] = reason
+        if asked and all(device.requests.driver.mismatch for device in asked):
+            assert self.state is not None
+            raise StartError(
+                f"path {asked[0].uri}: {asked[0].requests.driver.mismatch}, before the last clean end; nor do they by any other "
+                f"path. Remove {self.state.directory}/{WITNESS_NAME} when you know that the disk was changed since by right"
+            )
+        return found
+
+    def _distrust_sizes(self, problems: dict[str, str]) -> None:
+        """A disk that has grown on one path has its content to show for it; blank ones of several sizes are several disks."""
+        first: RealPath | None = None
+        for path, device in zip(self.paths, self.devices, strict=True):
+            if path.facts is None:
+                continue
+            if first is None or first.facts is None:
+                first = path
+            elif path.facts.size_bytes != first.facts.size_bytes:
+                problems[device.devt] = (
+                    f"not the same disk as {first.uri.text}: its size is {path.facts.size_bytes} bytes, not "
+                    f"{first.facts.size_bytes}, and all that was read of either is blank"
+                )
+
+    def _settle_size(self) -> None:
+        """What is served is what every path has; larger ones have begun to grow."""
+        block = self.devices[0].limits.logical_block_size
+        sizes = [path.facts.size_bytes for path in self.paths if path.facts is not None]
+        size = min(sizes) // block * block
+        for path in self.paths:
+            if path.facts is not None and path.facts.size_bytes // block * block > size:
+                self.log.warning(
+                    f"path {path.uri.text}: has {path.facts.size_bytes} bytes; all paths have {size}, which are served"
+                )
+        self.serve_size(size)
+
+    def serve_size(self, size_bytes: int) -> None:
+        """So much of the disk is there by every path, and may be mapped. StartError when that cannot be recorded."""
+        for device in self.devices:
+            device.size_sectors = size_bytes >> SECTOR_SHIFT
+        for path in self.paths:
+            if isinstance(path.driver, NbdDriver):
+                path.driver.serve(size_bytes)
+        if self.state is not None:
+            self.state.resize(size_bytes >> SECTOR_SHIFT)
 
     def _leave_out(self, device: PathDevice) -> None:
         index = self.devices.index(device)
@@ -224,9 +333,26 @@ class Gateway:
             self.log.warning("stopping: what is in flight is failed")
             self.loop.run(self._fail_everything)
             await self._until_no_clients(FAIL_SECONDS)
+        elif self.state is not None and self._has_served:
+            await self._hand_over(self.state)
         self.loop.run(self._let_go)
         if self.agent is not None:
             await self.agent.stop()
+
+    async def _hand_over(self, state: StateDir) -> None:
+        """What was written last, for the next process; not without a flush, as a server may lose what it has not written back."""
+        device = self.device
+        assert device is not None
+        flush = _LastFlush()
+        flush.open_disk(self.disk)
+        self.loop.run(lambda: device.submit_alone(flush.bio))
+        deadline = monotonic() + FLUSH_SECONDS
+        while not flush.bio.finished and monotonic() < deadline:
+            await asyncio.sleep(POLL_SECONDS)
+        if flush.bio.finished and flush.bio.status == OK:
+            state.hand_over(self.disk, self.devices[0].size_sectors)
+        else:
+            self.log.info("what was written last could not be flushed: the next start does not know it")
 
     async def _until_no_clients(self, seconds: float) -> None:
         deadline = monotonic() + seconds

@@ -204,22 +204,37 @@ def _drop_sent(outbox: list[Buffer], sent: int) -> None:
 
 async def connect(socket_path: str, export: str) -> NbdClient:
     """Connect to an export behind a unix socket. ConnectError says why that is not possible."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    sock.setblocking(False)
-    try:
-        agreed = await asyncio.wait_for(_negotiate(sock, socket_path, export), CONNECT_SECONDS)
-    except (OSError, TimeoutError) as error:
-        sock.close()
-        raise ConnectError(f"{socket_path}: {str(error) or 'no answer'}") from None
-    except BaseException:
-        sock.close()
-        raise
+    sock, agreed = await _open(socket.AF_UNIX, socket_path, export)
     return NbdClient(sock, agreed)
 
 
-async def _negotiate(sock: socket.socket, socket_path: str, export: str) -> Negotiated:
+async def ask_export(family: socket.AddressFamily, address: str | tuple[str, int], export: str) -> Negotiated:
+    """What a server says of an export now, on a connection of its own. ConnectError when it says nothing."""
+    sock, agreed = await _open(family, address, export)
+    with sock:
+        # An orderly end.
+        sock.send(request_header(CMD_DISC, 0, 0, 0, 0))
+    return agreed
+
+
+async def _open(
+    family: socket.AddressFamily, address: str | tuple[str, int], export: str
+) -> tuple[socket.socket, Negotiated]:
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    sock.setblocking(False)
+    try:
+        return sock, await asyncio.wait_for(_negotiate(sock, address, export), CONNECT_SECONDS)
+    except (OSError, TimeoutError) as error:
+        sock.close()
+        raise ConnectError(f"{address}: {str(error) or 'no answer'}") from None
+    except BaseException:
+        sock.close()
+        raise
+
+
+async def _negotiate(sock: socket.socket, address: str | tuple[str, int], export: str) -> Negotiated:
     loop = asyncio.get_running_loop()
-    await loop.sock_connect(sock, socket_path)
+    await loop.sock_connect(sock, address)
     handshake = ClientHandshake(export)
     while handshake.result is None:
         data = await loop.sock_recv(sock, 4096)
@@ -231,5 +246,5 @@ async def _negotiate(sock: socket.socket, socket_path: str, export: str) -> Nego
         if outgoing:
             await loop.sock_sendall(sock, outgoing)
     if not isinstance(handshake.result, Negotiated):
-        raise ConnectError(f"{socket_path}: {handshake.result.reason}")
+        raise ConnectError(f"{address}: {handshake.result.reason}")
     return handshake.result

@@ -14,7 +14,7 @@ from hawser.core.rng import Rng
 from hawser.core.units import SECTOR_SHIFT
 from hawser.multipath.disk import CACHE_NONE, PathDevice, SharedDisk
 from hawser.paths.disk_lock import LockedError, NoLocksError, lock_disk
-from hawser.paths.facts import PathFacts
+from hawser.paths.facts import PathFacts, wwids_differ
 from hawser.paths.fence_agent import FenceAgent
 from hawser.paths.file import FileDriver
 from hawser.paths.fileio import PathOpenError
@@ -42,6 +42,10 @@ class RealPath:
     problem: str = ""
     devt: str = ""
 
+    def wwid(self) -> str:
+        """What is known of it without reaching it, or since."""
+        return self.facts.wwid if self.facts is not None else self.uri.wwid
+
 
 class PathFactory:
     """Opens paths. `stores` of RAM paths are shared within one server."""
@@ -63,6 +67,8 @@ class PathFactory:
         self.read_only = read_only
         self.rng = Rng(seed)
         self.state = state
+        # What was named and cannot be used, with the reason.
+        self.left_out: dict[str, str] = {}
         self._store: RamStore | None = None
 
     async def open(self, uris: list[PathUri]) -> list[RealPath]:
@@ -76,9 +82,13 @@ class PathFactory:
                 if isinstance(path.driver, FileDriver):
                     await self._lock(path.driver)
             except PathOpenError as error:
-                self.log.error(f"path {uri.text}: {error}; it is left out")
+                self._leave_out(uri, str(error))
         await self._wait_for_servers([path for path in opened if isinstance(path.driver, NbdDriver)])
         return self._agree(opened)
+
+    def _leave_out(self, uri: PathUri, reason: str) -> None:
+        self.log.error(f"path {uri.text}: {reason}; it is left out")
+        self.left_out[uri.text] = reason
 
     async def _lock(self, file: FileDriver) -> None:
         """A file that somebody else has locked is not a path that is missing: the disk is his, by whatever path."""
@@ -99,7 +109,8 @@ class PathFactory:
             file = FileDriver(
                 uri.filename, uri.direct, self.read_only, timeout_ns, turn, timers, self.loop, self.log, self.agent
             )
-            return RealPath(uri, file, file.facts, devt=file.file.devt)
+            facts = replace(file.facts, wwid=uri.wwid or file.facts.wwid)
+            return RealPath(uri, file, facts, devt=file.file.devt)
         if uri.scheme == "ram":
             if self._store is None:
                 self._store = RamStore(uri.size_bytes)
@@ -108,7 +119,7 @@ class PathFactory:
                     f"the ram: paths of one server share a store, which has {len(self._store.data)} bytes"
                 )
             ram = RamPathDriver("ram", self._store, turn, self.loop.timers, uri.delay_ns)
-            return RealPath(uri, ram, ram.facts)
+            return RealPath(uri, ram, replace(ram.facts, wwid=uri.wwid))
         timeout_ns = uri.timeout_ns or self.io_timeout_ns
         loop = self.loop
         rng = self.rng.split()
@@ -139,17 +150,29 @@ class PathFactory:
             return []
         agreed: list[RealPath] = []
         for path in paths:
-            difference = path.facts.differs_from(replace(first.facts, block_size=UNLIMITED)) if path.facts else ""
-            if difference:
-                self.log.error(
-                    f"path {path.uri.text}: not the same disk as {first.uri.text}: {difference}; it is left out"
-                )
+            problem = self._disagreement(path, first, agreed)
+            if problem:
+                self._leave_out(path.uri, f"not the same disk as {problem}")
                 path.driver.shut_down()
                 continue
             if path.facts is None and isinstance(path.driver, NbdDriver):
-                path.driver.facts = first.facts
+                # (What another server calls its export says nothing of this one.)
+                path.driver.facts = replace(first.facts, wwid=path.uri.wwid, export_name="", description="")
             agreed.append(path)
         return agreed
+
+    def _disagreement(self, path: RealPath, first: RealPath, agreed: list[RealPath]) -> str:
+        """Why a path cannot lead to the disk of the others, whether it was reached or not; empty when it can."""
+        if path.facts is not None and first.facts is not None:
+            # (The largest block size is everybody's.)
+            difference = path.facts.differs_from(replace(first.facts, block_size=UNLIMITED, wwid=""))
+            if difference:
+                return f"{first.uri.text}: {difference}"
+        for other in agreed:
+            difference = wwids_differ(path.wwid(), other.wwid())
+            if difference:
+                return f"{other.uri.text}: {difference}"
+        return ""
 
     def make_devices(self, paths: list[RealPath], disk: SharedDisk) -> list[PathDevice]:
         """A device for each path, with the block size that all together need (DESIGN, Hard problems 4)."""
@@ -158,7 +181,7 @@ class PathFactory:
         if sum(1 for path in paths if path.uri.is_nbd()) > 1:
             block = max(block, *(facts.rmw_unit for facts in known))
         disk.fences.unit_sectors = max(1, block >> SECTOR_SHIFT)
-        size = known[0].size_bytes // block * block
+        size = min(facts.size_bytes for facts in known) // block * block
         return [self._device(path, index, known[0], block, size, disk) for index, path in enumerate(paths)]
 
     def _device(

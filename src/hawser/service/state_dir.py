@@ -2,6 +2,7 @@
 
     DIR/lock          locked as long as the process runs, or a system call of it is under way (hawser.paths.disk_lock)
     DIR/writes.table  writes of unknown fate and dirty caches (hawser.paths.write_table)
+    DIR/witness.json  after a clean end: the last acknowledged writes (hawser.service.witness_file)
 
 At a start each write that an earlier process had on its way becomes an orphan in the disk's fences, before any client is served,
 and is resolved by the proofs of hawser.paths.recovered. Nothing is copied: their slots stay where they are until then, so that a
@@ -46,6 +47,8 @@ from hawser.paths.write_table import FILE_NAME, TCP, SessionFacts, Slot, WriteTa
 from hawser.service.loop import Loop
 from hawser.service.patience import patiently
 from hawser.service.start_error import StartError
+from hawser.service.witness_file import FILE_NAME as WITNESS_NAME
+from hawser.service.witness_file import WitnessFile, WitnessFileError
 
 LOCK_NAME: Final = "lock"
 POLL_SECONDS: Final = 0.05
@@ -99,12 +102,14 @@ class StateDir:
         self.here = Here("", "", 0, 0)
         self.recovered: list[Recovered] = []
         self._lock_fd = -1
+        self._witness = WitnessFile(directory)
         self._table: WriteTable | None = None
         self._has_begun = False
         self._recorders: list[PathRecorder] = []
         self._caches: list[_LeftCache] = []
         # What was in the table before this process.
         self._is_exact = True
+        self._is_clean = True
         self._sessions: dict[int, SessionFacts] = {}
         self._slots: list[Slot] = []
 
@@ -144,7 +149,8 @@ class StateDir:
             make_table(name)
         try:
             table = WriteTable(name)
-            self._is_exact = table.is_clean() or table.boot() == self.here.boot
+            self._is_clean = table.is_clean()
+            self._is_exact = self._is_clean or table.boot() == self.here.boot
             self._sessions = table.sessions()
             if self._is_exact:
                 self._slots = table.slots()
@@ -199,6 +205,46 @@ class StateDir:
                 self._take_over(held, slots, disk, size_sectors, declared.get(facts.place), loop)
         if left:
             self.log.warning(f"{disk.name}: {left} writes of an earlier process were on their way when it ended")
+
+    # The last acknowledged writes.
+
+    def remember(self, disk: SharedDisk) -> bool:
+        """Have `disk` know what was written last before a clean end. Whether there is any such thing. StartError."""
+        try:
+            # (Nor is anything left after a crash of a process that had not come to serve anybody.)
+            found = self._witness.read() if self._is_clean else []
+            digester = self._witness.digester()
+        except OSError as error:
+            raise self._error(error.strerror or str(error)) from None
+        except WitnessFileError as problem:
+            raise self._error(
+                f"{WITNESS_NAME}: {problem}. Remove it when you know that every path leads to the right disk"
+            ) from None
+        found = [each for each in found if each.end <= disk.paths[0].size_sectors]
+        disk.witness.remember(found, digester)
+        return len(found) > 0
+
+    def may_change(self) -> None:
+        """From now on clients may write: after a crash nothing of what was handed over is to count. StartError."""
+        try:
+            self._witness.remove()
+        except OSError as error:
+            raise self._error(error.strerror or str(error)) from None
+
+    def hand_over(self, disk: SharedDisk, size_sectors: int) -> None:
+        """A clean end: nothing is written any more, and what was written has been flushed."""
+        try:
+            self._witness.hand_over(disk, size_sectors)
+        except (OSError, WitnessFileError) as error:
+            self.log.error(f"state directory {self.directory}: {WITNESS_NAME}: {error}")
+
+    def resize(self, size_sectors: int) -> None:
+        """The disk that is served has another size now. StartError says why that cannot be written down."""
+        if self._table is not None and self._has_begun:
+            try:
+                self._table.resize(size_sectors)
+            except OSError as error:
+                raise self._error(error.strerror or str(error)) from None
 
     def _check_disk(self, table: WriteTable, size_sectors: int) -> None:
         is_empty = self._is_exact and not self._slots and not any(table.is_dirty(index) for index in self._sessions)

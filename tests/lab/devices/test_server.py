@@ -180,7 +180,10 @@ def test_back_as_something_else_is_refused(kind: str, words: str) -> None:
     assert rig.seen("session refused")
     rig.heal()
     rig.go(3000)
-    assert rig.paths[0].trouble() == ""
+    assert words in rig.paths[0].mismatch, "nobody has said that it is right again"
+    rig.paths[0].look_again()
+    rig.go(3000)
+    assert rig.paths[0].trouble() == rig.paths[0].mismatch == ""
 
 
 def test_a_file_on_a_smaller_or_read_only_disk_fails() -> None:

@@ -79,6 +79,7 @@ class SimPath(Driver):
         self._tries = 0
         self._closing = False
         self._forbids = False
+        self.is_refused = False
         self._reconnect = Call(self.connect)
         self._handshake = Call(self._handshake_too_long)
         self._linger = Call(self._linger_over)
@@ -141,7 +142,7 @@ class SimPath(Driver):
 
     def connect(self) -> None:
         """Try to open a session. Failures try again later, by themselves. A file is there already."""
-        if self._file is not None or self._session is not None or self._closing:
+        if self._file is not None or self._session is not None or self._closing or self.is_refused:
             return
         unresolved = sum(aftermath.unresolved() for aftermath in self.aftermaths)
         if unresolved >= ORPHANS_MAX:
@@ -158,8 +159,24 @@ class SimPath(Driver):
         if self.is_unix and not process.is_gone:
             self._processes[session.epoch] = process
         if process.size_sectors != self.size_sectors:
-            return f"not the same disk: its size is {process.size_sectors << 9} bytes, not {self.size_sectors << 9}"
-        return "not the same disk: it is read-only" if process.read_only else ""
+            self.mismatch = (
+                f"not the same disk: its size is {process.size_sectors << 9} bytes, not {self.size_sectors << 9}"
+            )
+        elif process.read_only:
+            self.mismatch = "not the same disk: it is read-only"
+        else:
+            return ""
+        self.is_refused = True
+        return self.mismatch
+
+    def look_again(self) -> None:
+        super().look_again()
+        self.is_refused = False
+        self._said = ""
+        self._backoff_ns = RECONNECT_MIN_NS
+        if self._session is None:
+            self.timers.cancel(self._reconnect)
+            self.connect()
 
     def session_opened(self, session: Session) -> None:
         """Negotiated and checked: commands may go."""
@@ -187,6 +204,8 @@ class SimPath(Driver):
         if reason != self._said:
             self._said = reason
             self.log.warning(f"{self.name}: {reason}")
+        if self.is_refused:
+            return
         self._tries += 1
         half_ns = self._backoff_ns // 2
         delay_ns = half_ns + self.hardware.dice(f"{self.name} backoff", self._tries).below(half_ns + 1)
@@ -232,8 +251,11 @@ class SimPath(Driver):
                 # It would answer the same again at once.
                 self._backoff_ns = RECONNECT_MAX_NS
             self._failed(reason)
-            if was_ready and self.listener is not None:
-                self.listener.session_lost(self, reason)
+            if self.listener is not None:
+                if self.is_refused:
+                    self.listener.session_refused(self, reason)
+                elif was_ready:
+                    self.listener.session_lost(self, reason)
 
     def resolve(self, orphan: Orphan, proof: str) -> None:
         """What became of an orphan is known, or is declared to be."""

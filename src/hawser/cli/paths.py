@@ -1,0 +1,25 @@
+"""`hawser paths`: how every path of a running server is, and why; a path to another disk is looked at again."""
+
+import click
+
+from hawser.cli.control_option import control_option, require_control
+from hawser.cli.dm import print_reply
+
+
+@click.command()
+@control_option
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+@click.option(
+    "--recheck",
+    default="",
+    metavar="PATH",
+    help="Look at a failed path now, also at one that led to another disk; PATH is its number, name or URI. It is used again if "
+    "what is found is right.",
+)
+def paths(control: str, as_json: bool, recheck: str) -> None:
+    """Every path: in use or failed, what its last check found, why; and every fence, with what would lift it."""
+    require_control(control, "hawser paths")
+    if recheck:
+        print_reply(control, "paths", ["recheck", recheck])
+    else:
+        print_reply(control, "paths", ["json"] if as_json else [])
