@@ -45,6 +45,9 @@ class Host(TargetHost):
     def look_again(self) -> None:
         self.device.look_again()
 
+    def reads_done(self) -> int:
+        return int(self.device.stats.reads.ios)
+
     def raise_event(self) -> None:
         self.device.raise_event()
 

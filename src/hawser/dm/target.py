@@ -116,6 +116,10 @@ class TargetHost:
         """Something that a suspend may wait for is settled."""
         raise NotImplementedError
 
+    def reads_done(self) -> int:
+        """How many reads of the device have ended, as its statistics have it."""
+        raise NotImplementedError
+
     def raise_event(self) -> None:
         """Something happened that `dmsetup wait` waits for."""
         raise NotImplementedError

@@ -314,6 +314,7 @@ SHAPES: Final = (
         marginal.slow_path_with_a_queue,
         ("given back by a demoted path",),
     ),
+    Shape("hedged reads", 10, _COMPANY, marginal.hedged_reads, ("read hedged", "twin won", "hedge refused")),
 )
 
 # What needs no shape, and by what it is reached.
