@@ -40,7 +40,7 @@ class Queueing(WaitingRoom):
     def _park_without_path(self, clone: CloneBio) -> int:
         """What to do with a bio for which there is no path."""
         if self.queue_if_no_path:
-            self._parked.append(clone)
+            self._park(clone)
             if clone.life is not None:
                 clone.life.note(PARKED, "until there is a path")
             return SUBMITTED

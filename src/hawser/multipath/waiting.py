@@ -21,13 +21,16 @@ from hawser.block.split import SplitBio
 from hawser.core.status import IOERR
 from hawser.core.trace import FENCED, PARKED, WITHHELD
 from hawser.core.turn import Work
+from hawser.core.units import MIB
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import KILL, REQUEUE, SUBMITTED, Target, TargetContext
 from hawser.multipath.disk import SharedDisk
 from hawser.multipath.fence import FENCED_MAX, FenceListener, must_withhold
 
-# Bios that wait for a path before submitters are to hold back.
+# What waits for a path, or to be mapped once more, before submitters are to hold back: in bios, and in bytes of them all.
+# (Request-based it waits in the device's own queue: REQUEUED_BYTES_MAX of hawser.block.queue.)
 PARKED_MAX: Final = 1024
+PARKED_BYTES_MAX: Final = 64 * MIB
 
 
 class _Replay(Work):
@@ -64,6 +67,7 @@ class WaitingRoom(Target):
         self._ear = _FenceEar(self)
         self.fences.listeners.append(self._ear)
         self._parked: list[CloneBio] = []
+        self._parked_bytes = 0
         self._fenced_bios: list[CloneBio] = []
         self._fenced_requests: list[Request] = []
         self._withheld_bios: list[CloneBio] = []
@@ -120,7 +124,7 @@ class WaitingRoom(Target):
     def _park_fenced(self) -> None:
         for clone in self._fenced_bios:
             hold(clone.original, -1)
-        self._parked.extend(self._fenced_bios)
+            self._park(clone)
         self._fenced_bios = []
 
     def _requeue_fenced(self) -> None:
@@ -132,8 +136,12 @@ class WaitingRoom(Target):
             self.host.lend_tags(-1)
             self.host.requeue_request(request, False)
 
-    def _park_for_replay(self, clone: CloneBio) -> None:
+    def _park(self, clone: CloneBio) -> None:
         self._parked.append(clone)
+        self._parked_bytes += clone.size
+
+    def _park_for_replay(self, clone: CloneBio) -> None:
+        self._park(clone)
         if clone.life is not None:
             clone.life.note(PARKED, "to be mapped once more")
         self._schedule_replay()
@@ -150,6 +158,7 @@ class WaitingRoom(Target):
             self._release_fenced()
         parked = self._parked
         self._parked = []
+        self._parked_bytes = 0
         if parked:
             self.host.map_again(parked)
 
@@ -242,6 +251,8 @@ class WaitingRoom(Target):
                 waiting.remove(clone)
                 if waiting is self._fenced_bios:
                     hold(clone.original, -1)
+                else:
+                    self._parked_bytes -= clone.size
                 clone.status = IOERR
                 self.host.finish_bio(clone)
 
@@ -291,7 +302,9 @@ class WaitingRoom(Target):
         )
 
     def congested(self) -> bool:
-        return len(self._parked) >= PARKED_MAX or len(self._fenced_bios) + len(self._withheld_bios) >= FENCED_MAX
+        if len(self._parked) >= PARKED_MAX or self._parked_bytes >= PARKED_BYTES_MAX:
+            return True
+        return len(self._fenced_bios) + len(self._withheld_bios) >= FENCED_MAX
 
 
 def hold(bio: Bio, count: int) -> None:
