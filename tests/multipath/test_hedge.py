@@ -9,6 +9,7 @@ from hawser.block.request import NOT_SENT, UNKNOWN
 from hawser.core.clock import NEVER
 from hawser.core.status import IOERR, MEDIUM, OK, RESOURCE, TIMEOUT, TRANSPORT
 from hawser.core.units import NS_PER_MS
+from hawser.dm.clone import CloneBio
 from hawser.dm.table import parse_lines
 from hawser.lab.world import Answer, Client, Rig, World, make_multipath
 from hawser.multipath.demotion import demote
@@ -159,6 +160,21 @@ def test_the_loser_has_a_buffer_of_its_own(mode: str, first_wins: bool):
     assert write.status == OK
     scene.go(200)
     assert bytes(bio.data) == data
+    scene.assert_at_rest()
+
+
+def test_what_nobody_waits_for_holds_nothing_of_the_client(mode: str):
+    """Its path has the request still, and its bios are its own."""
+    scene = Scene(mode)
+    scene.answer(FIRST, late())
+    bio = scene.read()
+    scene.go(20)
+    assert bio.finished
+    (loser,) = scene.rig.paths[FIRST].driver.outstanding()
+    assert loser.original is None
+    assert [(held.sector, held.size) for held in loser.bios] == [(16, 512)]
+    assert not any(held is bio or isinstance(held, CloneBio) for held in loser.bios)
+    scene.go(200)
     scene.assert_at_rest()
 
 
@@ -546,6 +562,21 @@ def test_a_client_that_is_gone_is_no_reason_to_blame_a_path(mode: str):
     scene.assert_at_rest()
 
 
+def test_an_error_of_a_dead_clients_read_is_taken_as_ever(mode: str):
+    """Bio-based it says nothing, request-based it fails the path: a request may be for several clients."""
+    scene = Scene(mode)
+    scene.answer(FIRST, late(TRANSPORT, 30, fate=UNKNOWN))
+    scene.answer(SECOND, late(milliseconds=50))
+    scene.read()
+    scene.go(16)
+    scene.rig.client.dead = True
+    scene.rig.device.cancel_dead()
+    scene.go(20)
+    assert scene.rig.letters() == ("FA" if mode == "rq" else "AA")
+    scene.go(200)
+    scene.assert_at_rest()
+
+
 # What is counted.
 
 
@@ -578,6 +609,14 @@ def test_not_too_many_are_on_their_way_at_once(mode: str):
     scene.go(100)
     assert scene.hedger.in_flight == TWINS_MAX
     assert scene.counts() == (TWINS_MAX, 0, 40 - TWINS_MAX)
+    # Others come and go meanwhile, so that there is budget.
+    for path in scene.rig.paths:
+        path.driver.default = Answer()
+    for number in range(40):
+        scene.rig.client.read(1000 + number * 16, 512)
+        scene.world.settle()
+    scene.go(100)
+    assert scene.hedger.sent == TWINS_MAX
     scene.go(2000)
     scene.assert_at_rest()
 
@@ -639,8 +678,10 @@ def test_a_good_prefix_is_told_and_the_rest_is_tried_as_ever(mode: str, good: in
     scene.answer(FIRST, late(TRANSPORT, 20, good_bytes=good))
     scene.answer(SECOND, late(milliseconds=60), late(milliseconds=60))
     bios = merged_reads(scene, 2)
-    scene.go(300)
+    scene.go(25)
     assert scene.rig.letters() == "FAA"
+    assert bios[0].finished, "it need not wait for the twin"
+    scene.go(300)
     for number, bio in enumerate(bios):
         scene.assert_read(bio, 16 + 8 * number)
     scene.assert_at_rest()
