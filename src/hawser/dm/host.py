@@ -32,6 +32,9 @@ class Host(TargetHost):
         self.device.stack().finish_request(clone)
         self.device.retired.look_later()
 
+    def succeed_request(self, request: Request) -> None:
+        self.device.stack().succeed_request(request)
+
     def map_again(self, clones: list[CloneBio]) -> None:
         self.device.stack().map_again(clones)
 

@@ -100,6 +100,10 @@ class TargetHost:
         """End the original of a clone for which `end_request` said INCOMPLETE, with the clone's status."""
         raise NotImplementedError
 
+    def succeed_request(self, request: Request) -> None:
+        """End an original that the target kept, with success, though nothing was done. Not from within `clone_and_map`."""
+        raise NotImplementedError
+
     def map_again(self, clones: "list[CloneBio]") -> None:
         """Map clones that the target kept."""
         raise NotImplementedError

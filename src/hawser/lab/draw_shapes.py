@@ -330,6 +330,7 @@ MARKS_BY_SWARM: Final[dict[str, str]] = {
     "message refused": "messages of REFUSED_MESSAGES",
     "clients raced": "racers",
     "alua": "alua",
+    "discard skipped": "writes of unknown fate, and clients that discard",
     "discard": "most clients",
     "write zeroes": "most clients",
     "fua": "most clients",

@@ -77,6 +77,7 @@ MARKS: Final[dict[str, str]] = {
     "flushed write survived": "a flushed write was read back after a power loss",
     "unflushed write vanished": "an unflushed write was gone after a power loss",
     "alua": "a port refused a command for its state",
+    "discard skipped": "a discard behind a fence succeeded without being sent",
     "discard": "a discard was acknowledged",
     "write zeroes": "a write zeroes was acknowledged",
     "fua": "a FUA write was acknowledged",

@@ -54,6 +54,8 @@ class Sentinel:
         if maps_with_fenced > 1:
             self.hardware.marks.hit("maps behind fences")
         for disk in era.disks:
+            if disk.fences.skipped_discards:
+                self.hardware.marks.hit("discard skipped")
             if disk.fences.active:
                 fenced = True
                 self._look_at_reads(disk)

@@ -2,7 +2,8 @@
 
 The conservative form of DESIGN's Hard problems 1. Linux has no counterpart. The rules:
 
-- writes, discards and write zeroes that overlap an orphan wait, except the orphan's own retry;
+- writes, discards and write zeroes that overlap an orphan wait, except the orphan's own retry; a discard that a client asks the map
+  for succeeds without being sent instead, as it promises nothing about what is read afterwards;
 - reads that overlap it wait until its write has succeeded by another copy: an old value that was read must not be followed by
   the orphan's. When acknowledged writes come into doubt, that copy may be lost, and reads wait again;
 - if an overlapping write was in flight beside the orphan, even the success of the orphan's own retry is told only when the
@@ -59,6 +60,8 @@ class FenceSet(OrphanWatcher):
         self.unit_sectors = 1
         self.proofs: dict[str, int] = {}
         self.unproven = 0
+        # Discards that succeeded without being sent (Multipath decides which).
+        self.skipped_discards = 0
         self._said_off = False
 
     def add(self, orphan: Orphan) -> None:

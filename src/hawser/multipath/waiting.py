@@ -14,11 +14,11 @@ from typing import Final
 
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
-from hawser.block.ops import is_write_class
-from hawser.block.orphan import CLIENT, PROOF_ANSWER, Orphan
+from hawser.block.ops import DISCARD, is_write_class
+from hawser.block.orphan import CLIENT, FULL, PROOF_ANSWER, Orphan
 from hawser.block.request import Request
 from hawser.block.split import SplitBio
-from hawser.core.status import IOERR
+from hawser.core.status import IOERR, OK
 from hawser.core.trace import FENCED, PARKED, WITHHELD
 from hawser.core.turn import Work
 from hawser.core.units import MIB
@@ -70,6 +70,9 @@ class WaitingRoom(Target):
         self._parked_bytes = 0
         self._fenced_bios: list[CloneBio] = []
         self._fenced_requests: list[Request] = []
+        # Discards that have to do nothing, for as long as it takes to say so.
+        self._skipped_bios: list[CloneBio] = []
+        self._skipped_requests: list[Request] = []
         self._withheld_bios: list[CloneBio] = []
         self._withheld_requests: list[Request] = []
         self._replay = _Replay(self)
@@ -86,6 +89,10 @@ class WaitingRoom(Target):
             return KILL
         if self.handing_back:
             return REQUEUE
+        if clone.op == DISCARD and self._may_skip(clone.sector, clone.end_sector(), [clone.original]):
+            self._skipped_bios.append(clone)
+            self._schedule_replay()
+            return SUBMITTED
         self._fenced_bios.append(clone)
         hold(clone.original, 1)
         if clone.life is not None:
@@ -95,6 +102,10 @@ class WaitingRoom(Target):
     def _fence_request(self, request: Request) -> int:
         if self.abandoned:
             return KILL
+        if request.op == DISCARD and request.owner is request.queue and self._may_skip(*request.span(), request.bios):
+            self._skipped_requests.append(request)
+            self._schedule_replay()
+            return SUBMITTED
         if len(self._fenced_requests) >= FENCED_MAX:
             return REQUEUE
         self._fenced_requests.append(request)
@@ -105,6 +116,33 @@ class WaitingRoom(Target):
             start, end = request.span()
             self._trace_request(request, FENCED, self._behind(request.op, start, end, request.orphans))
         return SUBMITTED
+
+    def _may_skip(self, start: int, end: int, bios: list[Bio]) -> bool:
+        """Whether a fenced discard of these bios succeeds without being sent: nobody is promised what it leaves behind.
+
+        Not one that may be under way already, by another copy; not one of a device above, which may send the same to another disk
+        (the legs of a mirror shall not differ); and not where it is about to be let go.
+        """
+        for bio in bios:
+            if bio.orphans is not None or not _is_a_clients(bio):
+                return False
+        orphan = self.fences.first_block(DISCARD, start, end, None)
+        if orphan is None or orphan.kind == FULL:
+            return False
+        self.fences.skipped_discards += 1
+        for bio in bios:
+            if bio.life is not None:
+                bio.life.note(FENCED, f"not sent, and done: a discard behind {orphan.describe()}")
+        return True
+
+    def _end_skipped(self) -> None:
+        requests, bios = self._skipped_requests, self._skipped_bios
+        self._skipped_requests, self._skipped_bios = [], []
+        for request in requests:
+            self.host.succeed_request(request)
+        for clone in bios:
+            clone.status = OK
+            self.host.finish_bio(clone)
 
     def _behind(self, op: int, start: int, end: int, own: list[Orphan] | None) -> str:
         """Which orphan an I/O waits behind, for who watches."""
@@ -154,6 +192,8 @@ class WaitingRoom(Target):
     def replay(self) -> None:
         """Let go what no fence holds any more; map the parked bios again, with their recorded extent."""
         self._replaying = False
+        if self._skipped_bios or self._skipped_requests:
+            self._end_skipped()
         if self._fences_moved:
             self._release_fenced()
         parked = self._parked
@@ -298,7 +338,13 @@ class WaitingRoom(Target):
 
     def idle(self) -> bool:
         return not (
-            self._parked or self._fenced_bios or self._fenced_requests or self._withheld_bios or self._withheld_requests
+            self._parked
+            or self._fenced_bios
+            or self._fenced_requests
+            or self._skipped_bios
+            or self._skipped_requests
+            or self._withheld_bios
+            or self._withheld_requests
         )
 
     def congested(self) -> bool:
@@ -310,6 +356,15 @@ class WaitingRoom(Target):
 def hold(bio: Bio, count: int) -> None:
     """Tell a client that an I/O of its has begun to wait for a proof (1), or need not any more (-1)."""
     bio.client().waits_for_proof(count, count * bio.size)
+
+
+def _is_a_clients(bio: Bio) -> bool:
+    """Whether a client has asked this device for it, perhaps for more at once; and not a device above."""
+    owner = bio.owner
+    while isinstance(owner, SplitBio):
+        bio = owner.whole
+        owner = bio.owner
+    return bio.client() is owner
 
 
 def common_orphans(bios: list[Bio]) -> list[Orphan] | None:
