@@ -1,4 +1,4 @@
-"""Options about paths that work, and which the manager watches all the same: slow ones, flaky ones, idle ones; single slow reads."""
+"""Options about paths that work, and which the manager watches all the same: slow, flaky and idle ones, and single slow reads."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeVar

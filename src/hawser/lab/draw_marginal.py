@@ -81,7 +81,7 @@ def idle_paths(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
 
 
 def hedged_reads(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
-    """Single reads take long, or fail after a long time; sometimes on all paths at once, and sometimes a path is lost meanwhile."""
+    """Single reads take long, or are never answered; sometimes on all paths at once, and sometimes a path is lost meanwhile."""
     _set_scene(rng, plan, span_ns)
     plan.marginal_tick_ns = 0
     plan.hedge_after_ns = max(AFTER_MIN_NS, 3 * plan.servers[0].fixed_ns)

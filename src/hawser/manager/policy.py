@@ -41,7 +41,7 @@ class MarginalPolicy:
 
 @dataclass(frozen=True)
 class HedgePolicy:
-    """When a read is asked for by way of a second path (hawser.multipath.hedge): after `after_ns`; of `percent` of them at most."""
+    """When a second path is asked for a read (hawser.multipath.hedge): after `after_ns`; for `percent` of them at most."""
 
     after_ns: int
     percent: int = SHARE_MAX

@@ -147,7 +147,7 @@ class Hedger(TwinKeeper):
         return found
 
     def _hedge_all(self, target: Multipath, group: PriorityGroup, late: list[Request]) -> None:
-        busy = [request.queue for request in late]
+        busy: list[object] = [request.queue for request in late]
         plug = Plug()
         for request in late:
             if target.kind == REQUEST_BASED:
@@ -225,9 +225,7 @@ class Hedger(TwinKeeper):
 
     def _why(self, path: Path, request: Request) -> str:
         waited_ms = (self.timers.clock.now_ns - request.start_ns) / NS_PER_MS
-        return (
-            f"to {path.device.devt} ({path.device.name}), too: {request.queue.name} has not answered for {waited_ms:.3g} ms"
-        )
+        return f"to {path.device.devt} ({path.device.name}), too: {request.queue.name} has not answered for {waited_ms:.3g} ms"
 
 
 def _start_ns(request: Request) -> int:

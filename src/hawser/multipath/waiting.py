@@ -174,6 +174,26 @@ class WaitingRoom(Target):
             self.host.lend_tags(-1)
             self.host.requeue_request(request, False)
 
+    def _keep_blocked(self) -> None:
+        """Let go what no fence blocks any more. What stays keeps its place: it may be thousands, and so may be the fences."""
+        fences = self.fences
+        requests, bios = self._fenced_requests, self._fenced_bios
+        kept_requests: list[Request] = []
+        kept_bios: list[CloneBio] = []
+        self._fenced_requests, self._fenced_bios = [], []
+        for request in requests:
+            start, end = request.span()
+            is_kept = fences.blocks(request.op, start, end, request.orphans)
+            (kept_requests if is_kept else self._fenced_requests).append(request)
+        for clone in bios:
+            is_kept = fences.blocks(clone.op, clone.sector, clone.end_sector(), clone.original.orphans)
+            (kept_bios if is_kept else self._fenced_bios).append(clone)
+        self._requeue_fenced()
+        self._park_fenced()
+        # (What a flush suspend waits for is mapped within these, and may be fenced anew.)
+        self._fenced_requests = kept_requests + self._fenced_requests
+        self._fenced_bios = kept_bios + self._fenced_bios
+
     def _park(self, clone: CloneBio) -> None:
         self._parked.append(clone)
         self._parked_bytes += clone.size
@@ -241,8 +261,11 @@ class WaitingRoom(Target):
 
     def _release_fenced(self) -> None:
         self._fences_moved = False
-        self._requeue_fenced()
-        self._park_fenced()
+        if self.fences.active and not self.abandoned and not self.handing_back:
+            self._keep_blocked()
+        else:
+            self._requeue_fenced()
+            self._park_fenced()
         self._release_withheld()
         self.host.look_again()
 
