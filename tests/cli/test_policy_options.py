@@ -4,15 +4,17 @@ import pytest
 
 from hawser.cli.policy_options import make_policy
 from hawser.core.units import NS_PER_S
-from hawser.manager.policy import MarginalPolicy, Policy
+from hawser.manager.policy import HedgePolicy, MarginalPolicy, Policy
 from hawser.service.options import OptionError
 
 
-def policy(factor: str = "10", after: str = "2", double_failed: str = "60", keepalive: str = "5") -> Policy:
-    return make_policy(7 * NS_PER_S, factor, after, double_failed, keepalive)
+def policy(
+    factor: str = "10", after: str = "2", double_failed: str = "60", keepalive: str = "5", hedge_after: str = "off"
+) -> Policy:
+    return make_policy(7 * NS_PER_S, factor, after, double_failed, keepalive, hedge_after)
 
 
-def test_as_shipped_all_of_it_is_on():
+def test_as_shipped_all_of_it_is_on_but_hedged_reads():
     assert policy() == Policy(7 * NS_PER_S, marginal=MarginalPolicy(), keepalive_ns=5 * NS_PER_S)
 
 
@@ -23,6 +25,11 @@ def test_each_can_be_set_and_turned_off():
     assert policy("off").marginal == MarginalPolicy(factor=0)
     assert policy(double_failed="off").marginal == MarginalPolicy(double_failed_ns=0)
     assert policy("off", double_failed="off").marginal is None
+
+
+def test_hedged_reads_can_be_had():
+    found = policy(hedge_after="12.5").hedge
+    assert found == HedgePolicy(12_500_000, 5)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +45,14 @@ def test_each_can_be_set_and_turned_off():
             {"keepalive": "soon"},
             "--keepalive: 'soon' is not a number of seconds from 0 to 1e9, such as 5 or 0.25, or off",
         ),
+        (
+            {"hedge_after": "0.5"},
+            "--hedge-after '0.5': is neither a number of milliseconds from 1 to 60000, nor off",
+        ),
+        ({"hedge_after": "60001"}, "--hedge-after '60001'"),
+        ({"hedge_after": "nan"}, "--hedge-after 'nan'"),
+        ({"hedge_after": "inf"}, "--hedge-after 'inf'"),
+        ({"hedge_after": "soon"}, "--hedge-after 'soon'"),
         ({"keepalive": "0"}, "--keepalive 0: must be more than that, or off"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 from tests.support.export_bench import ExportBench, Guest
 
 from hawser.block.orphan import PROOF_ANSWER
+from hawser.block.queue import REQUEUED_BYTES_MAX
 from hawser.block.request import UNKNOWN
 from hawser.core.status import TIMEOUT
 from hawser.core.units import KIB, MIB, NS_PER_S
@@ -20,6 +21,7 @@ from hawser.exports.connection import (
 from hawser.exports.server import CLIENTS_MAX
 from hawser.exports.volume import Volume
 from hawser.lab.world import Answer
+from hawser.multipath.waiting import PARKED_BYTES_MAX
 from hawser.nbd import protocol
 from hawser.nbd.protocol import CMD_READ, CMD_WRITE
 
@@ -194,6 +196,105 @@ def test_a_client_that_asks_about_options_without_reading_goes_on_when_it_reads(
         return bench.server.connections[0].volume is not None
 
     bench.reactor.until(opened)
+
+
+# A device without a path.
+
+
+PATHLESS_BYTES = {"rq": REQUEUED_BYTES_MAX, "bio": PARKED_BYTES_MAX}
+MODES = ["rq", "bio"]
+
+
+def pathless(make: Make, mode: str) -> ExportBench:
+    """Its only path has failed, and I/O queues for as long as it takes."""
+    bench = make(depth=4096, size=192 * MIB, mode=mode, paths=1, features="queue_if_no_path")
+    bench.rig.message("fail_path 259:0")
+    return bench
+
+
+def lead_back(bench: ExportBench) -> None:
+    bench.reactor.run(lambda: bench.rig.message("reinstate_path 259:0"))
+    bench.reactor.settle()
+
+
+def ask_for(guests: list[Guest], command: int, count: int, size: int) -> list[list[int]]:
+    """So many commands of each guest, as far as the server takes them; time passes, so that what waits is tried again."""
+    payload = bytes(size) if command == CMD_WRITE else b""
+    cookies = [
+        [guest.ask(command, (number * count + n) * size, size, payload) for n in range(count)]
+        for number, guest in enumerate(guests)
+    ]
+    for _ in range(3):
+        for guest in guests:
+            guest.push()
+        guests[0].bench.reactor.pass_time(NS_PER_S)
+    return cookies
+
+
+@pytest.mark.parametrize("size", [8 * MIB, 128 * KIB])
+@pytest.mark.parametrize("mode", MODES)
+def test_what_waits_for_a_path_is_limited_in_bytes_for_all_clients_together(make: Make, mode: str, size: int):
+    """Each client alone may have as much in flight; together they wait outside."""
+    bench = pathless(make, mode)
+    guests = [bench.guest(), bench.guest()]
+    asked = ask_for(guests, CMD_WRITE, 40 * MIB // size, size)
+    # One more command each, and what is in a batch.
+    assert 0 <= bench.server.budget.taken_bytes - PATHLESS_BYTES[mode] <= 2 * (size + 256 * KIB)
+    assert guests[1].unsent
+    assert not is_read_from(bench, 1)
+    assert bench.sent() == []
+    lead_back(bench)
+    for guest, cookies in zip(guests, asked, strict=True):
+        assert [guest.error(cookie) for cookie in cookies] == [0] * len(cookies)
+    assert bench.server.budget.taken_bytes == 0
+    assert is_read_from(bench, 0) and is_read_from(bench, 1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_who_hangs_up_while_nobody_reads_from_it_is_seen(make: Make, mode: str):
+    """What is not dispatched dies with its client; the other one goes on when there is a path."""
+    bench = pathless(make, mode)
+    guests = [bench.guest(), bench.guest()]
+    asked = ask_for(guests, CMD_READ, 12, 8 * MIB)
+    assert not is_read_from(bench, 0) and not is_read_from(bench, 1)
+    guests[0].hang_up()
+    assert len(bench.server.connections) == 1
+    assert bench.server.budget.taken_bytes < PATHLESS_BYTES[mode]
+    guests[1].hang_up()
+    assert bench.server.connections == []
+    assert bench.server.budget.taken_bytes == 0
+    assert bench.device.idle() and not bench.device.congested()
+    last = bench.guest()
+    cookies = [last.read(n * MIB, MIB) for n in range(2)]
+    assert bench.server.connections[0].in_flight == 2
+    lead_back(bench)
+    assert [last.error(cookie) for cookie in cookies] == [0, 0] and len(asked) == 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_third_client_may_ask_for_one_thing(make: Make, mode: str):
+    """It has to have something in flight whose end lets it go on."""
+    bench = pathless(make, mode)
+    ask_for([bench.guest(), bench.guest()], CMD_READ, 12, 8 * MIB)
+    late = bench.guest()
+    cookies = [late.ask(CMD_WRITE, n * MIB, MIB, bytes(MIB)) for n in range(4)]
+    late.push()
+    bench.reactor.pass_time(NS_PER_S)
+    assert bench.server.connections[2].in_flight == 1
+    assert not is_read_from(bench, 2)
+    lead_back(bench)
+    assert [late.error(cookie) for cookie in cookies] == [0] * 4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_turning_queueing_off_ends_it(make: Make, mode: str):
+    bench = pathless(make, mode)
+    asked = ask_for([bench.guest(), bench.guest()], CMD_READ, 12, 8 * MIB)
+    bench.reactor.run(lambda: bench.rig.message("fail_if_no_path"))
+    bench.reactor.settle()
+    for guest, cookies in zip(bench.guests, asked, strict=True):
+        assert [guest.error(cookie) for cookie in cookies] == [protocol.EIO] * 12
+    assert bench.server.budget.taken_bytes == 0
 
 
 # What all clients share.

@@ -203,11 +203,27 @@ def test_ranges_are_rounded_out_to_the_largest_block_a_server_may_rewrite(mode: 
 
 
 @pytest.mark.parametrize("op", ["discard", "write_zeroes"])
-def test_discards_and_zeroes_wait_and_are_waited_for(mode: str, op: str):
+def test_discards_and_zeroes_are_waited_for(mode: str, op: str):
+    rig = make(mode)
+    rig.paths[0].driver.script.append(LANDS)
+    zeroes = getattr(rig.client, op)(0, 4096)
+    rig.world.settle()
+    assert (zeroes.status, rig.letters()) == (OK, "FA")
+    write = rig.client.write(0, NEWER)
+    rig.world.settle()
+    assert not write.finished
+    rig.paths[0].driver.settle(PROOF_ANSWER)
+    rig.world.run()
+    assert rig.store.data[:4096] == NEWER
+    assert rig.at_rest()
+
+
+def test_zeroes_wait_and_are_waited_for(mode: str):
+    """(For discards see test_fenced_discards.)"""
     rig = make(mode)
     lose(rig)
     rig.message("reinstate_path 259:0")
-    zeroes = getattr(rig.client, op)(0, 4096)
+    zeroes = rig.client.write_zeroes(0, 4096)
     rig.world.settle()
     assert not zeroes.finished
     rig.paths[0].driver.script.append(LANDS)

@@ -3,9 +3,11 @@
 import pytest
 
 from hawser.block.ops import FLUSH
+from hawser.block.queue import REQUEUED_BYTES_MAX
 from hawser.core.status import IOERR, MEDIUM, OK, TRANSPORT
-from hawser.core.units import NS_PER_S
+from hawser.core.units import MIB, NS_PER_S
 from hawser.lab.world import Answer, Client, Rig, World, make_multipath
+from hawser.multipath.waiting import PARKED_BYTES_MAX
 
 DATA = b"d" * 4096
 
@@ -124,3 +126,83 @@ def test_parked_io_is_congestion_in_the_end(mode: str):
     rig.world.run()
     assert {bio.status for bio in rig.client.done} == {OK}
     assert not rig.device.congested()
+
+
+PATHLESS_BYTES = {"rq": REQUEUED_BYTES_MAX, "mq": REQUEUED_BYTES_MAX, "bio": PARKED_BYTES_MAX}
+
+
+def without_path(mode: str) -> Rig:
+    rig = make_multipath(World(), mode=mode, features="queue_if_no_path", size=128 * MIB, paths=1)
+    rig.message("fail_path 259:0")
+    return rig
+
+
+def fill(rig: Rig, mode: str) -> int:
+    """Writes until the device says that it is enough; how many there were."""
+    data = bytes(MIB)
+    for number in range(PATHLESS_BYTES[mode] // MIB):
+        assert not rig.device.congested()
+        rig.client.write(number * 2048, data)
+        rig.world.pass_time(NS_PER_S)
+    return PATHLESS_BYTES[mode] // MIB
+
+
+def test_what_waits_for_a_path_is_enough_at_so_many_bytes(mode: str):
+    """However long it has waited, and however often it was tried again meanwhile."""
+    rig = without_path(mode)
+    count = fill(rig, mode)
+    assert rig.device.congested()
+    rig.world.pass_time(60 * NS_PER_S)
+    assert rig.device.congested()
+    rig.message("reinstate_path 259:0")
+    rig.world.run()
+    assert [bio.status for bio in rig.client.done] == [OK] * count
+    assert not rig.device.congested()
+    assert rig.at_rest()
+
+
+def test_what_dies_with_its_client_is_not_counted_any_more(mode: str):
+    rig = without_path(mode)
+    other = Client(rig.device, rig.world.disk)
+    other.write(0, bytes(MIB))
+    fill_up = fill_rest(rig, mode)
+    rig.client.dead = True
+    rig.device.cancel_dead()
+    rig.world.settle()
+    assert len(rig.client.done) == fill_up
+    assert not rig.device.congested() and not rig.device.idle()
+    rig.client.dead = False
+    assert fill_rest(rig, mode) == fill_up
+    rig.message("fail_if_no_path")
+    rig.world.run()
+    assert [bio.status for bio in other.done] == [IOERR]
+    assert not rig.device.congested()
+    assert rig.at_rest()
+
+
+def fill_rest(rig: Rig, mode: str) -> int:
+    """As `fill`, with a MiB of somebody else's that waits already."""
+    data = bytes(MIB)
+    count = PATHLESS_BYTES[mode] // MIB - 1
+    for number in range(1, count + 1):
+        assert not rig.device.congested()
+        rig.client.write(number * 2048, data)
+        rig.world.pass_time(NS_PER_S)
+    assert rig.device.congested()
+    return count
+
+
+@pytest.mark.parametrize("noflush", [False, True])
+def test_a_suspend_takes_what_waits_with_it(mode: str, noflush: bool):
+    rig = without_path(mode)
+    fill(rig, mode)
+    rig.device.suspend(noflush)
+    rig.world.pass_time(NS_PER_S)
+    assert rig.device.is_suspended()
+    rig.device.resume()
+    rig.world.pass_time(NS_PER_S)
+    assert rig.device.congested() == noflush
+    rig.message("reinstate_path 259:0")
+    rig.world.run()
+    assert not rig.device.congested()
+    assert rig.at_rest()

@@ -102,7 +102,32 @@ def test_the_command_prints_a_table_of_latencies_and_json(fleet: Fleet):
     assert stats_command(gateway, "--latency", "--json").stdout.count('"latency_ns"') == 2
 
 
-@pytest.mark.parametrize("words", [[], ["--latency"], ["--json"]])
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_hedged_reads_are_counted(fleet: Fleet, mode: str):
+    """One of two paths takes 40 ms; every second read comes to it, and one in twenty may be asked for twice."""
+    paths = ["ram:?size=1M&delay=0.04", "ram:?size=1M"]
+    words = ["--queue-mode", mode, "--selector", "round-robin 0", "--hedge-after", "5", "--slow-path-factor", "off"]
+    gateway = fleet.serve(paths, *words)
+    client = gateway.client()
+    for number in range(60):
+        client.read(number * 4096, 4096)
+    line = stats_command(gateway, "--hedges").stdout
+    found = re.fullmatch(r"mpatha: hedges sent (\d+), won (\d+), refused by budget (\d+)\n", line)
+    assert found is not None, line
+    sent, won, refused = (int(word) for word in found.groups())
+    assert 1 <= won <= sent <= 3 and refused >= 20
+    (row,) = [row for row in gateway.stats() if row["device"] == "mpatha"]
+    assert row["hedges"] == {"sent": sent, "won": won, "refused": refused}
+    assert row["rd_ios"] == 60
+
+
+def test_without_hedged_reads_it_says_so(fleet: Fleet):
+    gateway = fleet.serve(["ram:?size=1M"])
+    assert stats_command(gateway, "--hedges").stdout == "mpatha: reads are not hedged (--hedge-after)\n"
+    assert all("hedges" not in row for row in gateway.stats())
+
+
+@pytest.mark.parametrize("words", [[], ["--latency"], ["--json"], ["--hedges"]])
 def test_without_a_server_it_says_so(socket_dir, words: list[str]):
     """With `--latency` it was a traceback."""
     control = socket_dir / "nobody"

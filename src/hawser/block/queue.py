@@ -23,9 +23,12 @@ from hawser.core.clock import Timer, Timers
 from hawser.core.status import IOERR, OFFLINE, OK, RESOURCE, TRANSPORT, status_name
 from hawser.core.trace import MERGED, REQUEUED
 from hawser.core.turn import Turn, Work
-from hawser.core.units import NS_PER_MS, SECTOR_SHIFT
+from hawser.core.units import MIB, NS_PER_MS, SECTOR_SHIFT
 
+# What waits before submitters are to hold back: requests, wherever they do; and bytes of those that were taken back, to be tried
+# again later. (A map without a path has nothing else.)
 WAITING_MAX: Final = 4096
+REQUEUED_BYTES_MAX: Final = 64 * MIB
 
 
 class _RequeueTimer(Timer):
@@ -71,6 +74,7 @@ class RequestQueue(DispatchQueue):
         super().__init__(name, driver, limits, turn, timers, depth)
         self.flushes = FlushMachine(self)
         self._requeued: deque[Request] = deque()
+        self._requeued_bytes = 0
         self._requeued_flushes: deque[Request] = deque()
         self._ended = _Ended(self)
         self._requeue_timer = _RequeueTimer(self)
@@ -87,7 +91,7 @@ class RequestQueue(DispatchQueue):
 
     def congested(self) -> bool:
         """Whether submitters should hold back: the wait list is at its limit."""
-        return self.waiting() >= WAITING_MAX
+        return self.waiting() >= WAITING_MAX or self._requeued_bytes >= REQUEUED_BYTES_MAX
 
     def refused(self, request: Request, status: int) -> None:
         self.deliver(request, status, NOT_SENT)
@@ -252,7 +256,7 @@ class RequestQueue(DispatchQueue):
         for piece in drop_dead(request, dropped):
             piece.state = IDLE
             piece.cannot_merge = True
-            self._requeued.append(piece)
+            self._take_back(piece)
         self._end_dropped(dropped)
         self.came_back()
         if delay_ns == 0:
@@ -262,8 +266,12 @@ class RequestQueue(DispatchQueue):
 
     def requeue_data(self, request: Request) -> None:
         """The flush before a write is done: now its data."""
-        self._requeued.append(request)
+        self._take_back(request)
         self.kick_requeued()
+
+    def _take_back(self, request: Request) -> None:
+        self._requeued.append(request)
+        self._requeued_bytes += request.size
 
     def requeue_flush(self, flush: Request) -> None:
         """A flush of the flush machine's goes to the front of what is dispatched."""
@@ -280,6 +288,7 @@ class RequestQueue(DispatchQueue):
     def bring_in_requeued(self) -> None:
         """Linux: blk_mq_requeue_work(): one after the other to the head, so that of several the last comes first."""
         self._is_kicked = False
+        self._requeued_bytes = 0
         while self._requeued:
             self._enter(self._requeued.popleft(), True)
         while self._requeued_flushes:
@@ -341,6 +350,7 @@ class RequestQueue(DispatchQueue):
         waiting = [*self._requeued_flushes, *self._dispatch, *self._requeued, *self.elevator.take_all()]
         self._requeued_flushes.clear()
         self._requeued.clear()
+        self._requeued_bytes = 0
         self._dispatch.clear()
         self.merges_waiting = False
         return waiting
@@ -374,6 +384,7 @@ class RequestQueue(DispatchQueue):
             self.merges_waiting = self.elevator.waiting() > 0
         self._dispatch = without_dead(self._dispatch, dropped)
         self._requeued = without_dead(self._requeued, dropped)
+        self._requeued_bytes = sum([request.size for request in self._requeued])
         self.flushes.cancel_dead()
         self._end_dropped(dropped)
 

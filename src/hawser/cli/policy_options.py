@@ -1,15 +1,18 @@
-"""Options about paths that work, and which the manager watches all the same: slow ones, flaky ones, idle ones."""
+"""Options about paths that work, and which the manager watches all the same: slow, flaky and idle ones, and single slow reads."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import click
 
-from hawser.core.units import NS_PER_S, parse_seconds_ns
-from hawser.manager.policy import KEEPALIVE_NS, MarginalPolicy, Policy
+from hawser.core.units import NS_PER_MS, NS_PER_S, parse_seconds_ns
+from hawser.manager.policy import KEEPALIVE_NS, HedgePolicy, MarginalPolicy, Policy
+from hawser.multipath.hedge import AFTER_MIN_NS as HEDGE_AFTER_MIN_NS
+from hawser.multipath.hedge import SHARE_MAX
 from hawser.service.options import OptionError
 
 OFF: Final = "off"
+HEDGE_AFTER_MAX_NS: Final = 60 * NS_PER_S
 _USUAL: Final = MarginalPolicy()
 _OPTIONS: Final = (
     ("slow_path_factor", "N|off", str(_USUAL.factor), "A path is slow that takes N times as long as its group."),
@@ -21,6 +24,12 @@ _OPTIONS: Final = (
         "A path that fails twice within it is used last.",
     ),
     ("keepalive", "SECONDS|off", f"{KEEPALIVE_NS // NS_PER_S}", "Ask a path that is idle."),
+    (
+        "hedge_after",
+        "MS|off",
+        OFF,
+        f"Ask a second path for a read that takes longer (of {SHARE_MAX} % of them at most).",
+    ),
 )
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -42,6 +51,7 @@ def make_policy(
     slow_path_after: str,
     double_failed_time: str,
     keepalive: str,
+    hedge_after: str,
 ) -> Policy:
     """OptionError names the option that is wrong."""
     factor = 0 if slow_path_factor == OFF else _factor(slow_path_factor)
@@ -52,6 +62,7 @@ def make_policy(
         queue_timeout_ns,
         marginal=marginal if factor or double_failed_ns else None,
         keepalive_ns=_seconds_ns("--keepalive", keepalive, True),
+        hedge=None if hedge_after == OFF else HedgePolicy(_hedge_after_ns(hedge_after)),
     )
 
 
@@ -59,6 +70,17 @@ def _factor(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) >= 2:
         return int(text)
     raise OptionError(f"--slow-path-factor {text!r}: is neither a whole number of at least 2, nor {OFF}")
+
+
+def _hedge_after_ns(text: str) -> int:
+    try:
+        after_ns = round(float(text) * NS_PER_MS)
+    except (ValueError, OverflowError):
+        after_ns = 0
+    if HEDGE_AFTER_MIN_NS <= after_ns <= HEDGE_AFTER_MAX_NS:
+        return after_ns
+    least, most = HEDGE_AFTER_MIN_NS // NS_PER_MS, HEDGE_AFTER_MAX_NS // NS_PER_MS
+    raise OptionError(f"--hedge-after {text!r}: is neither a number of milliseconds from {least} to {most}, nor {OFF}")
 
 
 def _seconds_ns(option: str, text: str, may_be_off: bool) -> int:

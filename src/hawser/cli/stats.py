@@ -14,9 +14,13 @@ from hawser.service.statistics import LATENCY_COLUMNS, DeviceLatency
 @control_option
 @click.option("--latency", is_flag=True, help="Quantiles per device and path, in microseconds, instead of counters.")
 @click.option("--json", "as_json", is_flag=True, help="Both, with whole histograms, as JSON.")
-def stats(control: str, latency: bool, as_json: bool) -> None:
+@click.option("--hedges", is_flag=True, help="Reads that were asked for twice: sent, won, refused by budget.")
+def stats(control: str, latency: bool, as_json: bool, hedges: bool) -> None:
     """Counters of every map and path since the server started, in the format of /proc/diskstats."""
     require_control(control, "hawser stats")
+    if hedges and not as_json:
+        print_reply(control, "stats", ["hedges"])
+        return
     if not latency or as_json:
         print_reply(control, "stats", ["json"] if as_json else [])
         return

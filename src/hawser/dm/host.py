@@ -32,6 +32,9 @@ class Host(TargetHost):
         self.device.stack().finish_request(clone)
         self.device.retired.look_later()
 
+    def succeed_request(self, request: Request) -> None:
+        self.device.stack().succeed_request(request)
+
     def map_again(self, clones: list[CloneBio]) -> None:
         self.device.stack().map_again(clones)
 
@@ -44,6 +47,9 @@ class Host(TargetHost):
 
     def look_again(self) -> None:
         self.device.look_again()
+
+    def reads_done(self) -> int:
+        return int(self.device.stats.reads.ios)
 
     def raise_event(self) -> None:
         self.device.raise_event()

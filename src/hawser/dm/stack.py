@@ -95,6 +95,9 @@ class Stack:
     def finish_request(self, clone: Request) -> None:
         raise AssertionError("a bio-based device has no requests")
 
+    def succeed_request(self, request: Request) -> None:
+        raise AssertionError("a bio-based device has no requests")
+
     def map_again(self, clones: list[CloneBio]) -> None:
         raise AssertionError("a request-based device has no clone bios")
 

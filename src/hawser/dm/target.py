@@ -100,6 +100,10 @@ class TargetHost:
         """End the original of a clone for which `end_request` said INCOMPLETE, with the clone's status."""
         raise NotImplementedError
 
+    def succeed_request(self, request: Request) -> None:
+        """End an original that the target kept, with success, though nothing was done. Not from within `clone_and_map`."""
+        raise NotImplementedError
+
     def map_again(self, clones: "list[CloneBio]") -> None:
         """Map clones that the target kept."""
         raise NotImplementedError
@@ -114,6 +118,10 @@ class TargetHost:
 
     def look_again(self) -> None:
         """Something that a suspend may wait for is settled."""
+        raise NotImplementedError
+
+    def reads_done(self) -> int:
+        """How many reads of the device have ended, as its statistics have it."""
         raise NotImplementedError
 
     def raise_event(self) -> None:

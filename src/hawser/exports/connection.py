@@ -274,7 +274,9 @@ class Connection(RequestSink):
 
     def may_receive(self, length: int) -> bool:
         """A large payload is about to be allocated: only within the client's and the server's budget."""
-        if self.in_flight and self.in_flight_bytes + length > self._most_bytes:
+        volume = self.volume
+        is_full = self.in_flight_bytes + length > self._most_bytes or (volume is not None and volume.device.congested())
+        if self.in_flight and is_full:
             self._held_back = True
             return False
         if not self.server.budget.take(length):

@@ -7,6 +7,7 @@ from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.lab.draw_faults import log_between
 from hawser.lab.plan import ClientPlan, Plan, Step
 from hawser.lab.workloads import Ground, burst
+from hawser.multipath.hedge import AFTER_MIN_NS, SHARE_MAX
 
 TICK_MIN_NS: Final = 5 * NS_PER_MS
 KEEPALIVE_MIN_NS: Final = 10 * NS_PER_MS
@@ -21,6 +22,9 @@ def draw_care(rng: Rng, plan: Plan, span_ns: int) -> None:
         plan.marginal_tick_ns = log_between(rng, TICK_MIN_NS, max(2 * TICK_MIN_NS, span_ns // 20))
     if rng.chance(1, 3):
         plan.keepalive_ns = log_between(rng, KEEPALIVE_MIN_NS, NS_PER_S)
+    if rng.chance(1, 3) and not plan.hedge_after_ns:
+        plan.hedge_after_ns = log_between(rng, AFTER_MIN_NS, max(2 * AFTER_MIN_NS, span_ns // 20))
+        plan.hedge_percent = (SHARE_MAX, 25, 100)[rng.below(3)]
 
 
 def slow_path(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
@@ -74,6 +78,25 @@ def idle_paths(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
     plan.clients[0].ops[half].delay_ns += 2 * plan.paths[0].io_timeout_ns + span_ns // 2
     path = rng.below(len(plan.paths))
     return [Step(span_ns // 2 + span_ns // 20, "black_hole", f"p{path}", span_ns)]
+
+
+def hedged_reads(rng: Rng, plan: Plan, span_ns: int) -> list[Step]:
+    """Single reads take long, or are never answered; sometimes on all paths at once, and sometimes a path is lost meanwhile."""
+    _set_scene(rng, plan, span_ns)
+    plan.marginal_tick_ns = 0
+    plan.hedge_after_ns = max(AFTER_MIN_NS, 3 * plan.servers[0].fixed_ns)
+    plan.hedge_percent = 100
+    steps: list[Step] = []
+    for _ in range(rng.between(5, 20)):
+        at_ns = span_ns // 10 + rng.below(span_ns * 4 // 5)
+        servers = range(len(plan.servers)) if rng.chance(1, 4) else [rng.below(len(plan.servers))]
+        kind = ("answer_late", "execute_late", "answer_never")[rng.below(3)]
+        late_ns = log_between(rng, plan.hedge_after_ns, 10 * plan.hedge_after_ns)
+        steps += [Step(at_ns, kind, f"s{server}", late_ns, 0, "read") for server in servers]
+        if rng.chance(1, 4):
+            path = rng.below(len(plan.paths))
+            steps.append(Step(at_ns + rng.below(2 * plan.hedge_after_ns), "lose", f"p{path}", 0, 50))
+    return steps
 
 
 def _set_scene(rng: Rng, plan: Plan, span_ns: int) -> None:

@@ -314,6 +314,7 @@ SHAPES: Final = (
         marginal.slow_path_with_a_queue,
         ("given back by a demoted path",),
     ),
+    Shape("hedged reads", 10, _COMPANY, marginal.hedged_reads, ("read hedged", "twin won", "hedge refused")),
 )
 
 # What needs no shape, and by what it is reached.
@@ -329,6 +330,7 @@ MARKS_BY_SWARM: Final[dict[str, str]] = {
     "message refused": "messages of REFUSED_MESSAGES",
     "clients raced": "racers",
     "alua": "alua",
+    "discard skipped": "writes of unknown fate, and clients that discard",
     "discard": "most clients",
     "write zeroes": "most clients",
     "fua": "most clients",

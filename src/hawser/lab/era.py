@@ -27,7 +27,7 @@ from hawser.lab.stacks import LINEAR_BELOW, devices_above, leads_to_path, top_na
 from hawser.lab.watched import Host, WatchedPath
 from hawser.lab.watched_queue import WatchedQueue
 from hawser.manager.manager import Manager
-from hawser.manager.policy import MarginalPolicy, Policy
+from hawser.manager.policy import HedgePolicy, MarginalPolicy, Policy
 from hawser.multipath import target as multipath_target
 from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.multipath.target import Multipath
@@ -62,10 +62,7 @@ class Era:
         self.watches = [MapWatch(self.hardware, name, self.devices[name]) for name in [MAP_NAME, *others]]
         for watch in self.watches:
             if plan.manager and (watch.device is self.map or leads_to_path(plan, watch.name)):
-                policy = Policy(
-                    plan.queue_timeout_ns, plan.polling_ns, marginal_policy(plan.marginal_tick_ns), plan.keepalive_ns
-                )
-                manager = Manager(watch.target(), policy, self.timers, self.log)
+                manager = Manager(watch.target(), policy_of(plan), self.timers, self.log)
                 manager.follow(watch.device)
                 watch.manager = manager
         for path in self.paths:
@@ -185,6 +182,17 @@ class Era:
         """The gateway is gone, all at once; what it sent is on its way still."""
         for path in self.paths:
             path.detach()
+
+
+def policy_of(plan: Plan) -> Policy:
+    """What the plan says of how paths are looked after."""
+    return Policy(
+        plan.queue_timeout_ns,
+        plan.polling_ns,
+        marginal_policy(plan.marginal_tick_ns),
+        plan.keepalive_ns,
+        HedgePolicy(plan.hedge_after_ns, plan.hedge_percent) if plan.hedge_after_ns else None,
+    )
 
 
 def marginal_policy(tick_ns: int) -> MarginalPolicy | None:

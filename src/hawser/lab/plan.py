@@ -200,7 +200,8 @@ class Plan:
     that are made before the map, and after it; clients open the last of those above, or `top`. `stack`: the usual ones in short,
     "" or words of `linear-above`, `split-above`, `linear-below`, `multipath-above`. `manager`: whether hawser.manager looks after
     the paths; `marginal_tick_ns`: how often it looks for slow and flaky ones (0: it does not), which all of its other times go
-    by; `keepalive_ns`: how often it asks idle ones (0: not at all). `unsafe_no_fence`: the shipped switch, to show what fences
+    by; `keepalive_ns`: how often it asks idle ones (0: not at all); `hedge_after_ns`: after which reads are asked for twice (0:
+    never), and of how many in a hundred. `unsafe_no_fence`: the shipped switch, to show what fences
     are for. `retain_bytes`: see hawser.multipath.retained.
     """
 
@@ -235,6 +236,8 @@ class Plan:
     retain_bytes: int = RETAINED_BYTES_MAX
     marginal_tick_ns: int = 0
     keepalive_ns: int = 0
+    hedge_after_ns: int = 0
+    hedge_percent: int = 5
 
     def truthful(self) -> bool:
         """Whether every declaration about the paths holds, and the disk is of a kind about which something is promised.

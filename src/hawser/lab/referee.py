@@ -20,6 +20,7 @@ from hawser.lab.judge import Judge
 from hawser.lab.oracles.history import History, Write
 from hawser.lab.oracles.stopwatch import Stopwatch
 from hawser.lab.payload import decode, value_of
+from hawser.multipath.fence import FenceSet
 
 FAULTS_MAX: Final = 20
 
@@ -34,6 +35,7 @@ class _Open:
         self.started = 0
         self.stopwatch_ns = 0
         self.is_over = False
+        self.skipped = 0
         # Whether nothing was wrong when it began.
         self.was_peaceful = False
 
@@ -49,6 +51,8 @@ class Referee(Judge):
         self.faults: list[str] = []
         self.bios = 0
         self.shifts: dict[str, int] = {}
+        # Of the disks of this era.
+        self.fences: list[FenceSet] = []
         self._open: dict[int, _Open] = {}
         self._opened: dict[str, int] = {}
         self._writes = 0
@@ -86,6 +90,7 @@ class Referee(Judge):
         else:
             if bio.flags & PREFLUSH:
                 state.started = self.history.begin_flush()
+            state.skipped = self._skipped()
             self._begin_write(state, write)
         self._look_at_size(client.device, bio)
         self._open[id(bio)] = state
@@ -173,8 +178,15 @@ class Referee(Judge):
         if fault:
             self.fault(f"{state.client.name}: {fault}")
 
+    def _skipped(self) -> int:
+        """How many discards have been left out behind fences."""
+        return sum([fences.skipped_discards for fences in self.fences])
+
     def _end_write(self, state: _Open, ok: bool) -> None:
         bio = state.bio
+        if bio.op == DISCARD and self._skipped() != state.skipped:
+            # It may be one of these: it has taken effect, or never will. The same is known of a write that has failed.
+            ok = False
         if state.written:
             if bio.flags & PREFLUSH:
                 self._end_flush(state, ok)

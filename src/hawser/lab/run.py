@@ -128,8 +128,12 @@ class Run:
             # They misbehave by their nature.
             self.hardware.trouble()
 
-    def go(self) -> Outcome:
+    def _begin_era(self) -> None:
         self.disks.look_at(self.era)
+        self.referee.fences = [disk.fences for disk in self.era.disks]
+
+    def go(self) -> Outcome:
+        self._begin_era()
         for index, client in enumerate(self.plan.clients):
             self._start_client(client, index)
         for step in self.plan.steps:
@@ -266,7 +270,7 @@ class Run:
         self.is_powered = True
         self.era = Era(self.plan, self.hardware, self.links)
         self.verbs = MapVerbs(self.era)
-        self.disks.look_at(self.era)
+        self._begin_era()
         planned = [client for client in self.clients if client.index >= 0]
         self.clients = []
         for index in range(len(self.plan.clients)):

@@ -18,6 +18,7 @@ from hawser.lab.oracles.stopwatch import Stopwatch
 from hawser.lab.referee import Referee
 from hawser.multipath.disk import SharedDisk
 from hawser.multipath.fence import FENCED_MAX
+from hawser.multipath.hedge import TWINS_MAX, Hedger
 from hawser.multipath.path import Path
 from hawser.multipath.state import PathState
 from hawser.multipath.target import Multipath
@@ -53,6 +54,8 @@ class Sentinel:
         if maps_with_fenced > 1:
             self.hardware.marks.hit("maps behind fences")
         for disk in era.disks:
+            if disk.fences.skipped_discards:
+                self.hardware.marks.hit("discard skipped")
             if disk.fences.active:
                 fenced = True
                 self._look_at_reads(disk)
@@ -87,6 +90,9 @@ class Sentinel:
             self.hardware.trouble()
         if state.demoted_paths:
             self._look_at_demoted(state)
+        hedger = watch.manager.hedger if watch.manager is not None else None
+        if hedger is not None and hedger.sent + hedger.refused:
+            self._look_at_hedges(hedger)
         group = state.current
         if group is not None and group is not watch.group:
             if watch.group is not None:
@@ -105,6 +111,14 @@ class Sentinel:
                 self.referee.fault(f"the selector of {path.device.name} does not know whether to use it")
             if path.is_demoted and path is state.current_path:
                 self.hardware.marks.hit("demoted path used")
+
+    def _look_at_hedges(self, hedger: Hedger) -> None:
+        marks = self.hardware.marks
+        for count, mark in ((hedger.sent, "read hedged"), (hedger.won, "twin won"), (hedger.refused, "hedge refused")):
+            if count:
+                marks.hit(mark)
+        if not 0 <= hedger.in_flight <= TWINS_MAX:
+            self.referee.fault(f"{hedger.in_flight} twins are on their way; the limit is {TWINS_MAX}")
 
     def _look_at_waiting(self, target: Multipath) -> int:
         """Whether something waits behind a fence."""

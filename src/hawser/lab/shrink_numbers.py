@@ -21,6 +21,7 @@ PLAIN_PLAN: Final[dict[str, object]] = {
     "asks": True,
     "marginal_tick_ns": 0,
     "keepalive_ns": 0,
+    "hedge_after_ns": 0,
 }
 PLAIN_PATH: Final[dict[str, object]] = {
     "depth": USUAL_DEPTH,

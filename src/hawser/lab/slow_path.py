@@ -63,7 +63,7 @@ class _Bursts(Timer):
         self.rig.burst()
 
 
-def slow_path_plan(mode: str, selector: str, paths: int, tick_ns: int) -> Plan:
+def slow_path_plan(mode: str, selector: str, paths: int, tick_ns: int, hedge_after_ns: int = 0) -> Plan:
     """As many servers as paths, in one group."""
     names = " ".join(f"{{p{number}}}" for number in range(paths))
     return Plan(
@@ -75,6 +75,7 @@ def slow_path_plan(mode: str, selector: str, paths: int, tick_ns: int) -> Plan:
         paths=[PathPlan(number, cache="lun", latency_ns=50 * NS_PER_US) for number in range(paths)],
         marginal_tick_ns=tick_ns,
         keepalive_ns=KEEPALIVE_NS,
+        hedge_after_ns=hedge_after_ns,
     )
 
 
@@ -88,8 +89,9 @@ class SlowPath:
         paths: int = 4,
         write_percent: int = 30,
         tick_ns: int = MarginalPolicy().tick_ns,
+        hedge_after_ns: int = 0,
     ) -> None:
-        plan = slow_path_plan(mode, selector, paths, tick_ns)
+        plan = slow_path_plan(mode, selector, paths, tick_ns, hedge_after_ns)
         self.clock = Clock()
         self.hardware = Hardware(plan.seed, self.clock, Trace(self.clock), Marks())
         self.array = Array(plan.size_sectors, paths, plan.cache)
@@ -140,6 +142,10 @@ class SlowPath:
         """From now on server `number` takes so many times as long."""
         self.servers[number].apply(Step(self.clock.now_ns, "slow", f"s{number}", duration_ns, times))
 
+    def answer_late(self, number: int, late_ns: int) -> None:
+        """The next read that comes to server `number` is answered so much later."""
+        self.servers[number].apply(Step(self.clock.now_ns, "answer_late", f"s{number}", late_ns, 0, "read"))
+
     def path(self, number: int) -> Path:
         return self.era.target().state.paths[number]
 
@@ -153,9 +159,13 @@ class SlowPath:
 
     def p99_ns(self, start_ns: int, end_ns: int) -> int:
         """Of what was asked for within that time; what is not answered yet has waited until now."""
+        return self.quantile_ns(start_ns, end_ns, 990)
+
+    def quantile_ns(self, start_ns: int, end_ns: int, of_1000: int) -> int:
+        """The same, for so many of a thousand."""
         now_ns = self.clock.now_ns
         times = sorted(
             taken.took_ns if taken.took_ns != NEVER else now_ns - taken.at_ns
             for taken in self.between(start_ns, end_ns)
         )
-        return times[len(times) * 99 // 100]
+        return times[len(times) * of_1000 // 1000]

@@ -14,6 +14,7 @@ from hawser.lab.devices.link import Link
 from hawser.lab.devices.sim_path import SimPath
 from hawser.lab.plan import PathPlan
 from hawser.multipath.path import Path
+from hawser.multipath.twins import BioPair
 
 
 class Host:
@@ -118,6 +119,8 @@ def path_of(bio: Bio) -> Path | None:
             bio = bio.original
         elif isinstance(owner, SplitBio):
             bio = owner.whole
+        elif isinstance(owner, BioPair):
+            return owner.twin_path
         else:
             return None
 

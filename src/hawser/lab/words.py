@@ -155,6 +155,8 @@ def describe_world(plan: Plan) -> list[str]:
         around.append(f"looks for slow and flaky ones each {duration(plan.marginal_tick_ns)}")
     if plan.manager and plan.keepalive_ns:
         around.append(f"asks idle ones after {duration(plan.keepalive_ns)}")
+    if plan.manager and plan.hedge_after_ns:
+        around.append(f"asks twice for reads after {duration(plan.hedge_after_ns)}, for {plan.hedge_percent} % at most")
     if plan.retain_bytes != RETAINED_BYTES_MAX:
         around.append(f"retains {format_size(plan.retain_bytes)}" if plan.retain_bytes else "retains nothing")
     around.append("FENCES OFF (unsafe)" if plan.unsafe_no_fence else "fences on")

@@ -25,6 +25,7 @@ from hawser.manager.marginal import MarginalPaths
 from hawser.manager.policy import FIRST_CHECK_NS, Policy
 from hawser.manager.probe import DOWN, HOLD_PAUSE_NS, MISMATCH, UNTOLD, UP, Probe, ProbeListener
 from hawser.multipath.disk import PathDevice
+from hawser.multipath.hedge import Hedger
 from hawser.multipath.path import Path
 from hawser.multipath.replay import ReplayListener
 from hawser.multipath.state import PathEvents
@@ -165,6 +166,10 @@ class Manager:
             self._marginal = MarginalPaths(policy.marginal, timers, log)
         if policy.keepalive_ns:
             self._keepalive = Keepalive(policy.keepalive_ns, timers)
+        # Asks twice for reads that take long; None: nobody does.
+        self.hedger: Hedger | None = None
+        if policy.hedge is not None:
+            self.hedger = Hedger(policy.hedge.after_ns, policy.hedge.percent, timers)
         self._take_charge(target)
 
     @property
@@ -190,6 +195,8 @@ class Manager:
             self._marginal.follow(target)
         if self._keepalive is not None:
             self._keepalive.follow(target)
+        if self.hedger is not None:
+            self.hedger.follow(target)
 
     def _look_after(self, device: PathDevice) -> None:
         if device.devt not in self._checks:
@@ -235,6 +242,8 @@ class Manager:
             self._marginal.leave()
         if self._keepalive is not None:
             self._keepalive.leave()
+        if self.hedger is not None:
+            self.hedger.leave()
         self._forget_strangers()
 
     def _carry_over(self, target: Multipath, path: Path) -> None:

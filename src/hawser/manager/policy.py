@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hawser.core.units import NS_PER_MS, NS_PER_S
+from hawser.multipath.hedge import SHARE_MAX
 
 POLLING_NS: Final = NS_PER_S
 FIRST_CHECK_NS: Final = 100 * NS_PER_MS
@@ -39,13 +40,23 @@ class MarginalPolicy:
 
 
 @dataclass(frozen=True)
+class HedgePolicy:
+    """When a second path is asked for a read (hawser.multipath.hedge): after `after_ns`; for `percent` of them at most."""
+
+    after_ns: int
+    percent: int = SHARE_MAX
+
+
+@dataclass(frozen=True)
 class Policy:
-    """`marginal` None: no path is ever demoted. `keepalive_ns` 0: paths that are up are not checked."""
+    """`marginal` None: no path is ever demoted. `keepalive_ns` 0: paths that are up are not checked. `hedge` None: each read goes
+    one way at a time."""
 
     queue_timeout_ns: int | None = 60 * NS_PER_S
     polling_ns: int = POLLING_NS
     marginal: MarginalPolicy | None = None
     keepalive_ns: int = 0
+    hedge: HedgePolicy | None = None
 
     def queues(self) -> bool:
         """Whether the table has queue_if_no_path."""

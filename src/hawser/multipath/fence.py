@@ -2,7 +2,8 @@
 
 The conservative form of DESIGN's Hard problems 1. Linux has no counterpart. The rules:
 
-- writes, discards and write zeroes that overlap an orphan wait, except the orphan's own retry;
+- writes, discards and write zeroes that overlap an orphan wait, except the orphan's own retry; a discard that a client asks the
+  map for succeeds without being sent instead, as it promises nothing about what is read afterwards;
 - reads that overlap it wait until its write has succeeded by another copy: an old value that was read must not be followed by
   the orphan's. When acknowledged writes come into doubt, that copy may be lost, and reads wait again;
 - if an overlapping write was in flight beside the orphan, even the success of the orphan's own retry is told only when the
@@ -22,10 +23,11 @@ from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import mypyc_attr
 
-from hawser.block.ops import FLUSH, READ, is_write_class
+from hawser.block.ops import FLUSH, is_write_class
 from hawser.block.orphan import CACHE, COMMAND, FULL, LOOK, UNPROVEN, Orphan, OrphanWatcher
 from hawser.core.log import LogSink
 from hawser.dm.target import TargetHost
+from hawser.multipath.orphan_index import OrphanIndex
 
 if TYPE_CHECKING:
     from hawser.multipath.disk import SharedDisk
@@ -60,11 +62,16 @@ class FenceSet(OrphanWatcher):
         self.log = log
         self.enabled = True
         self.active = False
+        # In the order in which they came.
         self.orphans: list[Orphan] = []
+        self._index = OrphanIndex()
+        self._caches: list[Orphan] = []
         self.listeners: list[FenceListener] = []
         self.unit_sectors = 1
         self.proofs: dict[str, int] = {}
         self.unproven = 0
+        # Discards that succeeded without being sent (Multipath decides which).
+        self.skipped_discards = 0
         self._said_off = False
 
     def add(self, orphan: Orphan) -> None:
@@ -76,6 +83,9 @@ class FenceSet(OrphanWatcher):
         orphan.end = -(-orphan.end // unit) * unit
         orphan.watcher = self
         self.orphans.append(orphan)
+        self._index.add(orphan)
+        if orphan.kind == CACHE:
+            self._caches.append(orphan)
         if not self.enabled:
             self._say_off()
             return
@@ -94,27 +104,20 @@ class FenceSet(OrphanWatcher):
         return self.enabled and self.first_block(op, start, end, own) is not None
 
     def first_block(self, op: int, start: int, end: int, own: list[Orphan] | None) -> Orphan | None:
-        """The first orphan on whose account such an I/O must wait."""
-        for orphan in self.orphans:
-            if op == FLUSH:
-                if orphan.kind == CACHE:
-                    return orphan
-                continue
-            if not orphan.overlaps(start, end) or (own is not None and orphan in own):
-                continue
-            if op != READ or orphan.unacked > 0:
-                return orphan
-        return None
+        """An orphan on whose account such an I/O must wait."""
+        if op == FLUSH:
+            return self._caches[0] if self._caches else None
+        return self._index.blocking(op, start, end, own)
 
     def may_change(self, start: int, end: int, own: list[Orphan] | None) -> bool:
         """Whether something may still be written to sectors [start, end) that is not `own`."""
-        for orphan in self.orphans:
-            if orphan.overlaps(start, end) and not orphan.is_harmless and (own is None or orphan not in own):
-                return self.enabled
-        return False
+        return self.enabled and self._index.harmful(start, end, own)
 
     def orphan_resolved(self, orphan: Orphan) -> None:
         self.orphans.remove(orphan)
+        self._index.remove(orphan)
+        if orphan.kind == CACHE:
+            self._caches.remove(orphan)
         self.active = self.enabled and len(self.orphans) > 0
         if orphan.proof == UNPROVEN:
             self.unproven += 1

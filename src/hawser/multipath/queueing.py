@@ -5,11 +5,22 @@ flush suspend cannot end while I/O is parked, so it turns queueing off and resum
 whose parked bios are handed back instead.
 """
 
+from mypy_extensions import mypyc_attr
+
 from hawser.core.trace import PARKED
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import BIO_BASED, KILL, REQUEUE, SUBMITTED, TargetContext
 from hawser.multipath.disk import SharedDisk
 from hawser.multipath.waiting import WaitingRoom
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Sleeper:
+    """Who looks at I/O that is on its way, and does not while there is none."""
+
+    def wake(self) -> None:
+        """Something is mapped to a path. It is no sleeper any more."""
+        raise NotImplementedError
 
 
 class Queueing(WaitingRoom):
@@ -24,11 +35,12 @@ class Queueing(WaitingRoom):
         self._saved_queue_if_no_path = False
         self._is_set_aside = False
         self.is_suspended = False
+        self.sleeper: Sleeper | None = None
 
     def _park_without_path(self, clone: CloneBio) -> int:
         """What to do with a bio for which there is no path."""
         if self.queue_if_no_path:
-            self._parked.append(clone)
+            self._park(clone)
             if clone.life is not None:
                 clone.life.note(PARKED, "until there is a path")
             return SUBMITTED
@@ -50,6 +62,10 @@ class Queueing(WaitingRoom):
     def wants_to_queue(self) -> bool:
         """Whether I/O without a path waits, or will when a suspend is over."""
         return self._saved_queue_if_no_path if self._is_set_aside else self.queue_if_no_path
+
+    def is_leaving(self) -> bool:
+        """Whether a suspend is under way, or complete: nothing shall be begun that nobody has asked for."""
+        return self._is_set_aside or self.handing_back or self.is_suspended
 
     def presuspend(self, noflush: bool) -> None:
         if not noflush or self.kind == BIO_BASED:

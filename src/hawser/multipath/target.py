@@ -96,6 +96,8 @@ class Multipath(Queueing):
             self.state.entered = False
             if self.fences.active and self.fences.blocks(clone.op, clone.sector, clone.end_sector(), original.orphans):
                 return self._fence_bio(clone)
+        if self.sleeper is not None:
+            self.sleeper.wake()
         clone.context = path
         clone.device = path.device
         if clone.life is not None:
@@ -195,6 +197,8 @@ class Multipath(Queueing):
             # Unlike its errors, the end of a device is known before anything is sent. Linux: activate_or_offline_path().
             self.fail(path, "the device is gone")
             return DELAY_REQUEUE
+        if self.sleeper is not None:
+            self.sleeper.wake()
         clone = request.clone(path.queue(), self.clone_owner())
         clone.context = path
         clone.mapped_bytes = request.size

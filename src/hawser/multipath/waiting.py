@@ -14,20 +14,23 @@ from typing import Final
 
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
-from hawser.block.ops import is_write_class
-from hawser.block.orphan import CLIENT, LOOK, PROOF_ANSWER, Orphan
+from hawser.block.ops import DISCARD, is_write_class
+from hawser.block.orphan import CLIENT, FULL, LOOK, PROOF_ANSWER, Orphan
 from hawser.block.request import Request
 from hawser.block.split import SplitBio
-from hawser.core.status import IOERR
+from hawser.core.status import IOERR, OK
 from hawser.core.trace import FENCED, PARKED, WITHHELD
 from hawser.core.turn import Work
+from hawser.core.units import MIB
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import KILL, REQUEUE, SUBMITTED, Target, TargetContext, TargetHost
 from hawser.multipath.disk import SharedDisk, has_own_cache
 from hawser.multipath.fence import FENCED_MAX, FenceListener, must_withhold
 
-# Bios that wait for a path before submitters are to hold back.
+# What waits for a path, or to be mapped once more, before submitters are to hold back: in bios, and in bytes of them all.
+# (Request-based it waits in the device's own queue: REQUEUED_BYTES_MAX of hawser.block.queue.)
 PARKED_MAX: Final = 1024
+PARKED_BYTES_MAX: Final = 64 * MIB
 
 
 class _Replay(Work):
@@ -67,8 +70,12 @@ class WaitingRoom(Target):
         self._ear = _FenceEar(self)
         self.fences.listeners.append(self._ear)
         self._parked: list[CloneBio] = []
+        self._parked_bytes = 0
         self._fenced_bios: list[CloneBio] = []
         self._fenced_requests: list[Request] = []
+        # Discards that have to do nothing, for as long as it takes to say so.
+        self._skipped_bios: list[CloneBio] = []
+        self._skipped_requests: list[Request] = []
         self._withheld_bios: list[CloneBio] = []
         self._withheld_requests: list[Request] = []
         self._replay = _Replay(self)
@@ -85,6 +92,10 @@ class WaitingRoom(Target):
             return KILL
         if self.handing_back:
             return REQUEUE
+        if clone.op == DISCARD and self._may_skip(clone.sector, clone.end_sector(), [clone.original]):
+            self._skipped_bios.append(clone)
+            self._schedule_replay()
+            return SUBMITTED
         self._fenced_bios.append(clone)
         hold(clone.original, 1)
         if clone.life is not None:
@@ -94,6 +105,10 @@ class WaitingRoom(Target):
     def _fence_request(self, request: Request) -> int:
         if self.abandoned:
             return KILL
+        if request.op == DISCARD and request.owner is request.queue and self._may_skip(*request.span(), request.bios):
+            self._skipped_requests.append(request)
+            self._schedule_replay()
+            return SUBMITTED
         if len(self._fenced_requests) >= FENCED_MAX:
             return REQUEUE
         self._fenced_requests.append(request)
@@ -104,6 +119,33 @@ class WaitingRoom(Target):
             start, end = request.span()
             self._trace_request(request, FENCED, self._behind(request.op, start, end, request.orphans))
         return SUBMITTED
+
+    def _may_skip(self, start: int, end: int, bios: list[Bio]) -> bool:
+        """Whether a fenced discard of these bios succeeds without being sent: nobody is promised what it leaves behind.
+
+        Not one that may be under way already, by another copy; not one of a device above, which may send the same to another disk
+        (the legs of a mirror shall not differ); and not where it is about to be let go.
+        """
+        for bio in bios:
+            if bio.orphans is not None or not _is_a_clients(bio):
+                return False
+        orphan = self.fences.first_block(DISCARD, start, end, None)
+        if orphan is None or orphan.kind == FULL:
+            return False
+        self.fences.skipped_discards += 1
+        for bio in bios:
+            if bio.life is not None:
+                bio.life.note(FENCED, f"not sent, and done: a discard behind {orphan.describe()}")
+        return True
+
+    def _end_skipped(self) -> None:
+        requests, bios = self._skipped_requests, self._skipped_bios
+        self._skipped_requests, self._skipped_bios = [], []
+        for request in requests:
+            self.host.succeed_request(request)
+        for clone in bios:
+            clone.status = OK
+            self.host.finish_bio(clone)
 
     def _behind(self, op: int, start: int, end: int, own: list[Orphan] | None) -> str:
         """Which orphan an I/O waits behind, for who watches."""
@@ -123,7 +165,7 @@ class WaitingRoom(Target):
     def _park_fenced(self) -> None:
         for clone in self._fenced_bios:
             hold(clone.original, -1)
-        self._parked.extend(self._fenced_bios)
+            self._park(clone)
         self._fenced_bios = []
 
     def _requeue_fenced(self) -> None:
@@ -135,8 +177,32 @@ class WaitingRoom(Target):
             self.host.lend_tags(-1)
             self.host.requeue_request(request, False)
 
-    def _park_for_replay(self, clone: CloneBio) -> None:
+    def _keep_blocked(self) -> None:
+        """Let go what no fence blocks any more. What stays keeps its place: it may be thousands, and so may be the fences."""
+        fences = self.fences
+        requests, bios = self._fenced_requests, self._fenced_bios
+        kept_requests: list[Request] = []
+        kept_bios: list[CloneBio] = []
+        self._fenced_requests, self._fenced_bios = [], []
+        for request in requests:
+            start, end = request.span()
+            is_kept = fences.blocks(request.op, start, end, request.orphans)
+            (kept_requests if is_kept else self._fenced_requests).append(request)
+        for clone in bios:
+            is_kept = fences.blocks(clone.op, clone.sector, clone.end_sector(), clone.original.orphans)
+            (kept_bios if is_kept else self._fenced_bios).append(clone)
+        self._requeue_fenced()
+        self._park_fenced()
+        # (What a flush suspend waits for is mapped within these, and may be fenced anew.)
+        self._fenced_requests = kept_requests + self._fenced_requests
+        self._fenced_bios = kept_bios + self._fenced_bios
+
+    def _park(self, clone: CloneBio) -> None:
         self._parked.append(clone)
+        self._parked_bytes += clone.size
+
+    def _park_for_replay(self, clone: CloneBio) -> None:
+        self._park(clone)
         if clone.life is not None:
             clone.life.note(PARKED, "to be mapped once more")
         self._schedule_replay()
@@ -149,10 +215,13 @@ class WaitingRoom(Target):
     def replay(self) -> None:
         """Let go what no fence holds any more; map the parked bios again, with their recorded extent."""
         self._replaying = False
+        if self._skipped_bios or self._skipped_requests:
+            self._end_skipped()
         if self._fences_moved:
             self._release_fenced()
         parked = self._parked
         self._parked = []
+        self._parked_bytes = 0
         if parked:
             self.host.map_again(parked)
 
@@ -195,8 +264,11 @@ class WaitingRoom(Target):
 
     def _release_fenced(self) -> None:
         self._fences_moved = False
-        self._requeue_fenced()
-        self._park_fenced()
+        if self.fences.active and not self.abandoned and not self.handing_back:
+            self._keep_blocked()
+        else:
+            self._requeue_fenced()
+            self._park_fenced()
         self._release_withheld()
         self.host.look_again()
 
@@ -245,6 +317,8 @@ class WaitingRoom(Target):
                 waiting.remove(clone)
                 if waiting is self._fenced_bios:
                     hold(clone.original, -1)
+                else:
+                    self._parked_bytes -= clone.size
                 clone.status = IOERR
                 self.host.finish_bio(clone)
 
@@ -290,16 +364,33 @@ class WaitingRoom(Target):
 
     def idle(self) -> bool:
         return not (
-            self._parked or self._fenced_bios or self._fenced_requests or self._withheld_bios or self._withheld_requests
+            self._parked
+            or self._fenced_bios
+            or self._fenced_requests
+            or self._skipped_bios
+            or self._skipped_requests
+            or self._withheld_bios
+            or self._withheld_requests
         )
 
     def congested(self) -> bool:
-        return len(self._parked) >= PARKED_MAX or len(self._fenced_bios) + len(self._withheld_bios) >= FENCED_MAX
+        if len(self._parked) >= PARKED_MAX or self._parked_bytes >= PARKED_BYTES_MAX:
+            return True
+        return len(self._fenced_bios) + len(self._withheld_bios) >= FENCED_MAX
 
 
 def hold(bio: Bio, count: int) -> None:
     """Tell a client that an I/O of its has begun to wait for a proof (1), or need not any more (-1)."""
     bio.client().waits_for_proof(count, count * bio.size)
+
+
+def _is_a_clients(bio: Bio) -> bool:
+    """Whether a client has asked this device for it, perhaps for more at once; and not a device above."""
+    owner = bio.owner
+    while isinstance(owner, SplitBio):
+        bio = owner.whole
+        owner = bio.owner
+    return bio.client() is owner
 
 
 def common_orphans(bios: list[Bio]) -> list[Orphan] | None:

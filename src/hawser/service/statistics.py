@@ -30,7 +30,7 @@ class DeviceLatency(msgspec.Struct):
 
 
 def stats(gateway: Gateway, args: list[str]) -> str:
-    """`stats [latency|json]`."""
+    """`stats [latency|json|hedges]`."""
     devices = _devices(gateway)
     now_ns = gateway.loop.clock.now_ns
     if not args:
@@ -39,8 +39,31 @@ def stats(gateway: Gateway, args: list[str]) -> str:
         rows = [row for device in devices for row in _latencies(device)]
         return msgspec.json.encode(rows).decode()
     if args == ["json"]:
-        return msgspec.json.encode([_whole(device, now_ns) for device in devices]).decode() + "\n"
-    raise ControlVerbError("stats takes nothing, or one of: latency, json")
+        rows_found = [_whole(device, now_ns) for device in devices]
+        hedges = _hedges(gateway)
+        for row_found in rows_found:
+            if hedges is not None and gateway.device is not None and row_found["number"] == gateway.device.devt:
+                row_found["hedges"] = hedges
+        return msgspec.json.encode(rows_found).decode() + "\n"
+    if args == ["hedges"]:
+        return _hedge_line(gateway)
+    raise ControlVerbError("stats takes nothing, or one of: latency, json, hedges")
+
+
+def _hedges(gateway: Gateway) -> dict[str, int] | None:
+    """What became of reads that were asked for twice; None where nobody does that."""
+    hedger = gateway.manager.hedger if gateway.manager is not None else None
+    if hedger is None:
+        return None
+    return {"sent": hedger.sent, "won": hedger.won, "refused": hedger.refused}
+
+
+def _hedge_line(gateway: Gateway) -> str:
+    hedges = _hedges(gateway)
+    name = gateway.options.name
+    if hedges is None:
+        return f"{name}: reads are not hedged (--hedge-after)\n"
+    return f"{name}: hedges sent {hedges['sent']}, won {hedges['won']}, refused by budget {hedges['refused']}\n"
 
 
 def _devices(gateway: Gateway) -> list[BlockDevice]:
