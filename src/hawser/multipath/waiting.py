@@ -105,7 +105,8 @@ class WaitingRoom(Target):
     def _fence_request(self, request: Request) -> int:
         if self.abandoned:
             return KILL
-        if request.op == DISCARD and request.owner is request.queue and self._may_skip(*request.span(), request.bios):
+        start, end = request.span()
+        if request.op == DISCARD and request.owner is request.queue and self._may_skip(start, end, request.bios):
             self._skipped_requests.append(request)
             self._schedule_replay()
             return SUBMITTED
@@ -116,7 +117,6 @@ class WaitingRoom(Target):
         for bio in request.for_whom():
             hold(bio, 1)
         if self.context.turn.tracer is not None:
-            start, end = request.span()
             self._trace_request(request, FENCED, self._behind(request.op, start, end, request.orphans))
         return SUBMITTED
 
