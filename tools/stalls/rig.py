@@ -47,6 +47,10 @@ class Rig:
 
     def prepare(self) -> None:
         """Both paths work, and where only one can be struck that one is in use."""
+        if self.variant.cache == "path":
+            # Unflushed writes in the other path's cache could not tell whether a path that comes back leads to the same disk.
+            with self.gateway.client() as client:
+                client.flush()
         self.gateway.wait_for_states("AA")
         if self.hole is not None and self.variant.grouping == "failover" and self.in_use() != 0:
             self.gateway.dm("message", "mpatha", "0", "switch_group", "1")
