@@ -62,7 +62,7 @@ class Load:
         return len(self._sent)
 
     def stall(self, since_ns: int, until_ns: int = 0) -> Stall:
-        """Of what was in flight at `since_ns` (of the monotonic clock) or later, and sent before `until_ns`, where that is given."""
+        """Of what was in flight at `since_ns` (of the monotonic clock) or later, and sent before `until_ns`, if that is given."""
         now_ns = time.monotonic_ns()
         longest = gap = answered = unanswered = 0
         answers: list[int] = []

@@ -11,10 +11,13 @@ from tools.stalls.load import BLOCK, DEPTH
 
 _RW = {"read": "randread", "write": "randwrite", "randrw": "randrw"}
 NS_PER_S = 1e9
+# It connects long before its first I/O: so many, and they flow.
+FLOWS_IOS = 64
 
 
 def start(fleet: Fleet, gateway: Gateway, load: str, offset: int, size: int, seconds: float, name: str) -> Process:
     """Random blocks of an area, each once at most; it runs for so long."""
+    before = _ios(gateway)
     process = fleet.run(
         name,
         require_program("fio"),
@@ -30,8 +33,14 @@ def start(fleet: Fleet, gateway: Gateway, load: str, offset: int, size: int, sec
         f"--runtime={max(1, round(seconds * 1000))}ms",
         "--output-format=json",
     )
-    gateway.wait_until(lambda: "Open count:        0" not in gateway.dm("info"), "fio is connected")
+    gateway.wait_until(lambda: _ios(gateway) >= before + FLOWS_IOS, "fio's I/O flows")
     return process
+
+
+def _ios(gateway: Gateway) -> int:
+    """How many the map has done."""
+    row = gateway.stats()[0]
+    return int(row["rd_ios"]) + int(row["wr_ios"])
 
 
 def longest_s(process: Process, patience_s: float) -> float:

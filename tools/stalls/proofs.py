@@ -1,8 +1,8 @@
 """Overlapping writes behind a fence, by what lifts it: how long one waited after the moment at which the proof existed.
 
-Always the same story: an older write is held below the first server, its path gives up, it is written again by the second one and
-acknowledged; a newer write of the same sectors is sent, and has to wait. Then the proof comes into being, at a moment that is known
-here.
+Always the same story: an older write is held below the first server, its path gives up, it is written again by the second one
+and acknowledged; a newer write of the same sectors is sent, and has to wait. Then the proof comes into being, at a moment that is
+known here.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class _Scene:
 
     def serve(self) -> Gateway:
         gateway = self.fleet.serve(self.uris, *self.options)
-        gateway.wait_for_paths("AA") if self.uris[0].startswith("nbd") else gateway.wait_for_states("AA")
+        if self.uris[0].startswith("nbd"):
+            gateway.wait_for_paths("AA")
         self.client: NbdClient = gateway.client()
         return gateway
 
@@ -183,7 +184,7 @@ def _agent(fleet: Fleet, mode: str) -> Waited:
 
 
 def _file(fleet: Fleet, mode: str) -> Waited:
-    """The first path is a file of a file system in user space, over the slow server: a system call that really does not return."""
+    """The first path is a file of a file system in user space, over the slow server: its system call really does not return."""
     scene = _Scene(fleet, mode)
     point = fleet.directory / "mounted"
     point.touch()

@@ -40,9 +40,10 @@ PROOF_HEAD = (
     "said",
 )
 FOOT = f"""\
-Longest I/O: from being sent to being answered, at depth 16, 4 KiB, no block twice; of all that was in flight when the fault struck
-or later. Healthy: the same before it. fio: its own completion latency, on another kill of the same servers. Kills are judged by
-the median of the longest I/O ({KILL_BOUND_S * 1000:g} ms), what has to time out by the worst (io_timeout + {BEYOND_TIMEOUT_S:g} s).
+Longest I/O: from being sent to being answered, at depth 16, 4 KiB, no block twice; of all that was in flight when the fault
+struck or later. Healthy: the same before it. fio: its own completion latency, on another fault of the same servers. Kills are
+judged by the median of the longest I/O ({KILL_BOUND_S * 1000:g} ms), what has to time out by the worst one (io_timeout +
+{BEYOND_TIMEOUT_S:g} s).
 No bound (-): with cache=path everything waits until the lost cache is proved gone and what it held is written again."""
 _CACHES = {"lun": "lun, failover", "lun-multibus": "lun, multibus", "path": "path (default)"}
 

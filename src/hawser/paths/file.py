@@ -187,6 +187,10 @@ class FileDriver(Driver):
             self.timers.arm(self._deadline, max(0, job.request.deadline_ns - now_ns))
             break
 
+    def give_up(self) -> None:
+        for job in list(self._in_threads.values()):
+            self._give_up(job, TIMEOUT)
+
     def _give_up(self, job: "_FileJob", status: int) -> None:
         del self._in_threads[job.number]
         job.given_up = True

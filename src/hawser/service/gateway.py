@@ -248,5 +248,7 @@ class Gateway:
         self.server.drop_all("the server stops")
         for path in self.paths:
             path.driver.shut_down()
+            if not path.uri.is_nbd() and path.driver.trouble():
+                self.log.warning(f"path {path.uri.text}: {path.driver.trouble()}: left behind, stuck in the kernel")
         if self.state is not None:
             self.state.close(is_idle=not any(path.driver.trouble() for path in self.paths if not path.uri.is_nbd()))
