@@ -220,8 +220,7 @@ def test_while_it_starts(fleet):
 
 
 @pytest.mark.needs("nbdkit")
-@pytest.mark.parametrize("attributes", [{}, {"cache": "lun"}])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("mode", "attributes"), [("rq", {}), ("bio", {"cache": "lun"})])
 def test_a_forced_remove_does_not_wait_for_a_server_that_is_stopped(fleet, mode, attributes):
     """The map stays while a client has it, as with the kernel, but what was in flight has failed."""
     image = fleet.image("disk", 8 * MIB)

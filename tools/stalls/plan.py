@@ -132,6 +132,6 @@ def _slow(asked: Asked, server: str, fault: str) -> Iterator[Variant]:
     loads = asked.loads or ("randrw",)
     for transport, kind, mode, load, timeout_s in product(transports, caches, asked.modes or MODES, loads, timeouts):
         yield Variant(server, fault, transport, kind, mode, load, timeout_s)
-    if not asked.caches and fault == "hole":
+    if not asked.caches and fault == "hole" and "tcp" in transports:
         # What the default costs where nothing but a declaration lets go.
         yield Variant(server, fault, "tcp", "path", (asked.modes or MODES)[0], loads[0], timeouts[0])

@@ -1,7 +1,7 @@
 """Watchdog: the end of the process when its one loop is stuck in a system call, so that nobody there can hear a signal.
 
-A local file is read and written inline (hawser.paths.file): a system call on it that never returns stops everything, SIGTERM's
-handler included. A thread sees that the signal stays pending, or that the stop which it began takes too long, and ends the process.
+A local file is read and written inline (hawser.paths.file): a system call on it that never returns stops everything, and SIGTERM
+is not heard. A thread sees that the signal stays pending, or that the stop which it began takes too long, and ends the process.
 (What is stuck in the kernel for good, not even killable, keeps the process's remains until it returns.)
 """
 
