@@ -20,6 +20,7 @@ from hawser.manager.manager import Manager
 from hawser.multipath import target as multipath_target
 from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.multipath.target import Multipath
+from hawser.paths.file import FileDriver
 from hawser.service.fence_agent import CommandAgent
 from hawser.service.loop import Loop
 from hawser.service.options import OptionError, ServeOptions, build_table
@@ -248,7 +249,7 @@ class Gateway:
         self.server.drop_all("the server stops")
         for path in self.paths:
             path.driver.shut_down()
-            if not path.uri.is_nbd() and path.driver.trouble():
+            if isinstance(path.driver, FileDriver) and path.driver.trouble():
                 self.log.warning(f"path {path.uri.text}: {path.driver.trouble()}: left behind, stuck in the kernel")
         if self.state is not None:
             self.state.close(is_idle=not any(path.driver.trouble() for path in self.paths if not path.uri.is_nbd()))
