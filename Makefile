@@ -1,4 +1,4 @@
-# make demo | test | conformance | lint | bench | soak | mutants | requirements | ghost-write: each does all the set-up it needs. PYTHON names a Python 3.11 or newer.
+# make demo | test | conformance | lint | bench | soak | mutants | requirements | ghost-write | stalls: each does all the set-up it needs. PYTHON names a Python 3.11 or newer.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -13,12 +13,13 @@ DEMO_ARGS ?=
 MUTANT_ARGS ?=
 REQUIREMENT_ARGS ?=
 GHOST_ARGS ?=
+STALL_ARGS ?=
 # Two workers: the interop tests drive several servers each. A file stays on one worker, so that a story's
 # tests share what they set up.
 TEST_JOBS ?= 2
 MYPY_FILES = src tests tools hatch_build.py $(wildcard bench)
 
-.PHONY: help setup setup-test build pure demo test test-pure conformance lint format bench soak mutants requirements ghost-write clean
+.PHONY: help setup setup-test build pure demo test test-pure conformance lint format bench soak mutants requirements ghost-write stalls clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -88,6 +89,11 @@ requirements: setup-test
 # The hazard table afresh, on real servers: a naive resend beside hawser as shipped. GHOST_ARGS="--help" says what else can be tried.
 ghost-write: setup-test
 	@$(BIN)/python -m tools.ghost_write $(GHOST_ARGS)
+
+# How long the slowest I/O takes when a path dies, and what waits behind a fence, on real servers; half an hour on a machine that has
+# nothing else to do. STALL_ARGS="--quick" takes two minutes.
+stalls: setup-test
+	@$(BIN)/python -m tools.stalls $(STALL_ARGS)
 
 clean:
 	rm -rf $(VENV) $(PURE) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -14,6 +14,7 @@ from hawser.paths.fileio import (
     PathOpenError,
     open_file,
     read_fully,
+    remote_kind,
     status_of_errno,
     write_fully,
     wwid_of,
@@ -166,7 +167,7 @@ def test_a_file_that_cannot_be_punched_is_written_with_zeroes(tmp_path: Path):
     path.write_bytes(b"x" * (3 * MIB))
     file = opened(path)
     # As a block device it is asked by an ioctl that a regular file does not know.
-    stranger = OpenFile(file.name, file.fd, file.facts, "7:0")
+    stranger = OpenFile(file.name, file.fd, file.facts, "7:0", True)
     zero_range(stranger, 512, 2 * MIB + 512, False)
     data = path.read_bytes()
     assert (data[:512], data[2 * MIB + 1024 :]) == (b"x" * 512, b"x" * (MIB - 1024))
@@ -200,3 +201,18 @@ def test_an_error_of_zeroing_is_an_error(image: Path):
 )
 def test_what_an_errno_means(number: int, status: int):
     assert status_of_errno(number) == status
+
+
+MOUNTS = """\
+21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+40 21 0:44 / /mnt/a\\040b rw,nosuid shared:9 master:2 - fuse.nbdfuse nbdfuse rw,user_id=0
+41 21 0:45 / /mnt/n rw - nfs4 host:/export rw
+42 21 0:46 / /mnt/t rw - tmpfs tmpfs rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [("254:0", ""), ("0:44", "fuse.nbdfuse"), ("0:45", "nfs4"), ("0:46", ""), ("0:4", "")]
+)
+def test_file_systems_that_ask_a_server_are_known_by_their_type(number, kind):
+    assert remote_kind(MOUNTS, number) == kind

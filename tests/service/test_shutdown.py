@@ -12,7 +12,9 @@ from tests.support.fleet import MIB
 from tests.support.gateway import serve_command
 from tests.support.nbd_client import NbdClient, NbdError
 
+from hawser.exports.connection import IN_FLIGHT_MAX
 from hawser.nbd import protocol
+from hawser.service.control import ask
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 
@@ -215,3 +217,69 @@ def test_while_it_starts(fleet):
         took = time.monotonic() - started
         connection.close()
         assert took < LIMIT_S
+
+
+@pytest.mark.needs("nbdkit")
+@pytest.mark.parametrize(("mode", "attributes"), [("rq", {}), ("bio", {"cache": "lun"})])
+def test_a_forced_remove_does_not_wait_for_a_server_that_is_stopped(fleet, mode, attributes):
+    """The map stays while a client has it, as with the kernel, but what was in flight has failed."""
+    image = fleet.image("disk", 8 * MIB)
+    servers = [fleet.nbdkit(name, "file", image) for name in ("one", "two")]
+    gateway = fleet.serve([server.uri(**attributes) for server in servers], "--queue-mode", mode)
+    client = fleet.client(gateway)
+    client.write(0, b"w" * 4096)
+    for server in servers:
+        server.freeze()
+    cookies = [client.send_write(number * 4096, b"q" * 4096) for number in range(20)] + [client.send_read(0, 4096)]
+    time.sleep(0.3)
+    started = time.monotonic()
+    reply = ask(str(gateway.control), "remove", ["--force", "mpatha"])
+    assert time.monotonic() - started < LIMIT_S
+    assert "Device or resource busy" in reply.err
+    assert set(outcomes(client, cookies)) == {protocol.EIO}
+    assert "error" in gateway.dm("table")
+    assert gateway.end() < LIMIT_S
+    gateway.assert_no_traceback()
+
+
+@pytest.mark.needs("nbdkit")
+@pytest.mark.parametrize(
+    "verb", [["remove"], ["remove", "--force"], ["remove", "--deferred"], ["remove_all", "--force"]]
+)
+def test_no_remove_waits_for_a_path(fleet, verb):
+    image = fleet.image("disk", 8 * MIB)
+    server = fleet.nbdkit("one", "file", image)
+    gateway = fleet.serve([server.uri(cache="lun")], "--queue-timeout", "forever")
+    client = fleet.client(gateway)
+    server.kill()
+    gateway.wait_for_states("F")
+    cookies = [client.send_write(number * 4096, b"q" * 4096) for number in range(20)]
+    assert not client.has_answer(cookies[0], 0.2)
+    started = time.monotonic()
+    ask(str(gateway.control), verb[0], [*verb[1:], *(["mpatha"] if verb[0] == "remove" else [])])
+    assert time.monotonic() - started < LIMIT_S
+    if "--force" in verb:
+        assert set(outcomes(client, cookies)) == {protocol.EIO}
+    assert gateway.end() < LIMIT_S
+    gateway.assert_no_traceback()
+
+
+@pytest.mark.needs("nbdkit")
+def test_a_client_that_is_not_read_is_watched_for_its_hang_up(fleet):
+    """It has as much in flight as it may have, there is no path, and it dies: its commands die with it."""
+    image = fleet.image("disk", 8 * MIB)
+    server = fleet.nbdkit("one", "file", image)
+    gateway = fleet.serve([server.uri(cache="lun")], "--queue-timeout", "forever")
+    client = fleet.client(gateway)
+    server.kill()
+    gateway.wait_for_states("F")
+    for number in range(IN_FLIGHT_MAX + 10):
+        client.send_write(number * 4096, b"q" * 4096)
+    # The gateway has read what it takes by then, and more is in its socket.
+    time.sleep(0.5)
+    client.close()
+    gateway.wait_until(lambda: "Open count:        0" in gateway.dm("info"), "its end is noticed")
+    server.start()
+    gateway.wait_for_states("A")
+    assert image.read_bytes() == bytes(8 * MIB), "what was not dispatched died with its client"
+    gateway.assert_no_traceback()

@@ -24,6 +24,7 @@ class Relay:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._lock = threading.Lock()
         self._refusing = False
+        self._muted = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def uri(self, **attributes: object) -> str:
@@ -52,6 +53,10 @@ class Relay:
         with self._lock:
             self._refusing = False
 
+    def mute(self) -> None:
+        """What the server says is lost from now on."""
+        self._muted.set()
+
     def close(self) -> None:
         self._listener.close()
         self.cut("eof")
@@ -76,10 +81,10 @@ class Relay:
                 continue
             with self._lock:
                 self._pairs.append((near, far))
-            threading.Thread(target=_pump, args=(near, far), daemon=True).start()
+            threading.Thread(target=_pump, args=(near, far, self._muted), daemon=True).start()
 
 
-def _pump(near: socket.socket, far: socket.socket) -> None:
+def _pump(near: socket.socket, far: socket.socket, muted: threading.Event) -> None:
     """Both ways, until one side ends or the pair is closed by `cut`."""
     others = {near: far, far: near}
     with selectors.DefaultSelector() as selector, contextlib.suppress(OSError, ValueError, KeyError):
@@ -92,7 +97,8 @@ def _pump(near: socket.socket, far: socket.socket) -> None:
                 data = source.recv(CHUNK)
                 if not data:
                     raise OSError
-                others[source].sendall(data)
+                if source is near or not muted.is_set():
+                    others[source].sendall(data)
             if near.fileno() < 0:
                 return
     for sock in others:

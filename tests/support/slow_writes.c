@@ -2,10 +2,12 @@
  *
  * How long is the content, in seconds, of the file that SLOW_WRITES (of reads: SLOW_READS) names, read anew each time; without
  * such a file nothing waits. So a test can have one slow write, and quick ones before and after it. Behind the seconds may stand
- * two offsets in bytes: then only what touches [first, second) waits. Zeroing and discarding by fallocate() are writes, too.
+ * two offsets in bytes: then only what touches [first, second) waits. Zeroing and discarding by fallocate() are writes, too. With
+ * SLOW_DEAF in the environment signals wait as well.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/types.h>
@@ -28,8 +30,17 @@ static void wait_as_told(const char *variable, long long offset, long long size)
         seconds = 0;
     if (seconds > 0) {
         struct timespec left = { (time_t)seconds, (long)((seconds - (time_t)seconds) * 1e9) };
+        sigset_t all, before;
+
+        /* As in the kernel's own uninterruptible sleep no signal is heard meanwhile, but SIGKILL. */
+        if (getenv("SLOW_DEAF") != NULL) {
+            sigfillset(&all);
+            pthread_sigmask(SIG_SETMASK, &all, &before);
+        }
         while (nanosleep(&left, &left) != 0)
             ;
+        if (getenv("SLOW_DEAF") != NULL)
+            pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
 }
 

@@ -131,6 +131,9 @@ class BlockDevice:
     def bounce(self) -> None:
         """The path that leads here has failed: what waits for a tag goes back undispatched, whoever sent it may know another."""
 
+    def give_up(self) -> None:
+        """Nobody wants to wait for what drivers below have no answer to: it ends as if its time were over."""
+
     def outstanding(self) -> list[Request]:
         """The requests of drivers below that have no answer yet. Asked only when something went wrong."""
         return []
@@ -215,6 +218,9 @@ class QueueDevice(BlockDevice):
 
     def bounce(self) -> None:
         self._own_queue.bounce()
+
+    def give_up(self) -> None:
+        self._own_queue.driver.give_up()
 
     def outstanding(self) -> list[Request]:
         return self._own_queue.driver.outstanding()

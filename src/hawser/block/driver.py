@@ -79,6 +79,9 @@ class Driver(Work):
     def shut_down(self) -> None:
         """Close what is open; answer what is outstanding with TRANSPORT. Nothing is sent afterwards."""
 
+    def give_up(self) -> None:
+        """Give up on every command that has no answer yet, as if its time were over; those that cannot time out stay."""
+
     def outstanding(self) -> list[Request]:
         """The requests that were taken and have no answer yet. Asked only when something went wrong."""
         return []

@@ -5,11 +5,17 @@ generator of conditions (hawser.dm.condition); one that is closed before its end
 it had begun.
 """
 
+from typing import Final
+
+from hawser.core.clock import NEVER
+from hawser.core.units import NS_PER_MS
 from hawser.dm.condition import Condition, Waiting
 from hawser.dm.control import Control
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.suspension import ControlError, ControlListener
 from hawser.dm.target import TableError
+
+GIVE_UP_AGAIN_NS: Final = 200 * NS_PER_MS
 
 
 class _Heard(ControlListener):
@@ -33,11 +39,12 @@ class _Heard(ControlListener):
 
 
 class _Told(Condition):
-    """A listener has heard how it went."""
+    """A listener has heard how it went; or the time is over."""
 
-    def __init__(self, heard: _Heard) -> None:
+    def __init__(self, heard: _Heard, deadline_ns: int = NEVER) -> None:
         super().__init__()
         self.heard = heard
+        self.deadline_ns = deadline_ns
 
     def ready(self) -> bool:
         return self.heard.done
@@ -95,8 +102,14 @@ def _freeze(control: Control, device: MappedDevice) -> Waiting:
         yield from control.freeze(device)
 
 
-def resume(control: Control, device: MappedDevice, noflush: bool, lock_fs: bool = True) -> Waiting:
-    """Make the inactive table live, if there is one (for which an active device is suspended first), and let I/O flow."""
+def resume(
+    control: Control, device: MappedDevice, noflush: bool, lock_fs: bool = True, patience_ns: int = NEVER
+) -> Waiting:
+    """Make the inactive table live, if there is one (for which an active device is suspended first), and let I/O flow.
+
+    Unlike the kernel: what is in flight is waited for no longer than `patience_ns`, and then given up, as often as it is sent
+    again by another path.
+    """
     if device.inactive is None:
         if device.is_suspended():
             try:
@@ -114,7 +127,12 @@ def resume(control: Control, device: MappedDevice, noflush: bool, lock_fs: bool 
         # (A variable of its own: in what mypyc compiles it would share the other one's type.)
         raise control.refuse_table(misfit) from None
     try:
-        yield _Told(heard)
+        while not heard.done:
+            deadline_ns = NEVER if patience_ns == NEVER else device.clock.now_ns + patience_ns
+            yield _Told(heard, deadline_ns)
+            if not heard.done:
+                device.give_up()
+                patience_ns = GIVE_UP_AGAIN_NS
     finally:
         if not heard.done:
             device.cancel_suspend()

@@ -391,6 +391,11 @@ class MappedDevice(BlockDevice):
             for target in self.live_targets():
                 target.bounce()
 
+    def give_up(self) -> None:
+        for target in self.live_targets():
+            for device in target.devices():
+                device.give_up()
+
     def outstanding(self) -> list[Request]:
         found: list[Request] = []
         for device in self._below:

@@ -347,8 +347,9 @@ class PathDevice(QueueDevice):
             self._resolve()
             return
         if self.replay is None:
-            self.replay = Replay(self, self.retained.extents())
-            if self.retained.uncertain():
+            uncertain = self.retained.uncertain()
+            self.replay = Replay(self, self.retained.extents(uncertain))
+            if uncertain:
                 self.shared.cast_doubt(
                     f"{self.name}: of writes of the same sectors that were on their way at once it cannot be told which came last"
                 )

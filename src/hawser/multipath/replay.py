@@ -21,8 +21,8 @@ from hawser.multipath.retained import Extent
 if TYPE_CHECKING:
     from hawser.multipath.disk import PathDevice
 
-# How many of its writes are on their way at once.
-DEPTH: Final = 16
+# How many of its writes are on their way at once. More follow when half of them are done: each plug is a system call.
+DEPTH: Final = 64
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -57,6 +57,8 @@ class _Try(BioOwner):
 
     def go_on(self) -> None:
         """Submit as much as may be on its way, or say that all has come back."""
+        if self.in_flight > DEPTH // 2:
+            return
         plug = Plug()
         while self.error == OK and self.in_flight < DEPTH and self.next < len(self.extents):
             extent = self.extents[self.next]

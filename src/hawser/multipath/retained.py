@@ -11,6 +11,7 @@ they may have been executed in the other order than they were acknowledged in. W
 It is bounded. At half of the limit a flush is asked for, so that the rest goes on; at the limit writes wait for it.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from typing import Final
 
@@ -104,7 +105,7 @@ class Retained:
 
     def uncertain(self) -> list[tuple[int, int]]:
         """The sectors that two of them touch which were on their way at once: ascending, disjoint."""
-        found: list[tuple[int, int]] = []
+        found = Cover()
         before: list[Kept] = []
         for kept in self._kept:
             for other in reversed(before):
@@ -112,19 +113,60 @@ class Retained:
                     # So were all before it.
                     break
                 if other.start < kept.end and kept.start < other.end:
-                    found = _joined(found, max(kept.start, other.start), min(kept.end, other.end))
+                    found.add(max(kept.start, other.start), min(kept.end, other.end))
             before.append(kept)
+        return found.parts()
+
+    def extents(self, uncertain: list[tuple[int, int]]) -> list[Extent]:
+        """What the sectors hold after all of it, but for the uncertain ones: disjoint, ascending."""
+        found: list[Extent] = []
+        covered = Cover()
+        for first, last in uncertain:
+            covered.add(first, last)
+        for kept in reversed(self._kept):
+            for start, end in covered.gaps(kept.start, kept.end):
+                found.append(Extent(kept.op, kept.flags, start, end, _content(kept, start, end)))
+            covered.add(kept.start, kept.end)
+        found.sort(key=_start)
         return found
 
-    def extents(self) -> list[Extent]:
-        """What the sectors hold after all of it, but for the uncertain ones: disjoint, newest first."""
-        found: list[Extent] = []
-        covered = self.uncertain()
-        for kept in reversed(self._kept):
-            for start, end in _gaps(covered, kept.start, kept.end):
-                found.append(Extent(kept.op, kept.flags, start, end, _content(kept, start, end)))
-            covered = _joined(covered, kept.start, kept.end)
+
+class Cover:
+    """A set of sectors, as ranges: ascending, and joined where they touch. There may be ten thousand of them, and all I/O waits
+    meanwhile: each step is a search by halves."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def parts(self) -> list[tuple[int, int]]:
+        return list(zip(self._starts, self._ends, strict=True))
+
+    def gaps(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The parts of [start, end) that are not in it."""
+        found: list[tuple[int, int]] = []
+        number = bisect_right(self._ends, start)
+        while start < end:
+            is_last = number == len(self._starts) or self._starts[number] >= end
+            first = end if is_last else self._starts[number]
+            if start < first:
+                found.append((start, first))
+            start = end if is_last else self._ends[number]
+            number += 1
         return found
+
+    def add(self, start: int, end: int) -> None:
+        first = bisect_left(self._ends, start)
+        last = bisect_right(self._starts, end)
+        if first < last:
+            start = min(start, self._starts[first])
+            end = max(end, self._ends[last - 1])
+        self._starts[first:last] = [start]
+        self._ends[first:last] = [end]
+
+
+def _start(extent: Extent) -> int:
+    return extent.start
 
 
 def _content(kept: Kept, start: int, end: int) -> Buffer | None:
@@ -132,30 +174,3 @@ def _content(kept: Kept, start: int, end: int) -> Buffer | None:
         return None
     whole = kept.data[0] if len(kept.data) == 1 else b"".join(kept.data)
     return memoryview(whole)[(start - kept.first) << SECTOR_SHIFT : (end - kept.first) << SECTOR_SHIFT]
-
-
-def _gaps(covered: list[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
-    """The parts of [start, end) that none of `covered` (ascending, disjoint) touches."""
-    gaps: list[tuple[int, int]] = []
-    for first, last in covered:
-        if last <= start:
-            continue
-        if first >= end:
-            break
-        if start < first:
-            gaps.append((start, first))
-        start = last
-    if start < end:
-        gaps.append((start, end))
-    return gaps
-
-
-def _joined(covered: list[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
-    """`covered` with [start, end), joined where they touch."""
-    before = [part for part in covered if part[1] < start]
-    after = [part for part in covered if part[0] > end]
-    between = covered[len(before) : len(covered) - len(after)]
-    if between:
-        start = min(start, between[0][0])
-        end = max(end, between[len(between) - 1][1])
-    return [*before, (start, end), *after]

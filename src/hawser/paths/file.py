@@ -1,8 +1,8 @@
 """Files and block devices as paths.
 
-Healthy buffered I/O is done inline: one system call into the page cache costs less than handing it to anybody. A file
-that once took long, O_DIRECT, flushes and FUA go to threads, so that the loop is never stuck (DESIGN, "A batch is a
-plug"). A short read or write is a good prefix.
+Healthy buffered I/O of a local file is done inline: one system call into the page cache costs less than handing it to anybody.
+A file that once took long, block devices, files whose file system asks a server (NFS, FUSE), O_DIRECT, flushes and FUA go to
+threads, so that the loop is not stuck (DESIGN, "A batch is a plug"). A short read or write is a good prefix.
 """
 
 import os
@@ -72,8 +72,8 @@ class FileDriver(Driver):
         # Writes that were given up while their system call had not returned.
         self._stuck: list[Orphan] = []
         self.answers_are_final = True
-        self.threaded = direct
         self.file: OpenFile = open_file(name, direct, read_only)
+        self.threaded = direct or self.file.may_hang
         self.facts = self.file.facts
         self.fd = self.file.fd
         self._workers = Workers(reactor)
@@ -186,6 +186,10 @@ class FileDriver(Driver):
         for job in self._in_threads.values():
             self.timers.arm(self._deadline, max(0, job.request.deadline_ns - now_ns))
             break
+
+    def give_up(self) -> None:
+        for job in list(self._in_threads.values()):
+            self._give_up(job, TIMEOUT)
 
     def _give_up(self, job: "_FileJob", status: int) -> None:
         del self._in_threads[job.number]

@@ -33,6 +33,9 @@ FALLOC_FL_KEEP_SIZE: Final = 0x01
 FALLOC_FL_PUNCH_HOLE: Final = 0x02
 FALLOC_FL_ZERO_RANGE: Final = 0x10
 
+# File systems that ask a server, which may be gone: /proc/self/mountinfo has these names, before a dot if there is one.
+REMOTE: Final = ("9p", "afs", "ceph", "cifs", "fuse", "fuseblk", "nfs", "nfs4", "smb3", "virtiofs")
+
 _STATUS: Final = {
     errno.ENOSPC: NOSPC,
     errno.EDQUOT: NOSPC,
@@ -54,12 +57,13 @@ class PathOpenError(Exception):
 
 @dataclass(frozen=True)
 class OpenFile:
-    """`devt` is the block device's own number, or empty for a regular file."""
+    """`devt` is the block device's own number, or empty for a regular file. `may_hang`: a system call on it may never return."""
 
     name: str
     fd: int
     facts: PathFacts
     devt: str
+    may_hang: bool
 
 
 def status_of_errno(number: int) -> int:
@@ -105,18 +109,19 @@ def _measure(name: str, fd: int, writable: bool) -> OpenFile:
     size = size_of(fd)
     if stat.S_ISREG(what.st_mode):
         block, devt = 512, ""
+        may_hang = _is_remote(what.st_dev)
     elif stat.S_ISBLK(what.st_mode):
         block = struct.unpack("=i", fcntl.ioctl(fd, BLKSSZGET, bytes(4)))[0]
         devt = f"{os.major(what.st_rdev)}:{os.minor(what.st_rdev)}"
+        may_hang = True
     else:
         raise PathOpenError(f"{name}: is neither a regular file nor a block device")
     size = size // block * block
     if size == 0:
         raise PathOpenError(f"{name}: is smaller than one block of {block} bytes")
     wwid = wwid_of(devt) if devt else ""
-    return OpenFile(
-        name, fd, PathFacts(size, block, block, not writable, True, True, True, True, MAX_BYTES, wwid), devt
-    )
+    facts = PathFacts(size, block, block, not writable, True, True, True, True, MAX_BYTES, wwid)
+    return OpenFile(name, fd, facts, devt, may_hang)
 
 
 def size_of(fd: int) -> int:
@@ -151,6 +156,27 @@ def _line(name: str) -> str:
             return " ".join(file.read(SYSFS_MAX).split())
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def _is_remote(device: int) -> bool:
+    """Whether what is mounted there asks a server. Where that cannot be told, it is taken for local."""
+    try:
+        with open("/proc/self/mountinfo") as file:
+            return remote_kind(file.read(), f"{os.major(device)}:{os.minor(device)}") != ""
+    except OSError:
+        return False
+
+
+def remote_kind(mountinfo: str, number: str) -> str:
+    """The file system's type, if the one with this `major:minor` is one that asks a server. proc_pid_mountinfo(5): the number is
+    the third field, the type the first one behind the dash."""
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        fields = left.split()
+        if len(fields) > 2 and fields[2] == number and right:
+            kind = right.split()[0]
+            return kind if kind.partition(".")[0] in REMOTE else ""
+    return ""
 
 
 def read_fully(fd: int, size: int, offset: int, aligned: bool) -> tuple[Buffer, int]:

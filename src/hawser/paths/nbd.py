@@ -160,6 +160,10 @@ class NbdDriver(Driver):
             request.finish(TRANSPORT, 0, NOT_SENT)
             self.complete(request)
 
+    def give_up(self) -> None:
+        if self._session is not None and self._session.state == READY:
+            self._session.give_up()
+
     def outstanding(self) -> list[Request]:
         found = list(self._batch)
         if self._session is not None:
@@ -361,9 +365,9 @@ class NbdDriver(Driver):
                 elif was_ready:
                     self.listener.session_lost(self, reason)
 
-    def timed_out(self, session: NbdSession, commands: int) -> None:
+    def timed_out(self, session: NbdSession, reason: str) -> None:
         """Commands of a session were given up. If nothing comes within LINGER, the session is, too."""
-        self.log.warning(f"{self.name}: {commands} commands without an answer for {self.timeout_ns / NS_PER_S:g} s")
+        self.log.warning(f"{self.name}: {reason}")
         if session is self._session and not self._linger.is_armed():
             self.timers.arm(self._linger, LINGER_NS)
 

@@ -15,7 +15,7 @@ from hawser.block.request import ANSWERED, NOT_SENT, UNKNOWN, Request
 from hawser.core.clock import Timer
 from hawser.core.reactor import Handler
 from hawser.core.status import IOERR, NOSPC, NOTSUPP, OFFLINE, OK, RESOURCE, TIMEOUT, TRANSPORT
-from hawser.core.units import KIB, SECTOR_SHIFT
+from hawser.core.units import KIB, NS_PER_S, SECTOR_SHIFT
 from hawser.nbd import protocol
 from hawser.nbd.client_handshake import ClientHandshake, Negotiated
 from hawser.nbd.protocol import request_header
@@ -349,6 +349,26 @@ class NbdSession(Handler):
             self.end("an answer stopped in the middle of its data", by_peer=False)
             return
         overdue = [cookie for cookie, request in self.in_flight.items() if request.deadline_ns <= now_ns]
+        self._give_up(overdue)
+        if overdue:
+            self.driver.timed_out(
+                self, f"no answer for {self.driver.timeout_ns / NS_PER_S:g} s to {len(overdue)} commands"
+            )
+        oldest = self._reading
+        for request in self.in_flight.values():
+            oldest = request
+            break
+        if oldest is not None:
+            self.driver.timers.arm(self._deadline, max(0, oldest.deadline_ns - now_ns))
+
+    def give_up(self) -> None:
+        """Nobody wants to wait any longer for what has no answer. (Data that has begun to come still has its time.)"""
+        overdue = list(self.in_flight)
+        self._give_up(overdue)
+        if overdue:
+            self.driver.timed_out(self, f"{len(overdue)} commands without an answer were given up")
+
+    def _give_up(self, overdue: list[int]) -> None:
         for cookie in overdue:
             request = self.in_flight.pop(cookie)
             is_fua_flush = self._fua_flushes.pop(cookie, False)
@@ -363,14 +383,6 @@ class NbdSession(Handler):
                 self.late[cookie] = _Late(payload, self._orphan(cookie, request), is_flush)
                 request.finish(TIMEOUT, 0, UNKNOWN)
             self.driver.complete(request)
-        if overdue:
-            self.driver.timed_out(self, len(overdue))
-        oldest = self._reading
-        for request in self.in_flight.values():
-            oldest = request
-            break
-        if oldest is not None:
-            self.driver.timers.arm(self._deadline, max(0, oldest.deadline_ns - now_ns))
 
     def _orphan(self, cookie: int, request: Request) -> Orphan | None:
         if not is_write_class(request.op):

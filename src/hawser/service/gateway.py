@@ -25,6 +25,7 @@ from hawser.manager.probe import DOWN, MISMATCH, Probe, ProbeListener
 from hawser.multipath import target as multipath_target
 from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.multipath.target import Multipath
+from hawser.paths.file import FileDriver
 from hawser.paths.nbd import NbdDriver
 from hawser.service.fence_agent import CommandAgent
 from hawser.service.loop import Loop
@@ -374,5 +375,7 @@ class Gateway:
         self.server.drop_all("the server stops")
         for path in self.paths:
             path.driver.shut_down()
+            if isinstance(path.driver, FileDriver) and path.driver.trouble():
+                self.log.warning(f"path {path.uri.text}: {path.driver.trouble()}: left behind, stuck in the kernel")
         if self.state is not None:
             self.state.close(is_idle=not any(path.driver.trouble() for path in self.paths if not path.uri.is_nbd()))

@@ -12,9 +12,10 @@ from hawser.service.gateway import Gateway
 from hawser.service.loop import keep_buffers, run_in_own_loop, tune_garbage_collector
 from hawser.service.options import ServeOptions
 from hawser.service.start_error import StartError
+from hawser.service.watchdog import BEAT_SECONDS, Watchdog
 
 
-async def serve(options: ServeOptions, log: LogSink) -> int:
+async def serve(options: ServeOptions, log: LogSink, watchdog: Watchdog) -> int:
     """Serve until told to stop; the exit status."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -25,7 +26,7 @@ async def serve(options: ServeOptions, log: LogSink) -> int:
     try:
         if not await _unless(stop, gateway.start()):
             log.info("stopping before it was ready")
-            await gateway.stop()
+            await _end(gateway, control, watchdog)
             return 0
         if options.control:
             control = ControlServer(gateway, options.control)
@@ -44,10 +45,24 @@ async def serve(options: ServeOptions, log: LogSink) -> int:
     tune_garbage_collector()
     await stop.wait()
     log.info("stopping")
+    await _end(gateway, control, watchdog)
+    return 0
+
+
+async def _end(gateway: Gateway, control: ControlServer | None, watchdog: Watchdog) -> None:
+    """The orderly end, with somebody who sees to it that it does end."""
+    watchdog.stopping()
+    beats = asyncio.create_task(_beat(watchdog))
     if control is not None:
         await control.stop()
     await gateway.stop()
-    return 0
+    beats.cancel()
+
+
+async def _beat(watchdog: Watchdog) -> None:
+    while True:
+        watchdog.beat()
+        await asyncio.sleep(BEAT_SECONDS)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
@@ -66,7 +81,12 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> boo
 
 def run(options: ServeOptions, log: LogSink) -> int:
     """`serve` in an event loop of its own."""
-    return run_in_own_loop(serve(options, log))
+    watchdog = Watchdog(log)
+    watchdog.start()
+    try:
+        return run_in_own_loop(serve(options, log, watchdog))
+    finally:
+        watchdog.cancel()
 
 
 def leave(status: int) -> None:

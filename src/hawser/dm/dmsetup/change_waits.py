@@ -6,7 +6,8 @@ tries a remove that is to be retried 25 times, 200 ms apart.
 
 from typing import Final
 
-from hawser.core.units import NS_PER_MS
+from hawser.core.clock import NEVER
+from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.dm.condition import Delay, WaitingBool
 from hawser.dm.control_waits import resume as resume_device
 from hawser.dm.control_waits import suspend as suspend_device
@@ -17,6 +18,8 @@ from hawser.dm.dmsetup.task import Task, task_for
 from hawser.dm.suspension import ControlError
 from hawser.dm.table import TableLine
 
+# How long `--force` waits for what is in flight, before it is given up: all of it within 5 s.
+FORCE_PATIENCE_NS: Final = 3 * NS_PER_S
 RETRIES: Final = 25
 RETRY_DELAY_NS: Final = 200 * NS_PER_MS
 
@@ -41,15 +44,15 @@ def resume(call: Call, words: list[str]) -> WaitingBool:
     task = task_for(call, words[0] if words else None)
     if task is None:
         return False
-    return (yield from _resume(call, task, call.has("noflush"), call.has("verbose")))
+    return (yield from _resume(call, task, call.has("noflush"), call.has("verbose"), NEVER))
 
 
-def _resume(call: Call, task: Task, noflush: bool, shows: bool) -> WaitingBool:
+def _resume(call: Call, task: Task, noflush: bool, shows: bool, patience_ns: int) -> WaitingBool:
     device = task.find()
     if device is None:
         return task.failed("resume", "ENXIO")
     try:
-        yield from resume_device(call.control, device, noflush, not call.has("nolockfs"))
+        yield from resume_device(call.control, device, noflush, not call.has("nolockfs"), patience_ns)
     except ControlError as error:
         return task.failed("resume", error.errno_name)
     show_node(call, device)
@@ -119,7 +122,8 @@ def _wipe(call: Call, word: str) -> WaitingBool:
         call.control.load(device, [TableLine(0, size, "error", [])], call.has("readonly"))
     except ControlError as error:
         return task.failed("reload", error.errno_name)
-    done = yield from _resume(call, task, call.has("noflush") or call.has("force"), False)
+    patience_ns = FORCE_PATIENCE_NS if call.has("force") else NEVER
+    done = yield from _resume(call, task, call.has("noflush") or call.has("force"), False, patience_ns)
     if not done:
         device.clear()
     return done
