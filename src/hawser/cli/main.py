@@ -7,6 +7,7 @@ from hawser.build_info import describe
 from hawser.cli.demo import demo
 from hawser.cli.dm import dm
 from hawser.cli.lab import lab
+from hawser.cli.probe import probe
 from hawser.cli.serve import serve
 from hawser.cli.stats import stats
 from hawser.cli.trace import trace
@@ -22,5 +23,6 @@ main.add_command(serve)
 main.add_command(dm)
 main.add_command(demo)
 main.add_command(lab)
+main.add_command(probe)
 main.add_command(stats)
 main.add_command(trace)
