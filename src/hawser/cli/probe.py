@@ -25,7 +25,7 @@ class _Printer(Listener):
     """Says it as it comes."""
 
     def __init__(self) -> None:
-        self._about = ""
+        self._heading = ""
 
     def facts(self, number: int, uri: PathUri, facts: list[Fact]) -> None:
         click.echo(f"URI {number + 1}: {uri.text}")
@@ -37,9 +37,10 @@ class _Printer(Listener):
         click.echo(f"scratch: {scratch.text()}: {RESTORED}")
 
     def finding(self, finding: Finding) -> None:
-        if finding.about != self._about:
-            self._about = finding.about
-            click.echo(f"\n{finding.about}")
+        heading = f"{finding.where}: {finding.about}"
+        if heading != self._heading:
+            self._heading = heading
+            click.echo(f"\n{heading}")
         click.echo(f"  {finding.tried}")
         click.echo(f"    {finding.verdict}: {finding.evidence}")
 
@@ -60,13 +61,23 @@ class _Silent(Listener):
 @click.command()
 @click.argument("uris", nargs=-1, required=True, metavar="URI [URI2]")
 @click.option(
-    "--scratch", required=True, metavar="OFFSET:LENGTH", help="The range that is destroyed, such as 1G:64M. Nothing outside is written."
+    "--scratch",
+    required=True,
+    metavar="OFFSET:LENGTH",
+    help="The range that is destroyed, such as 1G:64M. Nothing outside is written.",
 )
 @click.option(
-    "--watch", default="5", show_default=True, metavar="SECONDS", help="Watch so long for late writes after each connection's end."
+    "--watch",
+    default="5",
+    show_default=True,
+    metavar="SECONDS",
+    help="Watch so long for late writes after each connection's end.",
 )
 @click.option(
-    "--state-dir", default="", metavar="DIR", help="Refuse while a gateway has this state directory, and keep it out meanwhile."
+    "--state-dir",
+    default="",
+    metavar="DIR",
+    help="Refuse while a gateway has this state directory, and keep it out meanwhile.",
 )
 @click.option("--json", "as_json", is_flag=True, help="All of it as JSON, at the end.")
 def probe(uris: tuple[str, ...], scratch: str, watch: str, state_dir: str, as_json: bool) -> None:
@@ -118,7 +129,9 @@ def _watch_s(text: str, uris: list[PathUri]) -> float:
         if uri.quiesce_ns is not None:
             watch_ns = max(watch_ns, uri.quiesce_ns + BEHIND_QUIESCE_NS)
     if watch_ns > WATCH_MAX_NS:
-        raise click.UsageError(f"--watch: {watch_ns // NS_PER_S} s with what is declared, at most {WATCH_MAX_NS // NS_PER_S}")
+        raise click.UsageError(
+            f"--watch: {watch_ns // NS_PER_S} s with what is declared, at most {WATCH_MAX_NS // NS_PER_S}"
+        )
     return watch_ns / NS_PER_S
 
 

@@ -103,7 +103,9 @@ class Coherence:
     def _repeat(self, reader: Store, place: int, number: int, first_wrote: bool) -> str:
         """How long a read stays stale."""
         began = monotonic()
-        ways = f"written through {self._end(first_wrote)}, acknowledged, and not seen through {self._end(not first_wrote)}"
+        ways = (
+            f"written through {self._end(first_wrote)}, acknowledged, and not seen through {self._end(not first_wrote)}"
+        )
         while monotonic() - began < STALE_SECONDS:
             sleep(STALE_POLL_SECONDS)
             if self._read(reader, place) == number:

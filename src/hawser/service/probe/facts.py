@@ -51,7 +51,9 @@ def _of_server(uri: PathUri, store: NbdStore) -> list[Fact]:
     export = store.connection.export
     answers = ask(uri)
     stated = "" if export.block_sizes_stated else "; not stated by the server, the protocol's defaults"
-    sizes = f"minimum {export.block_min}, preferred {export.block_preferred}, maximum payload {export.block_max}{stated}"
+    sizes = (
+        f"minimum {export.block_min}, preferred {export.block_preferred}, maximum payload {export.block_max}{stated}"
+    )
     flags = [word for bit, word in _FLAGS if export.flags & bit]
     lacks = [word for bit, word in _FLAGS[1:5] if not export.flags & bit]
     found = [
@@ -68,7 +70,12 @@ def _of_server(uri: PathUri, store: NbdStore) -> list[Fact]:
         Fact("declared", _declared(uri)),
     ]
     if not export.flags & protocol.FLAG_SEND_FLUSH and uri.cache == "path":
-        found.append(Fact("note", "a cache of its own without flush can never be proved clean: only its server's end frees the disk"))
+        found.append(
+            Fact(
+                "note",
+                "a cache of its own without flush can never be proved clean: only its server's end frees the disk",
+            )
+        )
     return found
 
 
@@ -114,5 +121,11 @@ def _others(uri: PathUri) -> str:
     except OSError:
         return "cannot be seen from here"
     # The server's ends have the socket's name.
-    count = sum(1 for words in lines if len(words) == 8 and words[5] == _CONNECTED and words[7].strip() == uri.socket) - 1
-    return "none" if count <= 0 else f"{count}: if one of them is a gateway, what it serves is destroyed in the scratch range, too"
+    count = (
+        sum(1 for words in lines if len(words) == 8 and words[5] == _CONNECTED and words[7].strip() == uri.socket) - 1
+    )
+    return (
+        "none"
+        if count <= 0
+        else f"{count}: if one of them is a gateway, what it serves is destroyed in the scratch range, too"
+    )

@@ -21,21 +21,17 @@ class Contradiction:
 
 @dataclass(frozen=True)
 class Finding:
-    """`about`: the declaration or the property; `tried`: what was done; `evidence`: what was seen, or why nothing could be."""
+    """`about`: the declaration or the property; `tried`: what was done; `evidence`: what was seen, or why nothing could be;
+    `where`: which URIs it was done with."""
 
     about: str
     tried: str
     verdict: str
     evidence: str
     contradicts: tuple[Contradiction, ...] = ()
+    where: str = ""
 
 
 def seconds(value: float) -> str:
     """A time for people."""
     return f"{value:.3f} s" if value < 1 else f"{value:.2f} s"
-
-
-def listed(numbers: list[int], most: int = 4) -> str:
-    """The first few of them."""
-    words = ", ".join(str(number) for number in numbers[:most])
-    return words if len(numbers) <= most else f"{words} and {len(numbers) - most} more"

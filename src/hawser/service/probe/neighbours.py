@@ -13,8 +13,8 @@ from hawser.service.probe.finding import DISPROVED, FACT, NOT_DISPROVED, UNTESTE
 from hawser.service.probe.scratch import Scratch, Stamps
 from hawser.service.probe.store import Store
 
-ROUNDS: Final = 400
-ROUNDS_SECONDS: Final = 1.5
+ROUNDS: Final = 200
+ROUNDS_SECONDS: Final = 1.0
 
 
 class Neighbours:
@@ -39,7 +39,12 @@ class Neighbours:
             found.append(Finding("read-modify-write", tried, FACT, evidence))
         else:
             found.append(
-                Finding("read-modify-write", "smaller writes side by side", UNTESTED, f"its blocks are of {unit} bytes already")
+                Finding(
+                    "read-modify-write",
+                    "smaller writes side by side",
+                    UNTESTED,
+                    f"its blocks are of {unit} bytes already",
+                )
             )
         rounds, lost = self._play(unit, 2 * unit)
         tried = self._tried(rounds, unit)
@@ -49,7 +54,9 @@ class Neighbours:
                 for number, store in enumerate(self.stores[: 2 if self.two_servers else 1])
                 if store.uri.is_nbd()
             )
-            found.append(Finding("read-modify-write", tried, DISPROVED, f"{lost} lost: it rewrites larger blocks", against))
+            found.append(
+                Finding("read-modify-write", tried, DISPROVED, f"{lost} lost: it rewrites larger blocks", against)
+            )
         else:
             found.append(Finding("read-modify-write", tried, NOT_DISPROVED, "none was lost"))
         return found

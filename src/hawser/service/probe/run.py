@@ -1,7 +1,7 @@
 """The probe as a whole: what is refused, the order of the tests, and which declarations are contradicted in the end."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from hawser.nbd import protocol
@@ -108,75 +108,83 @@ class Probe:
 
     def _test(self, scratch: Scratch) -> None:
         uris = self.report.uris
-        is_coherent = [self._each(number, uri, scratch) for number, uri in enumerate(uris)]
         if len(uris) > 1:
-            self._pair(scratch, uris, "the two servers")
-        self._tell(coherence.untestable(uris))
+            # First, while neither server has a reason to remember anything of the range.
+            self._pair([0, 1], scratch)
+        is_coherent = [self._each(number, scratch) for number in range(len(uris))]
+        self._tell(coherence.untestable(uris), list(range(len(uris))))
         for number, uri in enumerate(uris):
             if uri.is_nbd():
-                self._late(number, uri, scratch, is_coherent[number])
+                self._late(number, scratch, is_coherent[number])
 
-    def _each(self, number: int, uri: PathUri, scratch: Scratch) -> bool:
+    def _each(self, number: int, scratch: Scratch) -> bool:
         """What is asked of one server alone; whether its connections are coherent."""
+        uri = self.report.uris[number]
         if not uri.is_nbd():
             return True
-        is_coherent = self._pair(scratch, [uri], uri.place())
+        is_coherent = self._pair([number], scratch)
         try:
             store, other = NbdStore(uri), NbdStore(uri)
             try:
-                self._tell(Zeroing(store, other, number, scratch, self.stamps).check())
+                self._tell(Zeroing(store, other, number, scratch, self.stamps).check(), [number])
             finally:
                 store.close()
                 other.close()
         except ProbeError as error:
-            self._tell([Finding("write zeroes, discard", uri.place(), UNTESTED, str(error))])
+            self._tell([Finding("write zeroes, discard", "both", UNTESTED, str(error))], [number])
         return is_coherent
 
-    def _pair(self, scratch: Scratch, uris: list[PathUri], where: str) -> bool:
+    def _pair(self, numbers: list[int], scratch: Scratch) -> bool:
         """Coherence and neighbours, through two connections to one server or through two servers."""
         stores: list[Store] = []
         try:
             try:
-                stores.append(open_store(uris[0]))
-                stores.append(open_store(uris[-1]))
-                return self._through(stores[0], stores[1], scratch, uris)
+                stores.append(open_store(self.report.uris[numbers[0]]))
+                stores.append(open_store(self.report.uris[numbers[-1]]))
+                return self._through(stores[0], stores[1], numbers, scratch)
             finally:
                 for store in stores:
                     store.close()
         except ProbeError as error:
-            self._tell([Finding("cache, read-modify-write", where, UNTESTED, str(error))])
+            self._tell([Finding("cache, read-modify-write", "both", UNTESTED, str(error))], numbers)
             return False
 
-    def _through(self, first: Store, second: Store, scratch: Scratch, uris: list[PathUri]) -> bool:
-        is_one = len(uris) == 1
+    def _through(self, first: Store, second: Store, numbers: list[int], scratch: Scratch) -> bool:
+        is_one = len(numbers) == 1
         multi_conn = is_one and isinstance(first, NbdStore) and says_multi_conn(first)
-        numbers = [self.report.uris.index(uri) for uri in uris]
+        uris = [self.report.uris[number] for number in numbers]
         check = Coherence((first, second), uris, scratch, self.stamps, multi_conn)
         other = None if is_one else check.same_disk()
-        self._tell(_renumbered([other] if other is not None else check.check(), numbers))
+        self._tell(_renumbered([other] if other is not None else check.check(), numbers), numbers)
         if check.is_coherent:
             pairs = Neighbours((first, second), scratch, self.stamps, not is_one).check()
         else:
             why = "what is read depends on where: a write that is not seen cannot be told from one that is lost"
             pairs = [Finding("read-modify-write", "writes side by side", UNTESTED, why)]
-        self._tell(_renumbered(pairs, numbers))
+        self._tell(_renumbered(pairs, numbers), numbers)
         return check.is_coherent
 
-    def _late(self, number: int, uri: PathUri, scratch: Scratch, is_coherent: bool) -> None:
+    def _late(self, number: int, scratch: Scratch, is_coherent: bool) -> None:
+        uri = self.report.uris[number]
         if not is_coherent:
             why = "its connections do not see one another's writes, so nobody can tell when one lands"
-            self._tell([Finding("eof=drains, quiesce", uri.place(), UNTESTED, why)])
+            self._tell(
+                [Finding("eof=drains, quiesce", "writes in flight when a connection ends", UNTESTED, why)], [number]
+            )
             return
         try:
-            self._tell(LateWrites(uri, number, scratch, self.stamps, self.watch_s).run())
+            self._tell(LateWrites(uri, number, scratch, self.stamps, self.watch_s).run(), [number])
         except ProbeError as error:
-            self._tell([Finding("eof=drains, quiesce", uri.place(), UNTESTED, str(error))])
-        self._tell(late.untestable(uri))
+            what = "writes in flight when a connection ends"
+            self._tell([Finding("eof=drains, quiesce", what, UNTESTED, str(error))], [number])
+        self._tell(late.untestable(uri), [number])
 
-    def _tell(self, findings: list[Finding]) -> None:
+    def _tell(self, findings: list[Finding], numbers: list[int]) -> None:
+        where = "URI " + " and ".join(str(number + 1) for number in numbers)
         for finding in findings:
-            self.report.findings.append(finding)
-            self.listener.finding(finding)
+            said = replace(finding, where=where)
+            self.report.findings.append(said)
+            self.listener.finding(said)
 
 
 def says_multi_conn(store: NbdStore) -> bool:
@@ -201,13 +209,8 @@ def lock_state(directory: str) -> int:
 
 def _renumbered(findings: list[Finding], numbers: list[int]) -> list[Finding]:
     """Contradictions name the URIs by their place on the command line."""
-    return [
-        Finding(
-            finding.about,
-            finding.tried,
-            finding.verdict,
-            finding.evidence,
-            tuple(Contradiction(each.option, numbers[each.uri], each.declared) for each in finding.contradicts),
-        )
-        for finding in findings
-    ]
+    found: list[Finding] = []
+    for finding in findings:
+        against = tuple(Contradiction(each.option, numbers[each.uri], each.declared) for each in finding.contradicts)
+        found.append(replace(finding, contradicts=against))
+    return found

@@ -52,7 +52,9 @@ def cut_to_blocks(place: tuple[int, int], unit: int, sizes: list[int]) -> Scratc
     offset, length = place
     for number, size in enumerate(sizes, start=1):
         if offset + length > size:
-            raise ProbeError(f"the scratch range ends at {offset + length}, outside the disk of URI {number}: {size} bytes")
+            raise ProbeError(
+                f"the scratch range ends at {offset + length}, outside the disk of URI {number}: {size} bytes"
+            )
     start = -(-offset // unit) * unit
     end = (offset + length) // unit * unit
     if end - start < BLOCKS_MIN * unit:

@@ -57,7 +57,9 @@ class Zeroing:
         kept = self.store.read(place, unit)[: start - place]
         if self.store.read(start, size).strip(b"\0") or (kept and not kept.strip(b"\0")):
             against = (Contradiction("NBD_FLAG_SEND_WRITE_ZEROES", self.number, True),)
-            return Finding(about, tried, DISPROVED, f"at {start}, {size} bytes: other bytes are zeroes than were to be", against)
+            return Finding(
+                about, tried, DISPROVED, f"at {start}, {size} bytes: other bytes are zeroes than were to be", against
+            )
         return Finding(about, tried, NOT_DISPROVED, "read as zeroes, and nothing beside them")
 
     def _discard(self) -> Finding:
@@ -72,5 +74,7 @@ class Zeroing:
         seen = [store.read(place, size) for _ in range(READS) for store in (self.store, self.other)]
         if any(data != seen[0] for data in seen):
             return Finding(about, tried, FACT, "reads differ from one another: what was discarded is not stable")
-        what = "zeroes" if not seen[0].strip(b"\0") else "what was there before" if seen[0] == before else "something else"
+        what = (
+            "zeroes" if not seen[0].strip(b"\0") else "what was there before" if seen[0] == before else "something else"
+        )
         return Finding(about, tried, FACT, f"they return {what}")
