@@ -178,8 +178,8 @@ def test_what_must_not_be_probed_is_refused_before_anything_is_written(fleet):
     state = fleet.directory / "state"
     server = fleet.nbdkit("one", "file", image)
     gateway = fleet.serve([server.uri()], "--state-dir", str(state))
-    words = refused(server.uri(), "--scratch", RANGE, "--state-dir", str(state))
-    assert f"process {gateway.pid} has it locked" in words
+    locked = refused(server.uri(), "--scratch", RANGE, "--state-dir", str(state))
+    assert f"process {gateway.pid} has it locked" in locked
     own = fleet.image("own", 16 * MIB, b"0")
     other = fleet.serve([str(own)])
     assert f"process {other.pid} has it locked" in refused(str(own), "--scratch", RANGE)

@@ -1,5 +1,7 @@
 """hawser probe's parts: the scratch range and its stamps, where commands go, what a report comes to. No servers here."""
 
+from itertools import pairwise
+
 import pytest
 
 from hawser.core.units import GIB, MIB
@@ -58,7 +60,7 @@ def test_commands_lie_side_by_side_within_the_range_and_the_limits(length, most)
     places = places_of(scratch, most)
     assert 1 <= len(places) <= COMMANDS
     assert places[0][0] == scratch.start
-    assert all(a + size == b for (a, size), (b, _) in zip(places, places[1:], strict=False))
+    assert all(a + size == b for (a, size), (b, _) in pairwise(places))
     assert places[-1][0] + places[-1][1] <= scratch.start + scratch.length
     assert all(size <= min(most, COMMAND_BYTES_MAX) and size % 4096 == 0 for _, size in places)
 

@@ -1,8 +1,8 @@
 """Caches: what is written through one connection or server must be what is read through another.
 
-With one URI both ends are connections to one server; with two they are the two servers, each once as the writer. A read goes ahead
-of each write, so that a server that remembers what it has read has something to remember. Then both write the same block, one after
-the other, and both flush: an old write-back must not come over the newer data.
+With one URI both ends are connections to one server; with two they are the two servers, each once as the writer. A read goes
+ahead of each write, so that a server that remembers what it has read has something to remember. Then both write the same
+block, one after the other, and both flush: an old write-back must not come over the newer data.
 """
 
 from time import monotonic, sleep
@@ -51,8 +51,8 @@ class Coherence:
         self._block = 0
 
     def same_disk(self) -> Finding | None:
-        """With two URIs: whether anything that was written and flushed through the first is found through the second. A finding if
-        not: then nothing else can be told."""
+        """With two URIs: whether anything that was written and flushed through the first is found through the second. A
+        finding if not: then nothing else can be told."""
         writer, reader = self.stores
         for _ in range(SAME_DISK_TRIES):
             place, number = self._write(writer, False)
@@ -128,10 +128,9 @@ class Coherence:
             if seen != [new, new]:
                 wrong += 1
                 if not evidence:
-                    words = " and ".join(
-                        f"{self._end(end)} returns {'the older write' if number == old else 'the newer write' if number == new else 'neither'}"
-                        for end, number in zip((True, False), seen, strict=True)
-                    )
+                    kinds = {old: "the older write", new: "the newer write"}
+                    said = [f"{self._end(end)} returns {kinds.get(seen[not end], 'neither')}" for end in (True, False)]
+                    words = " and ".join(said)
                     evidence = f"at {place}, {words}, when both had flushed"
         tried = f"{OVERWRITES} blocks written through one and again, newer, through the other; then both flushed"
         if not wrong:

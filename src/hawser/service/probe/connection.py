@@ -6,11 +6,8 @@ wait is bounded by ANSWER_SECONDS or by what the caller says.
 
 import errno
 import socket
-from fcntl import ioctl
 from select import POLLIN, POLLOUT, poll
-from sys import byteorder
-from termios import TIOCOUTQ
-from time import monotonic, sleep
+from time import monotonic
 from typing import Final
 
 from hawser.block.ops import Buffer
@@ -22,9 +19,6 @@ from hawser.paths.uri import PathUri
 
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 30.0
-# How long a connection that is to be reset may go on sending what it was handed.
-SEND_SECONDS: Final = 1.0
-POLL_SECONDS: Final = 0.001
 RECEIVE_BYTES: Final = 256 * 1024
 # struct linger: on, for no time.
 _RESET: Final = b"\x01\0\0\0\0\0\0\0"
@@ -186,21 +180,10 @@ class ProbeConnection:
             raise self._error(f"shutdown: {error.strerror or error}") from None
 
     def reset(self) -> None:
-        """Over TCP the kernel forgets what it has not sent yet; so it is given time to, as what the server does not have cannot
-        land. A unix socket has no such queue."""
+        """Over TCP the kernel forgets what it has not sent yet. A unix socket has no such queue."""
         if self.sock.family != socket.AF_UNIX:
-            deadline = monotonic() + SEND_SECONDS
-            while self._unsent() and monotonic() < deadline:
-                sleep(POLL_SECONDS)
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.sock.close()
-
-    def _unsent(self) -> int:
-        """Bytes of ours that the other side's kernel has not acknowledged (tcp(7), SIOCOUTQ)."""
-        try:
-            return int.from_bytes(ioctl(self.sock, TIOCOUTQ, bytes(4)), byteorder)
-        except OSError:
-            return 0
 
     def close(self) -> None:
         """An orderly end, as far as that is possible; nothing is waited for."""

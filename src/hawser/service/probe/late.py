@@ -4,8 +4,8 @@ As many bytes as the range and the server allow are written at once, so that som
 NBD_CMD_DISC, by a half-close, or reset; and the range is read through a second connection, again and again. What is there says by
 its stamp which write it is of, so that a write that lands while a later round is watched is not missed.
 
-A write has landed *after* some moment when a read that was sent behind that moment did not find it, and a later one does. How slow a
-write is below the server cannot be arranged from here: a server that was quick this time may not be the next.
+A write has landed *after* some moment when a read that was sent behind that moment did not find it, and a later one does. How
+slow a write is below the server cannot be arranged from here: a server that was quick this time may not be the next.
 """
 
 from collections.abc import Callable
@@ -31,8 +31,11 @@ WORTH_SECONDS: Final = 0.05
 
 DISC: Final = "NBD_CMD_DISC"
 HALF_CLOSE: Final = "a half-close (shutdown)"
-RESET: Final = "a reset"
-WAYS: Final = (DISC, HALF_CLOSE, RESET)
+RESET: Final = "a reset at once"
+# What a server has not read yet is lost with a TCP connection that is reset; some time later it has read it all.
+RESET_LATER: Final = "a reset after 0.2 s"
+LATER_SECONDS: Final = 0.2
+WAYS: Final = (DISC, HALF_CLOSE, RESET, RESET_LATER)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,10 @@ class LateWrites:
                 self._play(way)
         finally:
             self.watcher.close()
-        return [*(self._judge_eof(played) for played in self.rounds if played.way != RESET), self._judge_quiesce()]
+        return [
+            *(self._judge_eof(played) for played in self.rounds if played.way in (DISC, HALF_CLOSE)),
+            self._judge_quiesce(),
+        ]
 
     # One round.
 
@@ -113,12 +119,14 @@ class LateWrites:
             # Every other one has to reach the disk, which takes longer.
             flags = protocol.CMD_FLAG_FUA if can_fua and index % 2 else 0
             connection.send(protocol.CMD_WRITE, offset, size, self.stamps.content(number, size), flags)
-        while connection.collect(0):
-            pass
+        deadline = monotonic() + (LATER_SECONDS if played.way == RESET_LATER else 0)
+        while connection.collect(max(0.0, deadline - monotonic())) or monotonic() < deadline:
+            if connection.ended_at is not None or not connection.unanswered():
+                break
         played.in_flight = connection.unanswered()
 
     def _leave(self, connection: ProbeConnection, played: Round) -> None:
-        if played.way == RESET:
+        if played.way in (RESET, RESET_LATER):
             connection.reset()
             played.left = monotonic()
             return

@@ -1,9 +1,9 @@
 """Neighbours: two writes side by side, at once, through two connections or servers. Is one of them lost?
 
 A server that works in larger blocks than it was asked to write reads such a block, puts the write in, and writes it back; a
-neighbour's write that came in between is wiped. hawser makes the export's blocks at least as large as the unit that a server states
-(4096 where it states none), so within that unit a loss is a fact about the server; across two of them it takes away what hawser
-relies on.
+neighbour's write that came in between is wiped. hawser makes the export's blocks at least as large as the unit that a server
+states (4096 where it states none), so within that unit a loss is a fact about the server; across two of them it takes away
+what hawser relies on.
 """
 
 from time import monotonic
