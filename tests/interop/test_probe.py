@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server", "gcc"),
     pytest.mark.timeout(120),
 ]
-SLOW_S = 0.6
+SLOW_S = 1.0
 SCRATCH = (MIB, 8 * MIB)
 RANGE = "1M:8M"
 
@@ -72,9 +72,9 @@ def slow_server(fleet: Fleet, kind: str, tcp: bool = False) -> tuple[Path, Upstr
 
 def test_qemu_nbd_ends_before_a_slow_write_lands_so_that_it_does_not_drain(fleet):
     image, server = slow_server(fleet, "qemu-nbd")
-    found = probe(server.uri(eof="drains", quiesce=0.2, cache="lun"))
+    found = probe(server.uri(eof="drains", quiesce=0.1, cache="lun"))
     assert found.status == 1
-    assert found.disproved() == ["1: eof=drains", "1: quiesce=0.2"]
+    assert found.disproved() == ["1: eof=drains", "1: quiesce=0.1"]
     assert found.verdicts("eof=drains", "then NBD_CMD_DISC") == ["DISPROVED"]
     assert "s after it, and was" in found.evidence("eof=drains")
     assert found.verdicts("eof=drains", "SIGTERM") == ["could not be tested"]
@@ -89,11 +89,11 @@ def test_qemu_nbd_ends_before_a_slow_write_lands_so_that_it_does_not_drain(fleet
 def test_servers_that_drain_are_not_said_to_do_otherwise_but_their_slow_write_outlives_a_reset(fleet, kind):
     _, server = slow_server(fleet, kind)
     began = time.monotonic()
-    found = probe(server.uri(eof="drains", quiesce=0.2))
+    found = probe(server.uri(eof="drains", quiesce=0.1))
     assert time.monotonic() - began > 2 * SLOW_S, "its end of file came before the write was done"
     assert found.verdicts("eof=drains", "then NBD_CMD_DISC") == ["not disproved"]
     assert "DISPROVED" not in found.verdicts("eof=drains")
-    assert found.disproved() == ["1: quiesce=0.2"]
+    assert found.disproved() == ["1: quiesce=0.1"]
 
 
 @pytest.mark.soak
@@ -101,7 +101,7 @@ def test_servers_that_drain_are_not_said_to_do_otherwise_but_their_slow_write_ou
 @pytest.mark.parametrize("kind", ["nbdkit", "nbd-server", "qemu-nbd"])
 def test_a_time_that_is_long_enough_is_not_disproved_and_one_that_is_not_declared_is_measured(fleet, kind, tcp):
     _, server = slow_server(fleet, kind, tcp)
-    assert "1: quiesce=0.2" in probe(server.uri(quiesce=0.2)).disproved()
+    assert "1: quiesce=0.1" in probe(server.uri(quiesce=0.1)).disproved()
     enough = probe(server.uri(quiesce=4 * SLOW_S))
     assert (enough.status, enough.disproved()) == (0, [])
     assert enough.verdicts(f"quiesce={4 * SLOW_S:g}", "connections ended") == ["not disproved"]

@@ -48,7 +48,12 @@ def _list_option(
 @_list_option("faults", tuple(plan.FAULTS))
 @_list_option("ops", plan.OPS)
 @click.option(
-    "--sizes", default="", callback=_sizes, metavar="LIST", help="Bytes, multiples of 4096, such as 4096,65536."
+    "--sizes",
+    default="",
+    callback=_sizes,
+    metavar="LIST",
+    help="Bytes, multiples of 512 up to 4 MiB, such as 4096,65536. What is no multiple of 4096 is refused over servers that may "
+    "rewrite larger blocks; nbdkit is told to state smaller ones.",
 )
 @_list_option("overlaps", plan.OVERLAPS)
 @_list_option("orders", plan.ORDERS)
@@ -139,10 +144,10 @@ def _run(variants: list[Variant], queue_mode: str, cache: str, jobs: int) -> int
     except KeyboardInterrupt:
         raise click.ClickException("broken off") from None
     click.echo(report.render(rows))
-    click.echo(f"\n{report.FOOT}\n\n{report.summary(rows)}")
+    click.echo(f"\n{report.foot(cache)}\n\n{report.summary(rows)}")
     for row in rows:
         if row.hawser is not None and row.hawser.lost:
-            click.echo(f"LOST: {report.command(row, queue_mode)}", err=True)
+            click.echo(f"LOST: {report.command(row, queue_mode, cache)}", err=True)
     return report.status(rows)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 from tests.support.black_hole import BlackHole
 from tests.support.fleet import MIB, Fleet
@@ -16,7 +17,7 @@ from tests.support.gateway import Gateway
 from tests.support.relay import Relay
 from tests.support.upstreams import NBD_PORT, NbdServer, Upstream
 from tools.ghost_write.judge import BEFORE
-from tools.ghost_write.plan import CACHES, HOLES, Variant
+from tools.ghost_write.plan import BLOCK, CACHES, HOLES, Variant
 
 IO_TIMEOUT_S = 1.0
 # The second path is never at fault: it may be as slow as the machine is.
@@ -39,6 +40,7 @@ class Rig:
     def __init__(self, fleet: Fleet, variant: Variant, naive: bool, queue_mode: str, cache: str) -> None:
         self.variant = variant
         self.naive = naive
+        self.cache = cache
         self.fleet = fleet
         self.hole: BlackHole | None = None
         self.relay: Relay | None = None
@@ -51,7 +53,7 @@ class Rig:
         first, self.slow_first = fleet.slow_writes("first")
         second, self.slow_second = fleet.slow_writes("second")
         self.first = self._first(first)
-        self.second = fleet.server(variant.server, "second", self.image, False, second)
+        self.second = _server(fleet, variant, "second", self.image, False, second)
         words: dict[str, object] = {"cache": "lun" if naive else cache, "timeout": IO_TIMEOUT_S}
         if variant.fault == "cut-quiesce":
             words["quiesce"] = self.slow_s + QUIESCE_MARGIN_S
@@ -65,14 +67,20 @@ class Rig:
         fleet, variant = self.fleet, self.variant
         if variant.fault not in HOLES:
             tcp = variant.fault.startswith("cut") or variant.fault == "kill-tcp"
-            made = fleet.server(variant.server, "first", self.image, tcp, environment)
+            made = _server(fleet, variant, "first", self.image, tcp, environment)
             self.relay = fleet.relay(made) if variant.fault.startswith("cut") else None
             return made
         self.hole = BlackHole()
-        return _behind(self.hole, fleet, variant.server, self.image)
+        return _behind(self.hole, fleet, variant, self.image)
 
     def _first_uri(self, words: dict[str, object]) -> str:
         return (self.relay or self.first).uri(**words)
+
+    def may_acknowledge(self) -> bool:
+        """Whether the retry's acknowledgement is due without a proof: not where the first server's cache is its own, and nothing
+        says that its end has come or that it was flushed."""
+        is_provable = self.variant.fault in ("timeout", "stop", "hole", "kill")
+        return self.naive or self.cache == "lun" or is_provable
 
     # The fault.
 
@@ -152,12 +160,31 @@ def serve(fleet: Fleet, uris: list[str], naive: bool, queue_mode: str, *more: st
     return fleet.serve(uris, *options)
 
 
-def _behind(hole: BlackHole, fleet: Fleet, kind: str, image: object) -> Upstream:
+def _sectors(variant: Variant) -> list[str]:
+    """What has nbdkit state blocks as small as the row needs. The others state none, or 4096 bytes: hawser refuses smaller
+    writes."""
+    block = variant.block()
+    if block == BLOCK or variant.server != "nbdkit":
+        return []
+    return [f"blocksize-minimum={block}", f"blocksize-preferred={block}", "blocksize-maximum=32M"]
+
+
+def _server(fleet: Fleet, variant: Variant, name: str, image: Path, tcp: bool, environment: dict[str, str]) -> Upstream:
+    words = _sectors(variant)
+    if words:
+        return fleet.nbdkit(name, "file", image, *words, filters=["blocksize-policy"], tcp=tcp, environment=environment)
+    return fleet.server(variant.server, name, image, tcp, environment)
+
+
+def _behind(hole: BlackHole, fleet: Fleet, variant: Variant, image: Path) -> Upstream:
     """A server in the namespace at the far end of the cable."""
+    kind = variant.server
     address = (hole.address, NBD_PORT)
     where = fleet.directory
     if kind == "nbdkit":
-        command = ["nbdkit", "-f", "-i", hole.address, "-p", str(NBD_PORT), "file", str(image)]
+        words = _sectors(variant)
+        filters = ["--filter=blocksize-policy"] if words else []
+        command = ["nbdkit", "-f", "-i", hole.address, "-p", str(NBD_PORT), *filters, "file", str(image), *words]
     elif kind == "qemu-nbd":
         options = f"driver=raw,discard=unmap,file.driver=file,file.filename={image},file.locking=off"
         command = ["qemu-nbd", "-b", hole.address, "-p", str(NBD_PORT), "-t", "-e", "8", "--image-opts", options]
