@@ -9,9 +9,14 @@ from click.testing import CliRunner, Result
 from tests.support.fleet import MIB, Fleet
 from tests.support.gateway import HAWSER
 from tests.support.processes import run
+from tests.support.programs import require_program
 from tests.support.upstreams import Upstream, content
 
 from hawser.cli.main import main
+from hawser.paths.uri import parse_path_uri
+from hawser.service.probe.scratch import Scratch, Stamps
+from hawser.service.probe.store import NbdStore
+from hawser.service.probe.zeroing import Zeroing
 
 pytestmark = [
     pytest.mark.interop,
@@ -122,9 +127,6 @@ def test_two_caches_are_found_by_the_second_uri_alone(fleet):
     assert both.disproved() == ["1: cache=lun", "2: cache=lun"]
     assert "stale" in both.evidence("cache=lun, cache=none")
     assert "returns the older write" in both.evidence("cache=lun, cache=none")
-    honest = probe(*(server.uri() for server in servers))
-    assert (honest.status, honest.disproved()) == (0, [])
-    assert {"cache=lun", "cache=none"} == {each["option"] for each in honest.data["contradicted"]}
 
 
 def test_a_file_beside_its_server_shows_what_the_server_keeps_back(fleet):
@@ -158,6 +160,36 @@ def test_neighbours_that_are_lost_contradict_the_block_size_that_a_server_states
     found = probe(*honest)
     assert found.status == 0
     assert "hawser takes no smaller writes than 4096 bytes" in found.evidence("read-modify-write")
+
+
+def test_zeroes_that_are_none_are_disproved(fleet):
+    image = fleet.image("disk", 16 * MIB)
+    plugin = [
+        "get_size=echo 16M",
+        f"pread=dd if={image} skip=$4 count=$3 iflag=skip_bytes,count_bytes status=none",
+        f"pwrite=dd of={image} seek=$4 oflag=seek_bytes conv=notrunc status=none",
+        "can_zero=exit 0",
+        "zero=exit 0",
+    ]
+    store = NbdStore(parse_path_uri(fleet.nbdkit("one", "eval", *plugin).uri()))
+    found = Zeroing(store, 0, Scratch(MIB, 8 * MIB, 4096), Stamps()).check()
+    store.close()
+    assert {each.verdict for each in found if each.about == "write zeroes"} == {"DISPROVED"}
+    assert [each.option for each in found[0].contradicts] == ["NBD_FLAG_SEND_WRITE_ZEROES"]
+    assert found[-1].verdict == "could not be tested", "it has no discards"
+
+
+def test_a_server_that_takes_one_client_is_asked_what_one_can_ask(fleet):
+    image = fleet.image("disk", 16 * MIB)
+    address = str(fleet.directory / "one.sock")
+    # Without -e it takes one.
+    command = [require_program("qemu-nbd"), "-k", address, "-t", "-f", "raw", image]
+    server = fleet.keep(Upstream("one", fleet.directory, command, address))
+    found = probe(server.uri(cache="lun", eof="drains"))
+    assert (found.status, found.disproved()) == (0, [])
+    assert "takes no second client" in found.evidence("eof=drains, quiesce")
+    assert found.verdicts("cache=lun, cache=none, read-modify-write") == ["could not be tested"]
+    assert found.verdicts("write zeroes", "over data")[0] == "not disproved"
 
 
 def test_people_read_it_as_it_comes(fleet):

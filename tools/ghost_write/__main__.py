@@ -93,6 +93,18 @@ def main(
 ) -> None:
     """What becomes of a newer write when an older one's path failed: naive resend beside hawser as shipped, on real servers.
 
+    \b
+    faults    timeout      the first server is slow, the connection stays
+              cut-hard     reset; cut-orderly: an end of file; cut-quiesce: reset, and quiesce=SECONDS is declared
+              stop         SIGSTOP, later SIGCONT; kill, kill-tcp: SIGKILL, on a unix socket or TCP
+              hole         a cable that swallows everything and heals; hole-quiesce: with quiesce=SECONDS (both need root)
+              caches       two write-back caches, no fault; lost-cache: one of them is killed, then a flush
+    ops       fua          a write with FUA; merged: a write in four pieces at once (discards of several ranges: not in NBD)
+    overlaps  smaller      the newer one is, within the older; neighbour: two sectors of one block of 4096
+    orders    after        the older one's retry is acknowledged; before that; or beside the older one, before the fault
+
+    For instance: --servers qemu-nbd --faults cut-hard,stop --ops zeroes,fua --sizes 8192 --whole --queue-mode bio
+
     Exit status: 1 if hawser lost acknowledged data in any row, 2 for wrong usage, 3 if a row could not be played.
     """
     if quick and whole:

@@ -14,7 +14,7 @@ from hawser.service.probe.finding import DISPROVED, NOT_DISPROVED, UNTESTED, Con
 from hawser.service.probe.scratch import Scratch, Stamps
 from hawser.service.probe.store import Store
 
-ROUNDS: Final = 32
+ROUNDS: Final = 16
 ROUNDS_SECONDS: Final = 5.0
 # How long a stale read is repeated.
 STALE_SECONDS: Final = 1.0

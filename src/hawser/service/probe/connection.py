@@ -59,11 +59,11 @@ class _Replies(ReplySink):
 
 
 class ProbeConnection:
-    """Connected to the export that `uri` names. ProbeError when that is not possible."""
+    """Connected to the export that `uri` names. ProbeError when that is not possible within `within_s`."""
 
-    def __init__(self, uri: PathUri) -> None:
+    def __init__(self, uri: PathUri, within_s: float = CONNECT_SECONDS) -> None:
         self.uri = uri
-        self.sock = _connect(uri)
+        self.sock = _connect(uri, within_s)
         self.ended_at: float | None = None
         # How it ended, in words; empty for an orderly end of file.
         self.end = ""
@@ -72,7 +72,7 @@ class ProbeConnection:
         self._parser = ReplyParser(self._replies)
         self._buffer = bytearray(RECEIVE_BYTES)
         try:
-            self.export = _negotiate(uri, self.sock)
+            self.export = _negotiate(uri, self.sock, within_s)
         except BaseException:
             self.sock.close()
             raise
@@ -205,7 +205,7 @@ class ProbeConnection:
 
 def ask(uri: PathUri) -> Answers:
     """What the server says about itself, on a connection of its own. ProbeError when it says nothing."""
-    sock = _connect(uri)
+    sock = _connect(uri, CONNECT_SECONDS)
     try:
         questions = ClientQuestions(uri.export)
         deadline = monotonic() + CONNECT_SECONDS
@@ -224,18 +224,18 @@ def ask(uri: PathUri) -> Answers:
     return questions.result
 
 
-def _connect(uri: PathUri) -> socket.socket:
+def _connect(uri: PathUri, within_s: float) -> socket.socket:
     try:
         if uri.scheme == "nbd+unix":
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             try:
-                sock.settimeout(CONNECT_SECONDS)
+                sock.settimeout(within_s)
                 sock.connect(uri.socket)
             except BaseException:
                 sock.close()
                 raise
         else:
-            sock = socket.create_connection((uri.host, uri.port), CONNECT_SECONDS)
+            sock = socket.create_connection((uri.host, uri.port), within_s)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except (OSError, UnicodeError) as error:
         problem = str(error)
@@ -246,9 +246,9 @@ def _connect(uri: PathUri) -> socket.socket:
     return sock
 
 
-def _negotiate(uri: PathUri, sock: socket.socket) -> Negotiated:
+def _negotiate(uri: PathUri, sock: socket.socket, within_s: float) -> Negotiated:
     handshake = ClientHandshake(uri.export)
-    deadline = monotonic() + CONNECT_SECONDS
+    deadline = monotonic() + within_s
     while handshake.result is None:
         _exchange(uri, sock, handshake, deadline)
     if isinstance(handshake.result, Refused):
@@ -265,7 +265,7 @@ def _exchange(uri: PathUri, sock: socket.socket, talk: ClientHandshake | ClientQ
             sock.sendall(outgoing)
         data = sock.recv(RECEIVE_BYTES)
     except TimeoutError:
-        raise ProbeError(f"{uri.place()}: no answer to the handshake within {CONNECT_SECONDS:g} s") from None
+        raise ProbeError(f"{uri.place()}: no answer to the handshake in time") from None
     except OSError as error:
         name = errno.errorcode.get(error.errno or 0, "?")
         raise ProbeError(f"{uri.place()}: handshake: {error.strerror or name}") from None

@@ -7,10 +7,11 @@ from typing import Final
 
 from hawser.core.units import format_size
 from hawser.nbd import protocol
+from hawser.nbd.client_questions import Answers
 from hawser.paths.aftermath import NO_PIDFD, open_peer
 from hawser.paths.machine import NOBODY, process_of
 from hawser.paths.uri import PathUri
-from hawser.service.probe.connection import ProbeConnection, ask
+from hawser.service.probe.connection import ProbeConnection, ProbeError
 from hawser.service.probe.store import FileStore, NbdStore, Store
 
 # proc(5): /proc/net/unix, a connected socket.
@@ -28,16 +29,20 @@ _FLAGS: Final = (
 )
 
 
+# A server that takes no second client lets it wait, or hangs up.
+SECOND_SECONDS: Final = 3.0
+
+
 @dataclass(frozen=True)
 class Fact:
     name: str
     text: str
 
 
-def facts_about(uri: PathUri, store: Store) -> list[Fact]:
-    """In the order in which to show them. ProbeError when the server does not answer."""
+def facts_about(uri: PathUri, store: Store, answers: Answers, takes_two: bool) -> list[Fact]:
+    """In the order in which to show them."""
     if isinstance(store, NbdStore):
-        return _of_server(uri, store)
+        return _of_server(uri, store, answers, takes_two)
     assert isinstance(store, FileStore)
     facts = store.facts
     return [
@@ -47,9 +52,17 @@ def facts_about(uri: PathUri, store: Store) -> list[Fact]:
     ]
 
 
-def _of_server(uri: PathUri, store: NbdStore) -> list[Fact]:
+def takes_two_clients(uri: PathUri) -> bool:
+    """Whether a server that has one client takes another one."""
+    try:
+        ProbeConnection(uri, SECOND_SECONDS).close()
+    except ProbeError:
+        return False
+    return True
+
+
+def _of_server(uri: PathUri, store: NbdStore, answers: Answers, takes_two: bool) -> list[Fact]:
     export = store.connection.export
-    answers = ask(uri)
     stated = "" if export.block_sizes_stated else "; not stated by the server, the protocol's defaults"
     sizes = (
         f"minimum {export.block_min}, preferred {export.block_preferred}, maximum payload {export.block_max}{stated}"
@@ -66,6 +79,7 @@ def _of_server(uri: PathUri, store: NbdStore) -> list[Fact]:
         Fact("structured replies", "yes; hawser does not use them" if answers.structured_replies else "no"),
         Fact("extended headers", "yes; hawser does not use them" if answers.extended_headers else "no"),
         Fact("transport", _transport(uri, store.connection)),
+        Fact("second client", "yes" if takes_two else f"not taken within {SECOND_SECONDS:g} s: much cannot be tested"),
         Fact("other clients", _others(uri)),
         Fact("declared", _declared(uri)),
     ]

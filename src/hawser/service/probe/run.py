@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from hawser.nbd import protocol
+from hawser.nbd.client_questions import Answers
 from hawser.paths.disk_lock import LockedError, NoLocksError, lock
 from hawser.paths.uri import PathUri
 from hawser.service.probe import coherence, late
 from hawser.service.probe.coherence import Coherence
-from hawser.service.probe.connection import ProbeError
-from hawser.service.probe.facts import Fact, facts_about
+from hawser.service.probe.connection import ProbeError, ask
+from hawser.service.probe.facts import Fact, facts_about, takes_two_clients
 from hawser.service.probe.finding import UNTESTED, Contradiction, Finding
 from hawser.service.probe.late import LateWrites
 from hawser.service.probe.neighbours import Neighbours
@@ -20,6 +21,8 @@ from hawser.service.probe.zeroing import Zeroing
 from hawser.service.state_dir import LOCK_NAME
 
 URIS_MAX: Final = 2
+ONE_CLIENT: Final = "the server takes no second client: allow it two (qemu-nbd --shared 2)"
+IN_FLIGHT: Final = "writes in flight when a connection ends"
 
 
 @dataclass
@@ -68,6 +71,8 @@ class Probe:
         self.listener = listener
         self.stamps = Stamps()
         self._lock_fd = -1
+        # By URI: whether its server takes a second client.
+        self._takes_two: list[bool] = []
 
     def run(self) -> Report:
         """ProbeError where nothing can be tested, or must not be: before anything is written."""
@@ -80,8 +85,11 @@ class Probe:
         stores: list[Store] = []
         try:
             for number, uri in enumerate(report.uris):
+                # Alone at first: there are servers that take one client at a time.
+                answers = ask(uri) if uri.is_nbd() else Answers()
                 stores.append(open_store(uri))
-                report.facts.append(facts_about(uri, stores[number]))
+                self._takes_two.append(not uri.is_nbd() or takes_two_clients(uri))
+                report.facts.append(facts_about(uri, stores[number], answers, self._takes_two[number]))
                 self.listener.facts(number, uri, report.facts[number])
             scratch = self._scratch(stores)
             report.scratch = scratch
@@ -122,14 +130,18 @@ class Probe:
         uri = self.report.uris[number]
         if not uri.is_nbd():
             return True
-        is_coherent = self._pair([number], scratch)
+        is_coherent = False
+        if self._takes_two[number]:
+            is_coherent = self._pair([number], scratch)
+        else:
+            what = "cache=lun, cache=none, read-modify-write"
+            self._tell([Finding(what, "two connections", UNTESTED, ONE_CLIENT)], [number])
         try:
-            store, other = NbdStore(uri), NbdStore(uri)
+            store = NbdStore(uri)
             try:
-                self._tell(Zeroing(store, other, number, scratch, self.stamps).check(), [number])
+                self._tell(Zeroing(store, number, scratch, self.stamps).check(), [number])
             finally:
                 store.close()
-                other.close()
         except ProbeError as error:
             self._tell([Finding("write zeroes, discard", "both", UNTESTED, str(error))], [number])
         return is_coherent
@@ -168,15 +180,15 @@ class Probe:
         uri = self.report.uris[number]
         if not is_coherent:
             why = "its connections do not see one another's writes, so nobody can tell when one lands"
-            self._tell(
-                [Finding("eof=drains, quiesce", "writes in flight when a connection ends", UNTESTED, why)], [number]
-            )
+            if not self._takes_two[number]:
+                why = ONE_CLIENT
+            self._tell([Finding("eof=drains, quiesce", IN_FLIGHT, UNTESTED, why)], [number])
+            self._tell(late.untestable(uri), [number])
             return
         try:
             self._tell(LateWrites(uri, number, scratch, self.stamps, self.watch_s).run(), [number])
         except ProbeError as error:
-            what = "writes in flight when a connection ends"
-            self._tell([Finding("eof=drains, quiesce", what, UNTESTED, str(error))], [number])
+            self._tell([Finding("eof=drains, quiesce", IN_FLIGHT, UNTESTED, str(error))], [number])
         self._tell(late.untestable(uri), [number])
 
     def _tell(self, findings: list[Finding], numbers: list[int]) -> None:

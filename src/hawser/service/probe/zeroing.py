@@ -16,11 +16,10 @@ _KINDS: Final = (
 
 
 class Zeroing:
-    """Through one connection and, to compare, another one to the same server; `number` is the URI's."""
+    """`number` is the URI's."""
 
-    def __init__(self, store: NbdStore, other: NbdStore, number: int, scratch: Scratch, stamps: Stamps) -> None:
+    def __init__(self, store: NbdStore, number: int, scratch: Scratch, stamps: Stamps) -> None:
         self.store = store
-        self.other = other
         self.number = number
         self.scratch = scratch
         self.stamps = stamps
@@ -64,14 +63,14 @@ class Zeroing:
 
     def _discard(self) -> Finding:
         about = "discard"
-        tried = "NBD_CMD_TRIM over data, then reads through two connections"
+        tried = "NBD_CMD_TRIM over data, then reads"
         if not self.store.facts.can_discard:
             return Finding(about, "NBD_CMD_TRIM", UNTESTED, "the server does not offer it")
         place = self._fill(2 * len(_KINDS))
         size = 2 * self.scratch.unit
         before = self.store.read(place, size)
         self.store.trim(place, size)
-        seen = [store.read(place, size) for _ in range(READS) for store in (self.store, self.other)]
+        seen = [self.store.read(place, size) for _ in range(READS)]
         if any(data != seen[0] for data in seen):
             return Finding(about, tried, FACT, "reads differ from one another: what was discarded is not stable")
         what = (
