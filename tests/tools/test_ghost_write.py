@@ -195,6 +195,7 @@ def test_the_table_says_what_each_side_did_and_what_it_cost():
         assert words in table[2]
     assert "still waits" in table[3]
     assert "naive resend 2 (nbdkit 2); hawser 0. Newer writes that still wait: 1" in report.summary([GOOD, WAITS])
+    assert report.summary([GOOD, WAITS, GOOD]).endswith("By what lifted the fence: answered 2, none: still waits 1.")
 
 
 def test_the_status_tells_a_loss_of_hawsers_from_a_row_that_was_not_played():

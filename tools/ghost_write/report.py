@@ -98,7 +98,17 @@ def summary(rows: Sequence[Row]) -> str:
     return (
         f"{len(rows)} rows. Acknowledged data lost: naive resend {sum(naive.values())} ({losses}); "
         f"hawser {sum(_counts(row.hawser) for row in rows)}. Newer writes that still wait: {waiting}. "
-        f"Unproven lifts without a declaration: {unproven}."
+        f"Unproven lifts without a declaration: {unproven}.\nBy what lifted the fence: {_proofs(rows)}."
+    )
+
+
+def _proofs(rows: Sequence[Row]) -> str:
+    counts: dict[str, int] = {}
+    for row in rows:
+        if row.hawser is not None and row.hawser.proof:
+            counts[row.hawser.proof] = counts.get(row.hawser.proof, 0) + 1
+    return (
+        ", ".join(f"{proof} {counts[proof]}" for proof in sorted(counts, key=lambda proof: -counts[proof])) or "nothing"
     )
 
 
