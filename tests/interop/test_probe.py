@@ -194,10 +194,12 @@ def test_a_server_that_takes_one_client_is_asked_what_one_can_ask(fleet):
 
 def test_people_read_it_as_it_comes(fleet):
     server = fleet.server("qemu-nbd", "one", fleet.image("disk", 16 * MIB))
+    fleet.direct_client(server)
     done = run([*HAWSER, "probe", server.uri(eof="drains"), "--scratch", RANGE, "--watch", "0.2"], 60)
     for words in (
         f"({server.process.popen.args[0].rpartition('/')[2]}) can be watched",
         "minimum 1, preferred 4096",
+        "if one of them is a gateway",
         "scratch: bytes 1048576 to 9437183 (8.0M): what was there is destroyed and not restored",
         "a write that is slow below the server",
         "That proves nothing",

@@ -39,10 +39,10 @@ class Fact:
     text: str
 
 
-def facts_about(uri: PathUri, store: Store, answers: Answers, takes_two: bool) -> list[Fact]:
-    """In the order in which to show them."""
+def facts_about(uri: PathUri, store: Store, answers: Answers, takes_two: bool, others: str) -> list[Fact]:
+    """In the order in which to show them. `others`: what `other_clients` said before any of ours was there."""
     if isinstance(store, NbdStore):
-        return _of_server(uri, store, answers, takes_two)
+        return _of_server(uri, store, answers, takes_two, others)
     assert isinstance(store, FileStore)
     facts = store.facts
     return [
@@ -61,7 +61,7 @@ def takes_two_clients(uri: PathUri) -> bool:
     return True
 
 
-def _of_server(uri: PathUri, store: NbdStore, answers: Answers, takes_two: bool) -> list[Fact]:
+def _of_server(uri: PathUri, store: NbdStore, answers: Answers, takes_two: bool, others: str) -> list[Fact]:
     export = store.connection.export
     stated = "" if export.block_sizes_stated else "; not stated by the server, the protocol's defaults"
     sizes = (
@@ -80,7 +80,7 @@ def _of_server(uri: PathUri, store: NbdStore, answers: Answers, takes_two: bool)
         Fact("extended headers", "yes; hawser does not use them" if answers.extended_headers else "no"),
         Fact("transport", _transport(uri, store.connection)),
         Fact("second client", "yes" if takes_two else f"not taken within {SECOND_SECONDS:g} s: much cannot be tested"),
-        Fact("other clients", _others(uri)),
+        Fact("other clients", others),
         Fact("declared", _declared(uri)),
     ]
     if not export.flags & protocol.FLAG_SEND_FLUSH and uri.cache == "path":
@@ -125,8 +125,8 @@ def _command(pid: int) -> str:
         return "?"
 
 
-def _others(uri: PathUri) -> str:
-    """Who else is connected to a unix socket, this probe's own first connection left out."""
+def other_clients(uri: PathUri) -> str:
+    """How many clients a server behind a unix socket has."""
     if uri.scheme != "nbd+unix":
         return "cannot be seen from here"
     try:
@@ -135,11 +135,7 @@ def _others(uri: PathUri) -> str:
     except OSError:
         return "cannot be seen from here"
     # The server's ends have the socket's name.
-    count = (
-        sum(1 for words in lines if len(words) == 8 and words[5] == _CONNECTED and words[7].strip() == uri.socket) - 1
-    )
-    return (
-        "none"
-        if count <= 0
-        else f"{count}: if one of them is a gateway, what it serves is destroyed in the scratch range, too"
-    )
+    count = sum(1 for words in lines if len(words) == 8 and words[5] == _CONNECTED and words[7].strip() == uri.socket)
+    if not count:
+        return "none"
+    return f"{count}: if one of them is a gateway, what it serves is destroyed in the scratch range, too"

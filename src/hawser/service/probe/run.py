@@ -11,7 +11,7 @@ from hawser.paths.uri import PathUri
 from hawser.service.probe import coherence, late
 from hawser.service.probe.coherence import Coherence
 from hawser.service.probe.connection import ProbeError, ask
-from hawser.service.probe.facts import Fact, facts_about, takes_two_clients
+from hawser.service.probe.facts import Fact, facts_about, other_clients, takes_two_clients
 from hawser.service.probe.finding import UNTESTED, Contradiction, Finding
 from hawser.service.probe.late import LateWrites
 from hawser.service.probe.neighbours import Neighbours
@@ -85,11 +85,12 @@ class Probe:
         stores: list[Store] = []
         try:
             for number, uri in enumerate(report.uris):
+                others = other_clients(uri)
                 # Alone at first: there are servers that take one client at a time.
                 answers = ask(uri) if uri.is_nbd() else Answers()
                 stores.append(open_store(uri))
                 self._takes_two.append(not uri.is_nbd() or takes_two_clients(uri))
-                report.facts.append(facts_about(uri, stores[number], answers, self._takes_two[number]))
+                report.facts.append(facts_about(uri, stores[number], answers, self._takes_two[number], others))
                 self.listener.facts(number, uri, report.facts[number])
             scratch = self._scratch(stores)
             report.scratch = scratch
