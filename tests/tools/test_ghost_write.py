@@ -125,7 +125,9 @@ def test_a_seed_draws_the_same_rows_again_and_another_one_others():
 def test_what_is_asked_for_is_all_that_is_played():
     rows = plan.make(Asked(("nbdkit",), ("stop",), ("zeroes",), (8192,), ("partial",), ("before",)))
     assert {(row.older, row.newer) for row in rows} == {("zeroes", "write"), ("write", "zeroes")}
-    assert {(row.older, row.newer) for row in plan.make(Asked(ops=("fua",), whole=True))} >= {("fua", "fua")}
+    assert {(row.older, row.newer) for row in plan.make(Asked(("nbdkit",), ops=("fua",), whole=True))} >= {
+        ("fua", "fua")
+    }
     assert {(row.fault, row.size, row.overlap, row.order) for row in rows} == {("stop", 8192, "partial", "before")}
 
 
@@ -145,6 +147,13 @@ def test_the_whole_is_every_combination():
 def test_rows_that_would_show_nothing_or_never_end_are_refused(asked, words):
     with pytest.raises(PlanError, match=words):
         plan.make(asked)
+
+
+def test_a_cache_is_written_in_its_own_blocks():
+    rows = [row for row in plan.make(Asked()) if row.fault == "cached"]
+    assert rows and all(row.size % plan.CACHE_BLOCK == 0 and row.block() == plan.CACHE_BLOCK for row in rows)
+    with pytest.raises(PlanError, match="65536 bytes, the block of the cache"):
+        plan.make(Asked(faults=("cached",), sizes=(8192,)))
 
 
 def test_what_is_merged_has_a_size_that_can_be_cut():

@@ -98,6 +98,7 @@ def main(
               cut-hard     reset; cut-orderly: an end of file; cut-quiesce: reset, and quiesce=SECONDS is declared
               stop         SIGSTOP, later SIGCONT; kill, kill-tcp: SIGKILL, on a unix socket or TCP
               hole         a cable that swallows everything and heals; hole-quiesce: with quiesce=SECONDS (both need root)
+              cached       timeout, and each server has a write-back cache of its own (nbdkit's filter)
               caches       two write-back caches, no fault; lost-cache: one of them is killed, then a flush
     ops       fua          a write with FUA; merged: a write in four pieces at once (discards of several ranges: not in NBD)
     overlaps  smaller      the newer one is, within the older; neighbour: two sectors of one block of 4096

@@ -19,6 +19,8 @@ ORDERS = ("after", "before", "beside")
 BLOCK = 4 * KIB
 SECTOR = 512
 SIZE_MAX = 4 * MIB
+# The cache filter's own.
+CACHE_BLOCK = 64 * KIB
 # What is merged comes in so many pieces.
 PIECES = 4
 SIZES = (4 * KIB, 64 * KIB)
@@ -37,6 +39,7 @@ FAULTS = {
     "kill-tcp": "server SIGKILL, TCP",
     "hole": "black hole, healed later",
     "hole-quiesce": "black hole, quiesce declared",
+    "cached": "time-out, write-back caches",
     "caches": "two write-back caches, no fault",
     "lost-cache": "lost cache, then a flush",
 }
@@ -109,6 +112,8 @@ class Variant:
                 return f"{self.fault} needs an older write, the overlap same and the order after"
             if self.newer not in ("write", "zeroes") or (self.fault == "lost-cache" and self.newer != "write"):
                 return f"{self.fault} has no newer {self.newer}"
+        if self.fault == "cached" and self.size % CACHE_BLOCK:
+            return f"cached needs a multiple of {CACHE_BLOCK} bytes, the block of the cache"
         for op, (_, length) in ((self.older, self.older_range()), (self.newer, self.newer_range())):
             if op == "merged" and length % (PIECES * self.block()):
                 return f"merged needs a multiple of {PIECES} blocks of {self.block()} bytes, such as --sizes 65536"
@@ -116,6 +121,8 @@ class Variant:
 
     def block(self) -> int:
         """The block size that its servers must state for hawser to let it be written."""
+        if self.fault == "cached":
+            return CACHE_BLOCK
         return SECTOR if self.size % BLOCK else BLOCK
 
 
@@ -198,13 +205,13 @@ def _base(asked: Asked, server: str) -> Variant:
 def _quick(asked: Asked, server: str) -> Iterator[Variant]:
     base = _base(asked, server)
     for fault in asked.faults or QUICK_FAULTS:
-        yield replace(base, fault=fault)
+        yield _sized(asked, replace(base, fault=fault))
 
 
 def _usual(asked: Asked, server: str) -> Iterator[Variant]:
     base = _base(asked, server)
     for fault in asked.faults or FAULTS:
-        yield replace(base, fault=fault)
+        yield _sized(asked, replace(base, fault=fault))
     for older, newer in product(asked.ops or OPS, repeat=2):
         if not asked.ops:
             # One of the two is a plain write, or they are alike.

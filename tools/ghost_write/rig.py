@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.support.black_hole import BlackHole
 from tests.support.fleet import MIB, Fleet
 from tests.support.gateway import Gateway
+from tests.support.nbd_client import NbdClient
 from tests.support.relay import Relay
 from tests.support.upstreams import NBD_PORT, NbdServer, Upstream
 from tools.ghost_write.judge import BEFORE
@@ -25,6 +26,7 @@ SECOND_TIMEOUT_S = 30.0
 # How long the older write is held below its server.
 SLOW_S = {"after": 2.5, "before": 4.0, "beside": 4.0}
 REACHES_SERVER_S = 0.3
+FLUSH_S = 5.0
 HEALS_S = 2.5
 # TCP sends again after ever longer pauses; hawser waits 5 s for a late answer before it resets the connection.
 HOLE_SETTLES_S = 5.0
@@ -52,6 +54,9 @@ class Rig:
             file.write(BEFORE * size)
         first, self.slow_first = fleet.slow_writes("first")
         second, self.slow_second = fleet.slow_writes("second")
+        if variant.fault == "cached" and not naive:
+            # Nothing is declared: the truth is what hawser assumes.
+            cache = self.cache = "path"
         self.first = self._first(first)
         self.second = _server(fleet, variant, "second", self.image, False, second)
         words: dict[str, object] = {"cache": "lun" if naive else cache, "timeout": IO_TIMEOUT_S}
@@ -79,7 +84,7 @@ class Rig:
     def may_acknowledge(self) -> bool:
         """Whether the retry's acknowledgement is due without a proof: not where the first server's cache is its own, and nothing
         says that its end has come or that it was flushed."""
-        is_provable = self.variant.fault in ("timeout", "stop", "hole", "kill")
+        is_provable = self.variant.fault in ("timeout", "cached", "stop", "hole", "kill")
         return self.naive or self.cache == "lun" or is_provable
 
     # The fault.
@@ -140,6 +145,13 @@ class Rig:
         declared = {"cut-quiesce": self.slow_s + QUIESCE_MARGIN_S + 1.0, "hole-quiesce": RESET_S + HOLE_QUIESCE_S + 1.0}
         return max(self.settles_after_s(), declared.get(self.variant.fault, 0.0)) + 1.0
 
+    def write_back(self, client: NbdClient) -> None:
+        """Have everything in the file: first what hawser can flush, then whatever makes a server write its cache back."""
+        if self.variant.fault == "cached":
+            client.has_answer(client.send_flush(), FLUSH_S)
+            for server in (self.second, self.first):
+                self.fleet.direct_client(server).flush()
+
     def close(self) -> None:
         """Beside what the fleet closes."""
         if self.variant.fault == "stop":
@@ -164,16 +176,28 @@ def _sectors(variant: Variant) -> list[str]:
     """What has nbdkit state blocks as small as the row needs. The others state none, or 4096 bytes: hawser refuses smaller
     writes."""
     block = variant.block()
-    if block == BLOCK or variant.server != "nbdkit":
+    if block >= BLOCK or variant.server != "nbdkit":
         return []
     return [f"blocksize-minimum={block}", f"blocksize-preferred={block}", "blocksize-maximum=32M"]
 
 
 def _server(fleet: Fleet, variant: Variant, name: str, image: Path, tcp: bool, environment: dict[str, str]) -> Upstream:
+    if variant.fault == "cached":
+        return cached(fleet, variant.server, name, image, environment)
     words = _sectors(variant)
     if words:
         return fleet.nbdkit(name, "file", image, *words, filters=["blocksize-policy"], tcp=tcp, environment=environment)
     return fleet.server(variant.server, name, image, tcp, environment)
+
+
+def cached(fleet: Fleet, kind: str, name: str, image: Path, environment: dict[str, str] | None = None) -> Upstream:
+    """A server with a write-back cache of its own, nbdkit's cache filter, in front of one of that kind."""
+    words = ["cache=writeback"]
+    if kind == "nbdkit":
+        return fleet.nbdkit(name, "file", str(image), *words, filters=["cache"], environment=environment)
+    back = fleet.server(kind, f"{name}-back", image)
+    words += [f"socket={back.address}", *([f"export={back.export}"] if back.export else [])]
+    return fleet.nbdkit(name, "nbd", *words, filters=["cache"], environment=environment)
 
 
 def _behind(hole: BlackHole, fleet: Fleet, variant: Variant, image: Path) -> Upstream:
@@ -202,7 +226,7 @@ def _behind(hole: BlackHole, fleet: Fleet, variant: Variant, image: Path) -> Ups
 def needs(variant: Variant) -> list[str]:
     """The programs that a row drives."""
     programs = [variant.server, "gcc"]
-    if variant.fault in CACHES or variant.overlap == "neighbour":
+    if variant.fault in (*CACHES, "cached") or variant.overlap == "neighbour":
         programs.append("nbdkit")
     if variant.fault in HOLES:
         programs.append("ip")

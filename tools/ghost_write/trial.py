@@ -117,6 +117,7 @@ class Trial:
         older.look(0)
         newer.look(0)
         others_s = self.others.end()
+        rig.write_back(self.client)
         seen = Seen(self._content(), self.settled, older.succeeded(), newer.succeeded())
         # One that was sent before the older one was acknowledged was under way beside it.
         words, lost = verdict(variant if self.followed else replace(variant, order="before"), seen)
