@@ -72,6 +72,12 @@ def test_a_discard_promises_no_content_but_what_was_read_stays():
     assert verdict(case, seen(b"W" * BLOCK, bytes(BLOCK))) == (GHOST, True)
 
 
+def test_fua_and_merged_writes_leave_what_plain_ones_do():
+    case = variant(older="merged", newer="fua")
+    assert verdict(case, seen(b"N" * BLOCK)) == (NEWER, False)
+    assert verdict(case, seen(b"W" * BLOCK)) == (GHOST, True)
+
+
 def test_zeroes_over_a_newer_write_are_seen():
     case = variant(older="zeroes")
     assert verdict(case, seen(bytes(BLOCK))) == (GHOST, True)
@@ -101,6 +107,8 @@ def test_the_usual_rows_have_every_fault_operation_size_overlap_and_order_for_ea
             ("write", "discard"),
             ("zeroes", "write"),
             ("discard", "write"),
+            ("fua", "write"),
+            ("merged", "merged"),
         }
         assert {row.size for row in own} == set(plan.SIZES)
         assert {row.overlap for row in own} == set(plan.OVERLAPS)
@@ -117,6 +125,9 @@ def test_a_seed_draws_the_same_rows_again_and_another_one_others():
 def test_what_is_asked_for_is_all_that_is_played():
     rows = plan.make(Asked(("nbdkit",), ("stop",), ("zeroes",), (8192,), ("partial",), ("before",)))
     assert {(row.older, row.newer) for row in rows} == {("zeroes", "write"), ("write", "zeroes")}
+    assert {(row.older, row.newer) for row in plan.make(Asked(("nbdkit",), ops=("fua",), whole=True))} >= {
+        ("fua", "fua")
+    }
     assert {(row.fault, row.size, row.overlap, row.order) for row in rows} == {("stop", 8192, "partial", "before")}
 
 
@@ -138,14 +149,28 @@ def test_rows_that_would_show_nothing_or_never_end_are_refused(asked, words):
         plan.make(asked)
 
 
+def test_a_cache_is_written_in_its_own_blocks():
+    rows = [row for row in plan.make(Asked()) if row.fault == "cached"]
+    assert rows and all(row.size % plan.CACHE_BLOCK == 0 and row.block() == plan.CACHE_BLOCK for row in rows)
+    with pytest.raises(PlanError, match="65536 bytes, the block of the cache"):
+        plan.make(Asked(faults=("cached",), sizes=(8192,)))
+
+
+def test_what_is_merged_has_a_size_that_can_be_cut():
+    rows = [row for row in plan.make(Asked()) if "merged" in (row.older, row.newer)]
+    assert rows and all(row.size % (plan.PIECES * row.block()) == 0 for row in rows if row.overlap == "same")
+    assert {row.block() for row in plan.make(Asked(sizes=(4096, 1536)))} == {512, 4096}
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
         (["--servers", "nbdkit,samba"], "'samba' is unknown; there are nbdkit, nbd-server, qemu-nbd"),
-        (["--ops", "erase"], "'erase' is unknown; there are write, zeroes, discard"),
-        (["--sizes", "4096,1000"], "'1000' is not a multiple of 4096 bytes"),
+        (["--ops", "erase"], "'erase' is unknown; there are write, zeroes, discard, fua, merged"),
+        (["--sizes", "4096,1000"], "'1000' is not a multiple of 512 bytes"),
+        (["--ops", "merged", "--sizes", "4096", "--overlaps", "same"], "merged needs a multiple of 4 blocks"),
         (["--sizes", "0"], "'0' is not a multiple"),
-        (["--sizes", "8388608"], "from 4096 to 4194304"),
+        (["--sizes", "8388608"], "from 512 to 4194304"),
         (["--sizes", "4096,4096"], "4096 is given twice"),
         (["--orders", "after,after"], "'after' is given twice"),
         (["--overlaps", "none"], "'none' is unknown"),
@@ -179,6 +204,7 @@ def test_the_table_says_what_each_side_did_and_what_it_cost():
         assert words in table[2]
     assert "still waits" in table[3]
     assert "naive resend 2 (nbdkit 2); hawser 0. Newer writes that still wait: 1" in report.summary([GOOD, WAITS])
+    assert report.summary([GOOD, WAITS, GOOD]).endswith("By what lifted the fence: answered 2, none: still waits 1.")
 
 
 def test_the_status_tells_a_loss_of_hawsers_from_a_row_that_was_not_played():
@@ -208,4 +234,5 @@ def test_a_row_names_the_command_that_plays_it_again():
         )
     )
     assert Variant("nbdkit", "timeout", "zeroes", "write", 8192, "partial", "before") in done
-    assert words[-2:] == ["--queue-mode", "bio"]
+    assert words[-4:] == ["--queue-mode", "bio", "--cache", "lun"]
+    assert report.command(row(None, None), "rq", "path").endswith("--cache path")

@@ -48,7 +48,12 @@ def _list_option(
 @_list_option("faults", tuple(plan.FAULTS))
 @_list_option("ops", plan.OPS)
 @click.option(
-    "--sizes", default="", callback=_sizes, metavar="LIST", help="Bytes, multiples of 4096, such as 4096,65536."
+    "--sizes",
+    default="",
+    callback=_sizes,
+    metavar="LIST",
+    help="Bytes, multiples of 512 up to 4 MiB, such as 4096,65536. What is no multiple of 4096 is refused over servers that may "
+    "rewrite larger blocks; nbdkit is told to state smaller ones.",
 )
 @_list_option("overlaps", plan.OVERLAPS)
 @_list_option("orders", plan.ORDERS)
@@ -87,6 +92,19 @@ def main(
     jobs: int,
 ) -> None:
     """What becomes of a newer write when an older one's path failed: naive resend beside hawser as shipped, on real servers.
+
+    \b
+    faults    timeout      the first server is slow, the connection stays
+              cut-hard     reset; cut-orderly: an end of file; cut-quiesce: reset, and quiesce=SECONDS is declared
+              stop         SIGSTOP, later SIGCONT; kill, kill-tcp: SIGKILL, on a unix socket or TCP
+              hole         a cable that swallows everything and heals; hole-quiesce: with quiesce=SECONDS (both need root)
+              cached       timeout, and each server has a write-back cache of its own (nbdkit's filter)
+              caches       two write-back caches, no fault; lost-cache: one of them is killed, then a flush
+    ops       fua          a write with FUA; merged: a write in four pieces at once (discards of several ranges: not in NBD)
+    overlaps  smaller      the newer one is, within the older; neighbour: two sectors of one block of 4096
+    orders    after        the older one's retry is acknowledged; before that; or beside the older one, before the fault
+
+    For instance: --servers qemu-nbd --faults cut-hard,stop --ops zeroes,fua --sizes 8192 --whole --queue-mode bio
 
     Exit status: 1 if hawser lost acknowledged data in any row, 2 for wrong usage, 3 if a row could not be played.
     """
@@ -139,10 +157,10 @@ def _run(variants: list[Variant], queue_mode: str, cache: str, jobs: int) -> int
     except KeyboardInterrupt:
         raise click.ClickException("broken off") from None
     click.echo(report.render(rows))
-    click.echo(f"\n{report.FOOT}\n\n{report.summary(rows)}")
+    click.echo(f"\n{report.foot(cache)}\n\n{report.summary(rows)}")
     for row in rows:
         if row.hawser is not None and row.hawser.lost:
-            click.echo(f"LOST: {report.command(row, queue_mode)}", err=True)
+            click.echo(f"LOST: {report.command(row, queue_mode, cache)}", err=True)
     return report.status(rows)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tools.ghost_write.plan import Variant
+from tools.ghost_write.plan import ZEROING, Variant
 
 NEWER = "newer data"
 GHOST = "OLD DATA over newer"
@@ -17,12 +17,13 @@ CHANGED = "CHANGED after both were acknowledged"
 OTHER = "OTHER DATA over newer"
 LOST = "acknowledged data LOST"
 BEFORE = b"0"
-_LETTERS = {("older", "write"): b"W", ("newer", "write"): b"N"}
 
 
 def letter(which: str, op: str) -> bytes:
     """The byte that the older or the newer operation leaves."""
-    return _LETTERS.get((which, op), b"\0")
+    if op in ZEROING:
+        return b"\0"
+    return b"W" if which == "older" else b"N"
 
 
 @dataclass(frozen=True)

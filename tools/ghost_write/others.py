@@ -12,9 +12,7 @@ from tools.ghost_write.plan import BASE
 DEPTH = 4
 PACE_S = 0.02
 LOOK_S = 0.005
-BLOCK = 4096
-# They stay below where the rows work, and never come to the same place twice: a fence of their own would hold them there.
-BLOCKS = BASE // BLOCK
+BLOCK_MIN = 4096
 
 
 class Others(threading.Thread):
@@ -24,6 +22,9 @@ class Others(threading.Thread):
     def __init__(self, client: NbdClient) -> None:
         super().__init__(daemon=True)
         self._client = client
+        self._block = max(BLOCK_MIN, client.export.block_min)
+        # They stay below where the rows work, and never come to the same place twice: a fence of their own would hold them there.
+        self._blocks = BASE // self._block
         self._longest_s = 0.0
         self._counts_from = 0.0
         self._ends = threading.Event()
@@ -54,13 +55,13 @@ class Others(threading.Thread):
             self._note(sent)
 
     def _ask(self, waiting: dict[int, float], numbers: count[int]) -> None:
-        while len(waiting) < DEPTH and (number := next(numbers)) < BLOCKS:
-            offset = number * BLOCK
+        while len(waiting) < DEPTH and (number := next(numbers)) < self._blocks:
+            offset = number * self._block
             sent = time.monotonic()
             if number & 1:
-                cookie = self._client.send_write(offset, b"e" * BLOCK)
+                cookie = self._client.send_write(offset, b"e" * self._block)
             else:
-                cookie = self._client.send_read(offset, BLOCK)
+                cookie = self._client.send_read(offset, self._block)
             waiting[cookie] = sent
 
     def _collect(self, waiting: dict[int, float]) -> None:

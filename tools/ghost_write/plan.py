@@ -10,12 +10,19 @@ from itertools import product
 KIB = 1 << 10
 MIB = 1 << 20
 SERVERS = ("nbdkit", "nbd-server", "qemu-nbd")
-OPS = ("write", "zeroes", "discard")
+OPS = ("write", "zeroes", "discard", "fua", "merged")
+ZEROING = ("zeroes", "discard")
 OVERLAPS = ("same", "partial", "smaller", "larger", "neighbour")
 ORDERS = ("after", "before", "beside")
-# The unit in which hawser lets several servers be written, and the most that stays one command four times over.
-SIZE_UNIT = 4 * KIB
+# The unit in which hawser lets several servers be written that state no smaller one; the smallest there is; and the most that
+# stays one command four times over.
+BLOCK = 4 * KIB
+SECTOR = 512
 SIZE_MAX = 4 * MIB
+# The cache filter's own.
+CACHE_BLOCK = 64 * KIB
+# What is merged comes in so many pieces.
+PIECES = 4
 SIZES = (4 * KIB, 64 * KIB)
 # Where on the disk the rows work; others' I/O stays below it.
 BASE = 16 * MIB
@@ -32,6 +39,7 @@ FAULTS = {
     "kill-tcp": "server SIGKILL, TCP",
     "hole": "black hole, healed later",
     "hole-quiesce": "black hole, quiesce declared",
+    "cached": "time-out, write-back caches",
     "caches": "two write-back caches, no fault",
     "lost-cache": "lost cache, then a flush",
 }
@@ -47,6 +55,9 @@ class PlanError(ValueError):
 @dataclass(frozen=True)
 class Variant:
     """One row. `size` in bytes: of the newer operation, or of the smaller of the two where they differ.
+
+    Of the operations `fua` is a write with FUA, and `merged` one that comes in pieces, which hawser's queue may merge again. A
+    discard of several ranges does not exist in NBD.
 
     `order` says when the newer one is sent: `after` the older one's retry is acknowledged, `before` that (the retry is under
     way), or `beside` the older one, before anything has gone wrong.
@@ -94,14 +105,25 @@ class Variant:
         if self.overlap == "neighbour":
             if (self.fault, self.older, self.newer, self.order) != ("timeout", "write", "write", "after"):
                 return "neighbour needs the fault timeout, write and write, and the order after"
-        if self.older != "write" and self.newer != "write":
+        if self.older in ZEROING and self.newer in ZEROING:
             return "of two operations that both leave zeroes it cannot be told which was last"
         if self.fault in CACHES:
             if (self.overlap, self.order, self.older) != ("same", "after", "write"):
                 return f"{self.fault} needs an older write, the overlap same and the order after"
-            if self.newer == "discard" or (self.fault == "lost-cache" and self.newer != "write"):
+            if self.newer not in ("write", "zeroes") or (self.fault == "lost-cache" and self.newer != "write"):
                 return f"{self.fault} has no newer {self.newer}"
+        if self.fault == "cached" and self.size % CACHE_BLOCK:
+            return f"cached needs a multiple of {CACHE_BLOCK} bytes, the block of the cache"
+        for op, (_, length) in ((self.older, self.older_range()), (self.newer, self.newer_range())):
+            if op == "merged" and length % (PIECES * self.block()):
+                return f"merged needs a multiple of {PIECES} blocks of {self.block()} bytes, such as --sizes 65536"
         return ""
+
+    def block(self) -> int:
+        """The block size that its servers must state for hawser to let it be written."""
+        if self.fault == "cached":
+            return CACHE_BLOCK
+        return SECTOR if self.size % BLOCK else BLOCK
 
 
 @dataclass(frozen=True)
@@ -132,13 +154,13 @@ def words(what: str, text: str, known: Sequence[str]) -> tuple[str, ...]:
 
 
 def sizes(text: str) -> tuple[int, ...]:
-    """A list of sizes in bytes, such as `4096,65536`. PlanError where one is no multiple of a block, or too large."""
+    """A list of sizes in bytes, such as `4096,65536`. PlanError where one is no multiple of a sector, or too large."""
     found: list[int] = []
     for word in text.split(",") if text else []:
         word = word.strip()
         right = word.isascii() and word.isdecimal() and len(word) < 12
-        if not right or int(word) % SIZE_UNIT or not SIZE_UNIT <= int(word) <= SIZE_MAX:
-            raise PlanError(f"--sizes: {word!r} is not a multiple of {SIZE_UNIT} bytes from {SIZE_UNIT} to {SIZE_MAX}")
+        if not right or int(word) % SECTOR or not SECTOR <= int(word) <= SIZE_MAX:
+            raise PlanError(f"--sizes: {word!r} is not a multiple of {SECTOR} bytes from {SECTOR} to {SIZE_MAX}")
         if int(word) in found:
             raise PlanError(f"--sizes: {word} is given twice")
         found.append(int(word))
@@ -183,20 +205,23 @@ def _base(asked: Asked, server: str) -> Variant:
 def _quick(asked: Asked, server: str) -> Iterator[Variant]:
     base = _base(asked, server)
     for fault in asked.faults or QUICK_FAULTS:
-        yield replace(base, fault=fault)
+        yield _sized(asked, replace(base, fault=fault))
 
 
 def _usual(asked: Asked, server: str) -> Iterator[Variant]:
     base = _base(asked, server)
     for fault in asked.faults or FAULTS:
-        yield replace(base, fault=fault)
+        yield _sized(asked, replace(base, fault=fault))
     for older, newer in product(asked.ops or OPS, repeat=2):
-        yield replace(base, older=older, newer=newer)
         if not asked.ops:
+            # One of the two is a plain write, or they are alike.
+            if "write" in (older, newer) or older == newer:
+                yield _sized(asked, replace(base, older=older, newer=newer))
             continue
+        yield _sized(asked, replace(base, older=older, newer=newer))
         # One operation alone was asked for: it is set against a write, either way round.
-        yield replace(base, older=older, newer="write")
-        yield replace(base, older="write", newer=newer)
+        yield _sized(asked, replace(base, older=older, newer="write"))
+        yield _sized(asked, replace(base, older="write", newer=newer))
     for size in asked.sizes or SIZES:
         yield replace(base, size=size)
     for overlap in asked.overlaps or OVERLAPS:
@@ -208,11 +233,17 @@ def _usual(asked: Asked, server: str) -> Iterator[Variant]:
     yield from rng.sample(possible, min(asked.drawn, len(possible)))
 
 
+def _sized(asked: Asked, row: Variant) -> Variant:
+    """With the first size that its operations can have."""
+    sized = [replace(row, size=size) for size in asked.sizes or SIZES]
+    return next((each for each in sized if not each.why_not()), row)
+
+
 def _all(asked: Asked, servers: Sequence[str]) -> Iterator[Variant]:
     ops = asked.ops or OPS
     pairs = [(older, newer) for older in ops for newer in ops]
     if "write" not in ops:
-        pairs = [(op, "write") for op in ops] + [("write", op) for op in ops]
+        pairs = [(op, "write") for op in ops] + [("write", op) for op in ops] + pairs
     for server, fault, (older, newer), size, overlap, order in product(
         servers,
         asked.faults or tuple(FAULTS),

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.support.fleet import Fleet
 from tools.ghost_write import caches, neighbour
 from tools.ghost_write.plan import CACHES, Variant
 from tools.ghost_write.trial import Outcome, Trial
+
+INSIST_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,23 @@ def play_all(works: list[Work], jobs: int) -> Iterator[tuple[Work, Outcome]]:
     with context.Pool(min(jobs, len(works)), initializer=_begin) as pool:
         try:
             yield from pool.imap_unordered(play, works)
+            # Each leaves by itself: a signal may come to it just before it waits for a lock, and go unseen.
+            pool.close()
+            pool.join()
         except BaseException:
+            done = threading.Event()
+            threading.Thread(target=_insist, args=(done,), daemon=True).start()
             pool.terminate()
             pool.join()
+            done.set()
             raise
+
+
+def _insist(done: threading.Event) -> None:
+    """Tell those that have not heard it again to end; one that has does not mind."""
+    while not done.wait(INSIST_S):
+        for child in multiprocessing.active_children():
+            child.terminate()
 
 
 def _begin() -> None:

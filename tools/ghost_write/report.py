@@ -23,11 +23,16 @@ HEAD = (
 )
 _ORDERS = {"after": "after the retry", "before": "before the retry's ack", "beside": "beside the older"}
 _OVERLAPS = {"smaller": "newer smaller", "larger": "newer larger", "neighbour": "neighbour in one 4096"}
-FOOT = """\
-naive resend: the same gateway with --unsafe-no-fence, told cache=lun. Hawser: told cache=lun, which is true where both servers
-share one page cache; in the rows about caches nothing is declared. Nothing else is declared unless the row says so. The first
-path gives up after 1 s. `still waits` is not acknowledged and so loses nothing. Others: reads and writes elsewhere, four in
-flight."""
+_TOLD = {
+    "lun": """told cache=lun, which is true where both servers
+share one page cache; in the rows about caches nothing is declared.""",
+    "path": """told nothing of caches, so that each server
+counts as having one of its own (cache=path), and until that is flushed or gone all I/O waits.""",
+}
+_FOOT = """\
+naive resend: the same gateway with --unsafe-no-fence, told cache=lun. Hawser: {told} Nothing else is declared unless the row
+says so. The first path gives up after 1 s. `still waits` is not acknowledged and so loses nothing. Others: reads and writes
+elsewhere, four in flight. fua: a write with FUA; merged: a write in four pieces at once."""
 
 
 @dataclass
@@ -77,6 +82,11 @@ def _result(outcome: Outcome | None) -> str:
     return outcome.note or outcome.verdict
 
 
+def foot(cache: str) -> str:
+    """How to read the table."""
+    return _FOOT.format(told=_TOLD[cache])
+
+
 def summary(rows: Sequence[Row]) -> str:
     """Counts by side and, for the naive one, by server."""
     naive: dict[str, int] = {}
@@ -88,7 +98,17 @@ def summary(rows: Sequence[Row]) -> str:
     return (
         f"{len(rows)} rows. Acknowledged data lost: naive resend {sum(naive.values())} ({losses}); "
         f"hawser {sum(_counts(row.hawser) for row in rows)}. Newer writes that still wait: {waiting}. "
-        f"Unproven lifts without a declaration: {unproven}."
+        f"Unproven lifts without a declaration: {unproven}.\nBy what lifted the fence: {_proofs(rows)}."
+    )
+
+
+def _proofs(rows: Sequence[Row]) -> str:
+    counts: dict[str, int] = {}
+    for row in rows:
+        if row.hawser is not None and row.hawser.proof:
+            counts[row.hawser.proof] = counts.get(row.hawser.proof, 0) + 1
+    return (
+        ", ".join(f"{proof} {counts[proof]}" for proof in sorted(counts, key=lambda proof: -counts[proof])) or "nothing"
     )
 
 
@@ -104,13 +124,14 @@ def status(rows: Sequence[Row]) -> int:
     return 3 if any(outcome is None or outcome.error for outcome in outcomes) else 0
 
 
-def command(row: Row, queue_mode: str) -> str:
+def command(row: Row, queue_mode: str, cache: str = "lun") -> str:
     """What plays this row again."""
     variant = row.variant
     ops = variant.older if variant.older == variant.newer else f"{variant.older},{variant.newer}"
     return (
         f"python -m tools.ghost_write --whole --servers {variant.server} --faults {variant.fault} --ops {ops} "
-        f"--sizes {variant.size or SIZES[0]} --overlaps {variant.overlap} --orders {variant.order} --queue-mode {queue_mode}"
+        f"--sizes {variant.size or SIZES[0]} --overlaps {variant.overlap} --orders {variant.order} "
+        f"--queue-mode {queue_mode} --cache {cache}"
     )
 
 

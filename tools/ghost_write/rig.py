@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 from tests.support.black_hole import BlackHole
 from tests.support.fleet import MIB, Fleet
 from tests.support.gateway import Gateway
+from tests.support.nbd_client import NbdClient
 from tests.support.relay import Relay
 from tests.support.upstreams import NBD_PORT, NbdServer, Upstream
 from tools.ghost_write.judge import BEFORE
-from tools.ghost_write.plan import CACHES, HOLES, Variant
+from tools.ghost_write.plan import BLOCK, CACHES, HOLES, Variant
 
 IO_TIMEOUT_S = 1.0
 # The second path is never at fault: it may be as slow as the machine is.
@@ -24,6 +26,7 @@ SECOND_TIMEOUT_S = 30.0
 # How long the older write is held below its server.
 SLOW_S = {"after": 2.5, "before": 4.0, "beside": 4.0}
 REACHES_SERVER_S = 0.3
+FLUSH_S = 5.0
 HEALS_S = 2.5
 # TCP sends again after ever longer pauses; hawser waits 5 s for a late answer before it resets the connection.
 HOLE_SETTLES_S = 5.0
@@ -39,6 +42,7 @@ class Rig:
     def __init__(self, fleet: Fleet, variant: Variant, naive: bool, queue_mode: str, cache: str) -> None:
         self.variant = variant
         self.naive = naive
+        self.cache = cache
         self.fleet = fleet
         self.hole: BlackHole | None = None
         self.relay: Relay | None = None
@@ -50,8 +54,11 @@ class Rig:
             file.write(BEFORE * size)
         first, self.slow_first = fleet.slow_writes("first")
         second, self.slow_second = fleet.slow_writes("second")
+        if variant.fault == "cached" and not naive:
+            # Nothing is declared: the truth is what hawser assumes.
+            cache = self.cache = "path"
         self.first = self._first(first)
-        self.second = fleet.server(variant.server, "second", self.image, False, second)
+        self.second = _server(fleet, variant, "second", self.image, False, second)
         words: dict[str, object] = {"cache": "lun" if naive else cache, "timeout": IO_TIMEOUT_S}
         if variant.fault == "cut-quiesce":
             words["quiesce"] = self.slow_s + QUIESCE_MARGIN_S
@@ -65,14 +72,20 @@ class Rig:
         fleet, variant = self.fleet, self.variant
         if variant.fault not in HOLES:
             tcp = variant.fault.startswith("cut") or variant.fault == "kill-tcp"
-            made = fleet.server(variant.server, "first", self.image, tcp, environment)
+            made = _server(fleet, variant, "first", self.image, tcp, environment)
             self.relay = fleet.relay(made) if variant.fault.startswith("cut") else None
             return made
         self.hole = BlackHole()
-        return _behind(self.hole, fleet, variant.server, self.image)
+        return _behind(self.hole, fleet, variant, self.image)
 
     def _first_uri(self, words: dict[str, object]) -> str:
         return (self.relay or self.first).uri(**words)
+
+    def may_acknowledge(self) -> bool:
+        """Whether the retry's acknowledgement is due without a proof: not where the first server's cache is its own, and nothing
+        says that its end has come or that it was flushed."""
+        is_provable = self.variant.fault in ("timeout", "cached", "stop", "hole", "kill")
+        return self.naive or self.cache == "lun" or is_provable
 
     # The fault.
 
@@ -132,6 +145,13 @@ class Rig:
         declared = {"cut-quiesce": self.slow_s + QUIESCE_MARGIN_S + 1.0, "hole-quiesce": RESET_S + HOLE_QUIESCE_S + 1.0}
         return max(self.settles_after_s(), declared.get(self.variant.fault, 0.0)) + 1.0
 
+    def write_back(self, client: NbdClient) -> None:
+        """Have everything in the file: first what hawser can flush, then whatever makes a server write its cache back."""
+        if self.variant.fault == "cached":
+            client.has_answer(client.send_flush(), FLUSH_S)
+            for server in (self.second, self.first):
+                self.fleet.direct_client(server).flush()
+
     def close(self) -> None:
         """Beside what the fleet closes."""
         if self.variant.fault == "stop":
@@ -152,12 +172,43 @@ def serve(fleet: Fleet, uris: list[str], naive: bool, queue_mode: str, *more: st
     return fleet.serve(uris, *options)
 
 
-def _behind(hole: BlackHole, fleet: Fleet, kind: str, image: object) -> Upstream:
+def _sectors(variant: Variant) -> list[str]:
+    """What has nbdkit state blocks as small as the row needs. The others state none, or 4096 bytes: hawser refuses smaller
+    writes."""
+    block = variant.block()
+    if block >= BLOCK or variant.server != "nbdkit":
+        return []
+    return [f"blocksize-minimum={block}", f"blocksize-preferred={block}", "blocksize-maximum=32M"]
+
+
+def _server(fleet: Fleet, variant: Variant, name: str, image: Path, tcp: bool, environment: dict[str, str]) -> Upstream:
+    if variant.fault == "cached":
+        return cached(fleet, variant.server, name, image, environment)
+    words = _sectors(variant)
+    if words:
+        return fleet.nbdkit(name, "file", image, *words, filters=["blocksize-policy"], tcp=tcp, environment=environment)
+    return fleet.server(variant.server, name, image, tcp, environment)
+
+
+def cached(fleet: Fleet, kind: str, name: str, image: Path, environment: dict[str, str] | None = None) -> Upstream:
+    """A server with a write-back cache of its own, nbdkit's cache filter, in front of one of that kind."""
+    words = ["cache=writeback"]
+    if kind == "nbdkit":
+        return fleet.nbdkit(name, "file", str(image), *words, filters=["cache"], environment=environment)
+    back = fleet.server(kind, f"{name}-back", image)
+    words += [f"socket={back.address}", *([f"export={back.export}"] if back.export else [])]
+    return fleet.nbdkit(name, "nbd", *words, filters=["cache"], environment=environment)
+
+
+def _behind(hole: BlackHole, fleet: Fleet, variant: Variant, image: Path) -> Upstream:
     """A server in the namespace at the far end of the cable."""
+    kind = variant.server
     address = (hole.address, NBD_PORT)
     where = fleet.directory
     if kind == "nbdkit":
-        command = ["nbdkit", "-f", "-i", hole.address, "-p", str(NBD_PORT), "file", str(image)]
+        words = _sectors(variant)
+        filters = ["--filter=blocksize-policy"] if words else []
+        command = ["nbdkit", "-f", "-i", hole.address, "-p", str(NBD_PORT), *filters, "file", str(image), *words]
     elif kind == "qemu-nbd":
         options = f"driver=raw,discard=unmap,file.driver=file,file.filename={image},file.locking=off"
         command = ["qemu-nbd", "-b", hole.address, "-p", str(NBD_PORT), "-t", "-e", "8", "--image-opts", options]
@@ -175,7 +226,7 @@ def _behind(hole: BlackHole, fleet: Fleet, kind: str, image: object) -> Upstream
 def needs(variant: Variant) -> list[str]:
     """The programs that a row drives."""
     programs = [variant.server, "gcc"]
-    if variant.fault in CACHES or variant.overlap == "neighbour":
+    if variant.fault in (*CACHES, "cached") or variant.overlap == "neighbour":
         programs.append("nbdkit")
     if variant.fault in HOLES:
         programs.append("ip")

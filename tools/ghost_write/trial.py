@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.support.fleet import Fleet
 from tests.support.gateway import Gateway
 from tests.support.nbd_client import NbdClient, NbdError
 from tests.support.upstreams import content
-from tools.ghost_write.judge import Seen, letter, verdict
+from tools.ghost_write.judge import BEFORE, Seen, letter, verdict
 from tools.ghost_write.others import Others
-from tools.ghost_write.plan import Variant
+from tools.ghost_write.plan import PIECES, Variant
 from tools.ghost_write.rig import REACHES_SERVER_S, Rig
 
 from hawser.nbd import protocol
 
-_COMMANDS = {
-    "write": protocol.CMD_WRITE,
-    "zeroes": protocol.CMD_WRITE_ZEROES,
-    "discard": protocol.CMD_TRIM,
+_COMMANDS = {"zeroes": protocol.CMD_WRITE_ZEROES, "discard": protocol.CMD_TRIM}
+_FLAGS = {
+    "zeroes": protocol.FLAG_SEND_WRITE_ZEROES,
+    "discard": protocol.FLAG_SEND_TRIM,
+    "fua": protocol.FLAG_SEND_FUA,
 }
-_FLAGS = {"write": 0, "zeroes": protocol.FLAG_SEND_WRITE_ZEROES, "discard": protocol.FLAG_SEND_TRIM}
 _LIFTED = re.compile(r"fence lifted: .*\(session \d+\): (.+)$", re.MULTILINE)
 # For `before` and `beside`: how long the retry, and the newer one, are held below the second server.
 RETRY_HELD_S = 0.6
@@ -50,25 +50,34 @@ class Outcome:
 
 
 class _Asked:
-    """A command that was sent: when it was answered, and whether that was a success."""
+    """An operation that was sent: when it was answered, the last piece of it, and whether that was a success."""
 
     def __init__(self, client: NbdClient, op: str, place: tuple[int, int], data: bytes) -> None:
         self.client = client
         self.sent = time.monotonic()
-        offset, size = place
-        self.cookie = client.send(_COMMANDS[op], offset, size, data * size if op == "write" else b"")
+        pieces = PIECES if op == "merged" else 1
+        offset, size = place[0], place[1] // pieces
+        command = _COMMANDS.get(op, protocol.CMD_WRITE)
+        flags = protocol.CMD_FLAG_FUA if op == "fua" else 0
+        self.left = [
+            client.send(
+                command, offset + piece * size, size, data * size if command == protocol.CMD_WRITE else b"", flags
+            )
+            for piece in range(pieces)
+        ]
         self.answered_at: float | None = None
         self.error = 0
 
     def look(self, until: float) -> bool:
         """Whether it is answered, waiting no longer than until then."""
-        if self.answered_at is None and self.client.has_answer(self.cookie, max(0.001, until - time.monotonic())):
-            self.answered_at = time.monotonic()
+        while self.left and self.client.has_answer(self.left[0], max(0.001, until - time.monotonic())):
             try:
-                self.client.wait(self.cookie)
+                self.client.wait(self.left.pop(0))
             except NbdError as error:
                 self.error = error.errno or protocol.EIO
-        return self.answered_at is not None
+            if not self.left:
+                self.answered_at = time.monotonic()
+        return not self.left
 
     def succeeded(self) -> bool:
         return self.answered_at is not None and not self.error
@@ -86,12 +95,16 @@ class Trial:
         self.began = 0.0
         self.healed = False
         self.settled: bytes | None = None
+        # Whether the newer one was sent when the older one had been acknowledged, where the order is `after`.
+        self.followed = True
 
     def run(self) -> Outcome:
         variant, rig = self.variant, self.rig
         for op in (variant.older, variant.newer):
-            if _FLAGS[op] and not self.client.export.flags & _FLAGS[op]:
+            if op in _FLAGS and not self.client.export.flags & _FLAGS[op]:
                 return Outcome(note=f"no {op} here")
+        if variant.size % self.client.export.block_min:
+            return self._refused()
         self.others.start()
         time.sleep(0.1)
         self.others.begin()
@@ -104,8 +117,10 @@ class Trial:
         older.look(0)
         newer.look(0)
         others_s = self.others.end()
+        rig.write_back(self.client)
         seen = Seen(self._content(), self.settled, older.succeeded(), newer.succeeded())
-        words, lost = verdict(variant, seen)
+        # One that was sent before the older one was acknowledged was under way beside it.
+        words, lost = verdict(variant if self.followed else replace(variant, order="before"), seen)
         outcome = Outcome(words, lost, others_s=others_s, waits=newer.answered_at is None)
         if newer.answered_at is not None:
             outcome.newer_wait_s = newer.answered_at - newer.sent
@@ -123,11 +138,22 @@ class Trial:
             return OLDER_WAITS
         return proof_in(self.rig.gateway) or NO_FENCE
 
+    def _refused(self) -> Outcome:
+        """Blocks that are smaller than a server may rewrite: not taken at all, fences or none."""
+        block = self.client.export.block_min
+        older = _Asked(self.client, self.variant.older, self.variant.older_range(), b"W")
+        is_answered = older.look(time.monotonic() + SETTLED_S + 5)
+        touched = self._content().strip(BEFORE) != b""
+        if is_answered and older.error == protocol.EINVAL and not touched:
+            return Outcome(f"refused: blocks of {block}", proof="no fence: never sent")
+        return Outcome("a part of a block was taken", True)
+
     # When the newer one is sent.
 
     def _after(self, older: _Asked) -> _Asked:
         self.rig.strike()
-        if not self._look(older, self.began + self.rig.lifts_after_s()):
+        self.followed = self._look(older, self.began + self.rig.lifts_after_s())
+        if not self.followed and self.rig.may_acknowledge():
             raise AssertionError("the older write's retry was not acknowledged")
         return self._send_newer()
 
@@ -161,7 +187,7 @@ class Trial:
 
     def _until_answered(self, older: _Asked, newer: _Asked, until: float) -> None:
         """Both, or the newer one where they follow one another; what is read there then must stay."""
-        wanted = [newer] if self.variant.order == "after" else [older, newer]
+        wanted = [newer] if self.variant.order == "after" and self.followed else [older, newer]
         left = list(wanted)
         while left and time.monotonic() < until:
             # Each is looked at in every round, so that the time of its answer is known.

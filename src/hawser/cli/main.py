@@ -8,6 +8,7 @@ from hawser.cli.demo import demo
 from hawser.cli.dm import dm
 from hawser.cli.lab import lab
 from hawser.cli.paths import paths
+from hawser.cli.probe import probe
 from hawser.cli.resize import resize
 from hawser.cli.serve import serve
 from hawser.cli.stats import stats
@@ -26,5 +27,6 @@ main.add_command(demo)
 main.add_command(lab)
 main.add_command(paths)
 main.add_command(resize)
+main.add_command(probe)
 main.add_command(stats)
 main.add_command(trace)
