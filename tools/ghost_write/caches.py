@@ -10,7 +10,7 @@ import time
 
 from tests.support.fleet import Fleet
 from tests.support.nbd_client import NbdError
-from tests.support.upstreams import Upstream, content
+from tests.support.upstreams import content
 from tools.ghost_write.judge import BEFORE, GHOST, NEWER
 from tools.ghost_write.plan import Variant
 from tools.ghost_write.rig import DISK_BYTES, SECOND_TIMEOUT_S, serve
@@ -29,7 +29,7 @@ def run(fleet: Fleet, variant: Variant, naive: bool, queue_mode: str) -> Outcome
     with image.open("r+b") as file:
         file.seek(start)
         file.write(BEFORE * size)
-    servers = [_cached(fleet, variant.server, name, image) for name in ("first", "second")]
+    servers = [fleet.cached(variant.server, name, image) for name in ("first", "second")]
     words: dict[str, object] = {"cache": "lun"} if naive else {}
     gateway = serve(fleet, [server.uri(timeout=SECOND_TIMEOUT_S, **words) for server in servers], naive, queue_mode)
     client = gateway.client()
@@ -57,11 +57,3 @@ def run(fleet: Fleet, variant: Variant, naive: bool, queue_mode: str) -> Outcome
     final = content(image, start, size)
     right = b"N" * size if variant.newer == "write" else bytes(size)
     return Outcome(NEWER if final == right else GHOST, final != right, waited, proof=proof_in(gateway))
-
-
-def _cached(fleet: Fleet, kind: str, name: str, image: object) -> Upstream:
-    if kind == "nbdkit":
-        return fleet.nbdkit(name, "file", str(image), "cache=writeback", filters=["cache"])
-    back = fleet.server(kind, f"{name}-back", fleet.directory / "disk.img")
-    words = [f"socket={back.address}", *([f"export={back.export}"] if back.export else [])]
-    return fleet.nbdkit(name, "nbd", *words, "cache=writeback", filters=["cache"])
