@@ -33,7 +33,8 @@ def test_what_a_stopped_server_does_when_it_goes_on_harms_nothing(fleet: Fleet, 
     image = fleet.image("disk", 8 * MIB)
     servers = [fleet.server(kind, name, image) for name in ("one", "two")]
     paths = [server.uri(cache="lun", timeout=TIMEOUT_S) for server in servers]
-    gateway = fleet.serve(paths, "--queue-mode", mode, "--queue-timeout", "forever")
+    always = ["--queue-timeout", "forever", "--double-failed-time", "off"]
+    gateway = fleet.serve(paths, "--queue-mode", mode, *always)
     gateway.wait_for_paths("AA")
     load = Load(gateway, blocks=BLOCKS).start()
     load.wait_for_progress()

@@ -3,8 +3,8 @@
 A sector is a register. What a read may return: the last acknowledged write that nothing acknowledged has superseded, or any
 write that has no end yet or ended without success after that (it may be there, or not). Two that were on their way at once may
 take effect in either order. What a read has returned is fixed: what had ended before that read was sent, and is something else,
-does not appear later. A sector that is being written may read as a mixture. What may be found *below* all caches is kept apart: whatever was written since the last flush, and what
-that flush has covered.
+does not appear later. A sector that is being written may read as a mixture. What may be found *below* all caches is kept apart:
+whatever was written since the last flush, and what that flush has covered.
 
 Time is the order of events, no clock. Nothing here does I/O.
 """

@@ -18,6 +18,7 @@ READ, WRITE, ZEROES, FUA, FLUSH = "read", "write", "zeroes", "fua", "flush"
 # How often each is drawn.
 MIX = {READ: 30, WRITE: 50, ZEROES: 6, FUA: 4, FLUSH: 2}
 WRITES_ONLY = {WRITE: 1}
+BLOCK_MIN = 4096
 BLOCKS_MAX = 4
 _TURN_S = 0.01
 _CHECK_BYTES = 1 << 16
@@ -27,8 +28,8 @@ class Load:
     """`start` it, do harm, `stop` it, `check` every sector.
 
     At most `rate` I/Os a second, `depth` at once, of one to BLOCKS_MAX of the export's blocks. `overlap`: writes in flight may
-    overlap each other. `tolerate`: errors that may be answered; what they befell is then of unknown fate. A failure of any kind,
-    in the thread, is raised by whatever is asked next.
+    overlap each other. `tolerate`: errors that may be answered, where `bad` is given only to what touches these sectors; what
+    they befell is then of unknown fate. A failure of any kind, in the thread, is raised by whatever is asked next.
     """
 
     def __init__(
@@ -43,14 +44,16 @@ class Load:
         mix: Mapping[str, int] = MIX,
         overlap: bool = True,
         tolerate: Collection[int] = (),
+        bad: range | None = None,
     ) -> None:
         self.client: NbdClient = gateway.client()
-        self.block = self.client.export.block_min // SECTOR
+        self.block = max(self.client.export.block_min, BLOCK_MIN) // SECTOR
         self.journal = Journal(first_block * self.block, blocks * self.block)
         self.depth = depth
         self.rate = rate
         self.overlap = overlap
         self.tolerate = tolerate
+        self.bad = bad
         self.answers: Counter[str] = Counter()
         self.errors: Counter[tuple[str, int]] = Counter()
         self._mix = {what: weight for what, weight in mix.items() if what != ZEROES or self._can_zero()}
@@ -217,10 +220,7 @@ class Load:
             try:
                 data = self.client.wait(cookie)
             except NbdError as error:
-                number = error.errno or 0
-                assert number in self.tolerate, f"{what} failed with {error} ({number}): {self._told()}"
-                self.errors[what, number] += 1
-                self._lose(command)
+                self._failed(what, command, error)
                 continue
             self.answers[what] += 1
             if isinstance(command, Write):
@@ -229,6 +229,19 @@ class Load:
                 self.journal.check(command, data)
             else:
                 self.journal.flushed(command)
+
+    def _failed(self, what: str, command: Write | Read | Flush, error: NbdError) -> None:
+        number = error.errno or 0
+        where = "" if isinstance(command, Flush) else f" of sectors {command.start}..{command.end - 1}"
+        if number not in self.tolerate or not self._touches_bad(command):
+            raise AssertionError(f"{what}{where} failed with {error}: {self._told()}")
+        self.errors[what, number] += 1
+        self._lose(command)
+
+    def _touches_bad(self, command: Write | Read | Flush) -> bool:
+        if self.bad is None or isinstance(command, Flush):
+            return self.bad is None
+        return command.start < self.bad.stop and command.end > self.bad.start
 
     def _lose(self, command: Write | Read | Flush) -> None:
         if isinstance(command, Write):
@@ -250,4 +263,4 @@ class Load:
         return bool(self.client.export.flags & protocol.FLAG_SEND_WRITE_ZEROES)
 
     def _told(self) -> str:
-        return f"{dict(self.answers)} done"
+        return f"done {dict(self.answers)}, errors {dict(self.errors)}"
