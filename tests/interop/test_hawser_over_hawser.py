@@ -20,41 +20,47 @@ QUIESCE_S = 0.5
 
 
 class Tower:
-    """Inner `a` with two servers, reached by two connections, and inner `b` with one server and the file itself behind it."""
+    """Inner `a`, reached by two connections, and inner `b`, unless it is left out; two servers below each."""
 
-    def __init__(self, fleet: Fleet, mode: str) -> None:
+    def __init__(self, fleet: Fleet, mode: str, names: str = "ab") -> None:
         self.fleet = fleet
         self.mode = mode
         self.image = fleet.image("disk", 8 * MIB)
         kinds = {"a1": "nbdkit", "a2": "qemu-nbd", "b1": "nbdkit", "b2": "nbdkit"}
         self.servers = {name: fleet.server(kind, name, self.image) for name, kind in kinds.items()}
-        self.listens = {name: f"nbd://{own_address()}:10809/d" for name in "ab"}
-        self.inner = {name: self.start_inner(name) for name in "ab"}
+        self.listens = {name: f"nbd://{own_address()}:10809/d" for name in names}
+        self.inner = {name: self.start_inner(name) for name in names}
         self.outer_listen = f"nbd://{own_address()}:10809/d"
         self.outer = self.start_outer()
 
-    def start_inner(self, name: str) -> Gateway:
+    def start_inner(self, name: str, states: str = "AA") -> Gateway:
         paths = [self.servers[f"{name}{number}"].uri(cache="lun", quiesce=QUIESCE_S) for number in (1, 2)]
-        return self._start(name, paths, self.listens[name])
+        return self._start(name, paths, self.listens[name], states)
 
     def start_outer(self) -> Gateway:
         declared = f"cache=lun&quiesce={QUIESCE_S}"
-        paths = [f"{self.listens[name]}?{declared}&weight={number}" for name, number in (("a", 1), ("a", 2), ("b", 1))]
-        return self._start("outer", paths, self.outer_listen)
+        ways = [(name, number) for name, number in (("a", 1), ("a", 2), ("b", 1)) if name in self.listens]
+        paths = [f"{self.listens[name]}?{declared}&weight={number}" for name, number in ways]
+        return self._start("outer", paths, self.outer_listen, "A" * len(paths))
 
-    def _start(self, name: str, paths: list[str], listen: str) -> Gateway:
+    def _start(self, name: str, paths: list[str], listen: str, states: str) -> Gateway:
         state = str(self.fleet.directory / f"{name}.state")
         options = ["--queue-mode", self.mode, "--state-dir", state, "--queue-timeout", "forever"]
         gateway = self.fleet.serve(paths, *options, "--double-failed-time", "off", listen=listen)
-        gateway.wait_for_paths("A" * len(paths))
+        gateway.wait_for_paths(states)
         return gateway
 
     def kill_inner(self, name: str, down_s: float) -> None:
         self.inner[name].kill()
-        self.outer.wait_for_states("FFA" if name == "a" else "AAF")
+        lost = "FFA" if name == "a" else "AAF"
+        self.outer.wait_for_states(lost[: len(self.outer.paths())])
         time.sleep(down_s)
         self.inner[name] = self.start_inner(name)
-        self.outer.wait_for_states("AAA")
+        self.wait_for_all()
+
+    def wait_for_all(self) -> None:
+        for gateway in (*self.inner.values(), self.outer):
+            gateway.wait_for_states("A" * len(gateway.paths()))
 
     def kill_outer(self, load: Load) -> None:
         load.is_cut()
@@ -98,22 +104,24 @@ def test_whichever_is_killed_nothing_acknowledged_is_lost(fleet: Fleet, mode, ki
 
 @pytest.mark.soak
 @pytest.mark.parametrize("mode", ["rq", "bio"])
-def test_servers_of_the_inner_ones_may_die_meanwhile(fleet: Fleet, mode):
-    """Nobody above is told; and what is killed at the same time above loses nothing."""
-    chance = random.Random(5)
-    tower = Tower(fleet, mode)
+def test_servers_of_the_inner_one_may_die_meanwhile(fleet: Fleet, mode):
+    """Nobody above is told; and what is killed at the same time above loses nothing.
+
+    There is one inner one: with two that write one disk each would find that what it has written last is not there any more
+    when it asks whether a path that comes back leads to the same disk (docs/guarantees.md: one gateway).
+    """
+    tower = Tower(fleet, mode, "a")
     load = Load(tower.outer, blocks=24, rate=400).start()
     for turn in range(8):
         load.wait_for_progress()
-        server = tower.servers[chance.choice(["a1", "a2", "b1", "b2"])]
+        server = tower.servers[f"a{turn % 2 + 1}"]
         server.kill()
-        if turn % 2:
-            tower.kill_inner("ab"[turn // 2 % 2], 0.1)
+        if turn % 4 == 1:
+            tower.inner["a"].kill()
+            tower.inner["a"] = tower.start_inner("a", "AF")
         elif turn % 4 == 2:
             tower.kill_outer(load)
         server.start()
-        for gateway in tower.inner.values():
-            gateway.wait_for_states("AA")
-        tower.outer.wait_for_states("AAA")
+        tower.wait_for_all()
     load.wait_for_progress()
     tower.end(load)
