@@ -14,7 +14,7 @@ from typing import Final
 
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
-from hawser.block.ops import is_write_class
+from hawser.block.ops import NOMERGE, is_write_class
 from hawser.block.orphan import CLIENT, PROOF_ANSWER, Orphan
 from hawser.block.request import Request
 from hawser.block.split import SplitBio
@@ -22,7 +22,7 @@ from hawser.core.status import IOERR
 from hawser.core.trace import FENCED, PARKED, WITHHELD
 from hawser.core.turn import Work
 from hawser.dm.clone import CloneBio
-from hawser.dm.target import KILL, REQUEUE, SUBMITTED, Target, TargetContext
+from hawser.dm.target import END_DONE, END_INCOMPLETE, KILL, REQUEUE, SUBMITTED, Target, TargetContext
 from hawser.multipath.disk import SharedDisk
 from hawser.multipath.fence import FENCED_MAX, FenceListener, must_withhold
 
@@ -137,6 +137,14 @@ class WaitingRoom(Target):
         if clone.life is not None:
             clone.life.note(PARKED, "to be mapped once more")
         self._schedule_replay()
+
+    def _retry_alone(self, clone: CloneBio) -> int:
+        """The error of a request that it was merged into need not be its own."""
+        if clone.original.client().dead:
+            return END_DONE
+        clone.flags |= NOMERGE
+        self._park_for_replay(clone)
+        return END_INCOMPLETE
 
     def _schedule_replay(self) -> None:
         if not self._replaying:
