@@ -4,56 +4,19 @@ import hashlib
 import os
 import random
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.support.fleet import MIB, Fleet
-from tests.support.gateway import Gateway
+from tests.support.file_system import NEEDS, attached, mounted, require_loop_and_fuse
+from tests.support.fleet import MIB
 from tests.support.processes import run, wait_for
-from tests.support.programs import missing, require_program
+from tests.support.programs import require_program
 
 pytestmark = [
     pytest.mark.interop,
-    pytest.mark.needs("nbdkit", "nbdfuse", "losetup", "mkfs.ext4", "e2fsck", "mount"),
+    pytest.mark.needs("nbdkit", *NEEDS),
     pytest.mark.timeout(180),
 ]
-
-
-def require_loop_and_fuse() -> None:
-    if os.geteuid() != 0:
-        missing("only root can mount and make loop devices")
-    if not Path("/dev/fuse").exists():
-        missing("there is no /dev/fuse")
-
-
-@contextmanager
-def attached(fleet: Fleet, gateway: Gateway) -> Iterator[str]:
-    """The export as a block device, whose sectors are the export's blocks."""
-    mount_point = fleet.directory / "fuse"
-    mount_point.mkdir(exist_ok=True)
-    with ExitStack() as undo:
-        fuse = fleet.run("nbdfuse", "nbdfuse", mount_point, gateway.uri)
-        undo.callback(fuse.wait)
-        undo.callback(run, [require_program("umount"), mount_point], check=False)
-        fuse.wait_until(lambda: (mount_point / "nbd").exists(), "shows the export as a file")
-        losetup = require_program("losetup")
-        block = "4096"
-        device = run([losetup, "-f", "--show", "--sector-size", block, mount_point / "nbd"]).stdout.strip()
-        undo.callback(run, [losetup, "-d", device], check=False)
-        yield device
-
-
-@contextmanager
-def mounted(fleet: Fleet, device: str) -> Iterator[Path]:
-    where = fleet.directory / "mnt"
-    where.mkdir(exist_ok=True)
-    run([require_program("mount"), device, where])
-    try:
-        yield where
-    finally:
-        run([require_program("umount"), where])
 
 
 def make_tree(root: Path, seed: int) -> None:

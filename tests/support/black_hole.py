@@ -39,6 +39,18 @@ class BlackHole:
     def heal(self) -> None:
         self._ip("-n", self.name, "link", "set", self.far, "up")
 
+    def drop(self, packets: str) -> None:
+        """nftables swallows `requests`, `answers` or `both` at the far end, whose link stays up."""
+        nft = [*self.prefix, require_program("nft")]
+        run([*nft, "add", "table", "inet", "hole"])
+        hooks = {"requests": ["input"], "answers": ["output"], "both": ["input", "output"]}[packets]
+        for hook in hooks:
+            chain = f"{{ type filter hook {hook} priority 0; policy drop; }}"
+            run([*nft, f"add chain inet hole {hook} {chain}"])
+
+    def let_through(self) -> None:
+        run([*self.prefix, require_program("nft"), "delete", "table", "inet", "hole"])
+
     def remove(self) -> None:
         if Path(f"/sys/class/net/{self.near}").exists():
             run([self.ip, "link", "del", self.near], check=False)

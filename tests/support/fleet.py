@@ -60,6 +60,18 @@ class Fleet:
         start = upstreams.qemu_nbd if kind == "qemu-nbd" else upstreams.nbd_server
         return self.keep(start(name, self.directory, image, tcp=tcp, environment=environment))
 
+    def cached(
+        self, kind: str, name: str, image: Path, block: str = "64k", environment: dict[str, str] | None = None
+    ) -> Upstream:
+        """The same with a write-back cache in front, which is lost when it is killed; what stands behind it lives on. The
+        environment is that of the cache."""
+        cache = ["cache=writeback", f"cache-min-block-size={block}"]
+        if kind == "nbdkit":
+            return self.nbdkit(name, "file", image, *cache, filters=["cache"], environment=environment)
+        back = self.server(kind, f"{name}-back", image)
+        words = [f"socket={back.address}", *([f"export={back.export}"] if back.export else [])]
+        return self.nbdkit(name, "nbd", *words, *cache, filters=["cache"], environment=environment)
+
     def keep(self, upstream: Upstream) -> Upstream:
         self._upstreams.append(upstream)
         return upstream

@@ -31,6 +31,8 @@ class NbdClient:
         self._reads: dict[int, int] = {}
         self._waiting: set[int] = set()
         self._answers: dict[int, Answer] = {}
+        # The other side has ended the connection.
+        self.is_over = False
         try:
             # Blocking, so that a full backlog of a unix socket is waited for.
             self.sock.connect(address)
@@ -105,6 +107,14 @@ class NbdClient:
             raise NbdError(answer.error, errno.errorcode.get(answer.error, "?"))
         return answer.data
 
+    def answered(self, within_s: float) -> list[int]:
+        """The commands whose answers are here and were not asked for yet; without any, waits so long for one."""
+        if not self._answers:
+            self._take_one(within_s)
+        while self._take_one(0.0):
+            pass
+        return list(self._answers)
+
     def unanswered(self) -> int:
         return len(self._waiting)
 
@@ -142,6 +152,7 @@ class NbdClient:
             finally:
                 self.sock.settimeout(ANSWER_S)
             if not data:
+                self.is_over = True
                 return False
             self._received += data
         return True

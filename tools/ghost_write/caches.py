@@ -13,7 +13,7 @@ from tests.support.nbd_client import NbdError
 from tests.support.upstreams import content
 from tools.ghost_write.judge import BEFORE, GHOST, NEWER
 from tools.ghost_write.plan import CACHE_BLOCK, Variant
-from tools.ghost_write.rig import DISK_BYTES, SECOND_TIMEOUT_S, cached, serve
+from tools.ghost_write.rig import DISK_BYTES, SECOND_TIMEOUT_S, serve
 from tools.ghost_write.trial import Outcome, proof_in
 
 FLUSH_LIED = "flush OK, data LOST"
@@ -28,7 +28,7 @@ def run(fleet: Fleet, variant: Variant, naive: bool, queue_mode: str) -> Outcome
     with image.open("r+b") as file:
         file.seek(start)
         file.write(BEFORE * size)
-    servers = [cached(fleet, variant.server, name, image) for name in ("first", "second")]
+    servers = [fleet.cached(variant.server, name, image) for name in ("first", "second")]
     words: dict[str, object] = {"cache": "lun"} if naive else {}
     gateway = serve(fleet, [server.uri(timeout=SECOND_TIMEOUT_S, **words) for server in servers], naive, queue_mode)
     client = gateway.client()

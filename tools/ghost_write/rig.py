@@ -183,21 +183,11 @@ def _sectors(variant: Variant) -> list[str]:
 
 def _server(fleet: Fleet, variant: Variant, name: str, image: Path, tcp: bool, environment: dict[str, str]) -> Upstream:
     if variant.fault == "cached":
-        return cached(fleet, variant.server, name, image, environment)
+        return fleet.cached(variant.server, name, image, environment=environment)
     words = _sectors(variant)
     if words:
         return fleet.nbdkit(name, "file", image, *words, filters=["blocksize-policy"], tcp=tcp, environment=environment)
     return fleet.server(variant.server, name, image, tcp, environment)
-
-
-def cached(fleet: Fleet, kind: str, name: str, image: Path, environment: dict[str, str] | None = None) -> Upstream:
-    """A server with a write-back cache of its own, nbdkit's cache filter, in front of one of that kind."""
-    words = ["cache=writeback"]
-    if kind == "nbdkit":
-        return fleet.nbdkit(name, "file", str(image), *words, filters=["cache"], environment=environment)
-    back = fleet.server(kind, f"{name}-back", image)
-    words += [f"socket={back.address}", *([f"export={back.export}"] if back.export else [])]
-    return fleet.nbdkit(name, "nbd", *words, filters=["cache"], environment=environment)
 
 
 def _behind(hole: BlackHole, fleet: Fleet, variant: Variant, image: Path) -> Upstream:

@@ -23,6 +23,8 @@ FAILFAST_TRANSPORT: Final = 32
 FAILFAST_DRIVER: Final = 64
 RAHEAD: Final = 128
 NOWAIT: Final = 256
+# Set on what has failed together with others in one request: the error may be theirs.
+IN_COMPANY: Final = 512
 
 FAILFAST_MASK: Final = FAILFAST_DEV | FAILFAST_TRANSPORT | FAILFAST_DRIVER
 

@@ -15,7 +15,7 @@ from hawser.block.elevators.base import ELEVATORS
 from hawser.block.flush import FlushMachine
 from hawser.block.leftovers import Dropped, drop_dead, is_dead, without_dead
 from hawser.block.limits import QueueLimits
-from hawser.block.ops import DISCARD, READ, WRITE, WRITE_ZEROES, Buffer
+from hawser.block.ops import DISCARD, IN_COMPANY, READ, WRITE, WRITE_ZEROES, Buffer
 from hawser.block.plug import Plug
 from hawser.block.request import IDLE, IN_FLIGHT, NOT_SENT, Request
 from hawser.block.stats import Counters
@@ -149,9 +149,11 @@ class RequestQueue(DispatchQueue):
         self._fail(request, request.status, request.fate)
 
     def _fail(self, request: Request, status: int, fate: int) -> None:
+        in_company = IN_COMPANY if len(request.bios) > 1 else 0
         for bio in request.bios:
             bio.fate = fate
             bio.orphan = request.orphan
+            bio.flags |= in_company
         request.fail_rest(status)
 
     def update(self, request: Request, good_bytes: int, data: Buffer | None) -> None:
@@ -241,8 +243,9 @@ class RequestQueue(DispatchQueue):
 
     # Once more.
 
-    def requeue(self, request: Request, delay_ns: int) -> None:
-        """Take back a request in flight whose try came to nothing: its tag is free, it goes first in line, now or after a delay.
+    def requeue(self, request: Request, delay_ns: int, apart: bool = False) -> None:
+        """Take back a request in flight whose try came to nothing: its tag is free, it goes first in line, now or after a delay;
+        taken `apart`, each of its bios as a request of its own.
 
         Linux: blk_mq_requeue_request() and blk_mq_delay_kick_requeue_list(). Unlike the kernel without an elevator, where it
         could still merge, it keeps its boundaries.
@@ -253,10 +256,15 @@ class RequestQueue(DispatchQueue):
             self.turn.tracer.returned(request, self.name, self.in_flight, f"requeued {when}")
             self.trace(request, REQUEUED, f"{self.name}: {when}")
         dropped = Dropped()
-        for piece in drop_dead(request, dropped):
-            piece.state = IDLE
-            piece.cannot_merge = True
-            self._take_back(piece)
+        parts = [request]
+        if apart:
+            self.forget(request)
+            parts = [request.piece(bio) for bio in request.bios]
+        for part in parts:
+            for piece in drop_dead(part, dropped):
+                piece.state = IDLE
+                piece.cannot_merge = True
+                self._take_back(piece)
         self._end_dropped(dropped)
         self.came_back()
         if delay_ns == 0:

@@ -5,7 +5,7 @@ Linux: struct dm_target_io and its bio (drivers/md/dm-core.h).
 
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import BlockDevice
-from hawser.block.ops import READ
+from hawser.block.ops import IN_COMPANY, READ
 from hawser.block.orphan import Orphan
 from hawser.block.request import MapContext
 from hawser.core.clock import NEVER
@@ -45,6 +45,7 @@ class CloneBio(Bio):
         self.sector = original.sector
         self.size = original.size
         self.data = None if self.op == READ else original.data
+        self.flags &= ~IN_COMPANY
         self.status = OK
         self.done = 0
         self.parts = None

@@ -27,6 +27,7 @@ from hawser.dm.stack import Stack
 from hawser.dm.table import Table
 from hawser.dm.target import (
     DELAY_REQUEUE,
+    END_APART,
     END_DELAY_REQUEUE,
     END_DONE,
     END_REQUEUE,
@@ -169,8 +170,11 @@ class _CloneOwner(RequestOwner):
         result = target.end_request(clone)
         if clone.status != OK and not stack.bio_hook:
             result = END_DONE
-        if result == END_DONE:
+        if result == END_DONE or (result == END_APART and original.owner is not stack.own):
             stack.end(original, clone)
+        elif result == END_APART:
+            original.mapped = None
+            stack.own.requeue(original, 0, apart=True)
         elif result == END_REQUEUE or result == END_DELAY_REQUEUE:
             original.mapped = None
             stack.own.requeue(original, REQUEUE_DELAY_NS if result == END_DELAY_REQUEUE else 0)

@@ -38,6 +38,8 @@ END_DONE: Final = 0
 END_INCOMPLETE: Final = 1
 END_REQUEUE: Final = 2
 END_DELAY_REQUEUE: Final = 3
+# Not the kernel's: requeue each bio of a merged request by itself.
+END_APART: Final = 4
 
 # Kinds of stacking.
 BIO_BASED: Final = "bio"

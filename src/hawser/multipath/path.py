@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from mypy_extensions import mypyc_attr
 
 from hawser.block.device import BlockDevice
+from hawser.block.ops import FLUSH
 from hawser.block.queue import RequestQueue
-from hawser.block.request import MapContext
+from hawser.block.request import ANSWERED, MapContext
+from hawser.core.status import IOERR, is_path_error
 
 if TYPE_CHECKING:
     from hawser.multipath.selectors.base import PathSelector
@@ -63,3 +65,12 @@ class PriorityGroup:
         self.selector = selector
         self.paths: list[Path] = []
         self.bypassed = False
+
+
+def may_be_anothers(path: Path, op: int, status: int, fate: int) -> bool:
+    """Whether an answer to a merged request may speak of one of its bios alone; then each is asked for by itself.
+
+    Unlike the kernel, which hears from SCSI disks how far they got: NBD servers do not say.
+    """
+    told = status == IOERR or not is_path_error(status)
+    return told and fate == ANSWERED and op != FLUSH and path.device.answers_are_final()

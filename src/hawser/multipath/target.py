@@ -10,7 +10,7 @@ from typing import Final
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
 from hawser.block.disk import Disk
-from hawser.block.ops import DISCARD, FLUSH, READ, is_write_class
+from hawser.block.ops import DISCARD, FLUSH, IN_COMPANY, READ, is_write_class
 from hawser.block.orphan import Orphan
 from hawser.block.request import ANSWERED, NOT_SENT, Request, RequestOwner
 from hawser.core.status import IOERR, OK, RESOURCE, is_path_error, status_name
@@ -19,6 +19,7 @@ from hawser.dm.clone import CloneBio
 from hawser.dm.target import (
     BIO_BASED,
     DELAY_REQUEUE,
+    END_APART,
     END_DELAY_REQUEUE,
     END_DONE,
     END_INCOMPLETE,
@@ -36,7 +37,7 @@ from hawser.multipath.disk import PathDevice, written_by
 from hawser.multipath.fence import must_withhold
 from hawser.multipath.fitness import check_geometry, shared_disk
 from hawser.multipath.grammar import Geometry, parse_geometry, print_table
-from hawser.multipath.path import Path
+from hawser.multipath.path import Path, may_be_anothers
 from hawser.multipath.queueing import Queueing
 from hawser.multipath.selectors import queue_length, round_robin, service_time
 from hawser.multipath.state import PathState
@@ -139,6 +140,8 @@ class Multipath(Queueing):
             return END_DONE
         if clone.fate != NOT_SENT and is_write_class(clone.op):
             self._failed_write(path, clone.sector, clone.size, clone.fate)
+        if clone.flags & IN_COMPANY and may_be_anothers(path, clone.op, clone.status, clone.fate):
+            return self._retry_alone(clone)
         if not self._is_worth_a_retry(path, clone.op, clone.status, clone.fate) or original.client().dead:
             return END_DONE
         if self._is_answer(path, clone.status, clone.fate):
@@ -268,6 +271,9 @@ class Multipath(Queueing):
             if told:
                 self._acknowledge(path, clone.op, clone.flags, clone.sector, told, clone.bios, clone.written_before)
             self._failed_write(path, clone.sector, clone.mapped_bytes, clone.fate)
+        if len(original.bios) > 1 and may_be_anothers(path, clone.op, clone.status, clone.fate):
+            original.avoid = path
+            return END_APART
         if not self._is_worth_a_retry(path, clone.op, clone.status, clone.fate):
             return END_DONE
         if self._is_answer(path, clone.status, clone.fate):

@@ -14,7 +14,7 @@ from typing import Final
 
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
-from hawser.block.ops import DISCARD, is_write_class
+from hawser.block.ops import DISCARD, NOMERGE, is_write_class
 from hawser.block.orphan import CLIENT, FULL, LOOK, PROOF_ANSWER, Orphan
 from hawser.block.request import Request
 from hawser.block.split import SplitBio
@@ -23,7 +23,7 @@ from hawser.core.trace import FENCED, PARKED, WITHHELD
 from hawser.core.turn import Work
 from hawser.core.units import MIB
 from hawser.dm.clone import CloneBio
-from hawser.dm.target import KILL, REQUEUE, SUBMITTED, Target, TargetContext, TargetHost
+from hawser.dm.target import END_DONE, END_INCOMPLETE, KILL, REQUEUE, SUBMITTED, Target, TargetContext, TargetHost
 from hawser.multipath.disk import SharedDisk, has_own_cache
 from hawser.multipath.fence import FENCED_MAX, FenceListener, must_withhold
 
@@ -206,6 +206,14 @@ class WaitingRoom(Target):
         if clone.life is not None:
             clone.life.note(PARKED, "to be mapped once more")
         self._schedule_replay()
+
+    def _retry_alone(self, clone: CloneBio) -> int:
+        """The error of a request that it was merged into need not be its own."""
+        if clone.original.client().dead:
+            return END_DONE
+        clone.flags |= NOMERGE
+        self._park_for_replay(clone)
+        return END_INCOMPLETE
 
     def _schedule_replay(self) -> None:
         if not self._replaying:

@@ -145,8 +145,21 @@ class FileDriver(Driver):
         if good == request.size:
             request.finish(OK, good)
         else:
-            request.finish(IOERR, good & _BLOCK_MASK)
+            self._write_rest(fd, request, good)
         self.complete(request)
+
+    def _write_rest(self, fd: int, request: Request, good: int) -> None:
+        """After a short write: why it was short, the kernel says only of the rest (a file system that is full)."""
+        rest = memoryview(b"".join(request.payload()))[good:]
+        status = IOERR
+        try:
+            good += write_fully(fd, [rest], (request.sector << SECTOR_SHIFT) + good, False, False)
+        except OSError as error:
+            status = status_of_errno(error.errno or 0)
+        if good == request.size:
+            request.finish(OK, good)
+        else:
+            request.finish(status, good & _BLOCK_MASK)
 
     def _hand_over(self, request: Request) -> None:
         self._jobs += 1

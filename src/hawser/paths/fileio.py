@@ -197,7 +197,10 @@ def read_fully(fd: int, size: int, offset: int, aligned: bool) -> tuple[Buffer, 
 
 
 def write_fully(fd: int, views: list[Buffer], offset: int, durable: bool, aligned: bool) -> int:
-    """Write all of `views`; how many bytes were written. `durable`: they are on stable storage then (RWF_DSYNC)."""
+    """Write all of `views`; how many bytes were written. `durable`: they are on stable storage then (RWF_DSYNC).
+
+    The kernel stops where a file system is full, and says so only if it is asked for the rest: then that is the OSError.
+    """
     flags = os.RWF_DSYNC if durable else 0
     if aligned:
         whole = b"".join(views)
@@ -211,7 +214,16 @@ def write_fully(fd: int, views: list[Buffer], offset: int, durable: bool, aligne
         count = os.pwritev(fd, part, offset + done, flags)
         done += count
         if count != wanted:
-            break
+            if count == 0 or aligned:
+                break
+            part_done = count
+            while part_done < wanted:
+                rest = memoryview(b"".join(part))[part_done:]
+                count = os.pwritev(fd, [rest], offset + done, flags)
+                if count == 0:
+                    return done
+                done += count
+                part_done += count
     return done
 
 

@@ -1,0 +1,84 @@
+"""A firewall between hawser and one of two servers drops what it is sent, or the answers, or both, and lets it through later:
+TCP sends again what neither side has forgotten. The client journals what it is told."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.support.black_hole import BlackHole
+from tests.support.fleet import MIB, Fleet
+from tests.support.load import Load
+from tests.support.upstreams import NBD_PORT, Upstream
+
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "ip", "nft"), pytest.mark.timeout(180)]
+
+# How long a path is kept after a timeout for the late answer (hawser.paths.nbd.LINGER_NS).
+LINGER_S = 5.0
+TIMEOUT_S = 1
+
+
+@pytest.fixture
+def hole() -> Iterator[BlackHole]:
+    made = BlackHole()
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+class Scene:
+    """The first server is behind the firewall, and I/O goes to both. So few blocks that much overlaps."""
+
+    def __init__(self, fleet: Fleet, hole: BlackHole, mode: str, **attributes: object) -> None:
+        self.image = fleet.image("disk", 8 * MIB)
+        command = [*hole.prefix, "nbdkit", "-f", "-i", hole.address, "-p", str(NBD_PORT), "file", str(self.image)]
+        far = fleet.keep(Upstream("far", fleet.directory, command, (hole.address, NBD_PORT)))
+        near = fleet.nbdkit("near", "file", self.image)
+        paths = [far.uri(cache="lun", timeout=TIMEOUT_S, **attributes), near.uri(cache="lun")]
+        self.gateway = fleet.serve(paths, "--queue-mode", mode, "--double-failed-time", "off")
+        self.gateway.wait_for_paths("AA")
+        self.load = Load(self.gateway, blocks=16).start()
+        self.load.wait_for_progress()
+
+    def end(self) -> None:
+        self.gateway.wait_for_states("AA")
+        self.load.wait_for_progress()
+        self.load.stop()
+        self.load.check()
+        self.load.flush()
+        self.load.check_below(self.image)
+        self.gateway.assert_no_traceback()
+
+
+CASES = [("both", "rq"), ("requests", "rq"), ("answers", "rq"), ("both", "bio"), ("requests", "bio"), ("answers", "bio")]
+
+
+@pytest.mark.parametrize(
+    ("packets", "mode", "rounds"),
+    [("answers", "rq", 1), *[pytest.param(*case, 4, marks=pytest.mark.soak) for case in CASES]],
+)
+def test_healed_before_the_connection_is_reset_the_late_answers_are_the_proof(fleet, hole, packets, mode, rounds):
+    scene = Scene(fleet, hole, mode)
+    for _ in range(rounds):
+        said = scene.gateway.log().count("fate unknown")
+        hole.drop(packets)
+        scene.gateway.wait_until(lambda n=said: scene.gateway.log().count("fate unknown") > n, "writes are in doubt")
+        scene.gateway.wait_for_states("FA")
+        time.sleep(0.3)
+        hole.let_through()
+        scene.gateway.wait_for_states("AA")
+        scene.load.wait_for_progress()
+    scene.end()
+    assert "unproven" not in scene.gateway.log()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("packets", "mode"), CASES)
+def test_healed_after_that_only_the_declared_time_lets_newer_writes_go(fleet, hole, packets, mode):
+    """What the server has taken in is done at once: this declaration is true."""
+    scene = Scene(fleet, hole, mode, quiesce=1)
+    hole.drop(packets)
+    scene.gateway.wait_for_log("unproven", 2 * LINGER_S + 10)
+    scene.load.wait_for_progress()
+    hole.let_through()
+    scene.end()

@@ -1,0 +1,55 @@
+"""Servers that stand still for longer than the timeout and go on, while a client writes the same blocks again and again, and
+journals what it is told."""
+
+import time
+
+import pytest
+from tests.support.fleet import MIB, Fleet
+from tests.support.load import Load
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server"),
+    pytest.mark.timeout(180),
+]
+
+TIMEOUT_S = 1.0
+# So few that what is written soon overlaps what the stopped server holds.
+BLOCKS = 16
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "rounds"),
+    [
+        ("nbdkit", "rq", 1),
+        *[
+            pytest.param(kind, mode, 6, marks=pytest.mark.soak)
+            for kind in ("nbdkit", "qemu-nbd", "nbd-server")
+            for mode in ("rq", "bio")
+        ],
+    ],
+)
+def test_what_a_stopped_server_does_when_it_goes_on_harms_nothing(fleet: Fleet, kind, mode, rounds):
+    image = fleet.image("disk", 8 * MIB)
+    servers = [fleet.server(kind, name, image) for name in ("one", "two")]
+    paths = [server.uri(cache="lun", timeout=TIMEOUT_S) for server in servers]
+    always = ["--queue-timeout", "forever", "--double-failed-time", "off"]
+    gateway = fleet.serve(paths, "--queue-mode", mode, *always)
+    gateway.wait_for_paths("AA")
+    load = Load(gateway, blocks=BLOCKS).start()
+    load.wait_for_progress()
+    for turn in range(rounds):
+        index, server = turn % 2, servers[turn % 2]
+        before = gateway.paths()[index][1]
+        server.freeze()
+        gateway.wait_until(lambda i=index, n=before: gateway.paths()[i] == ("F", n + 1), "it is seen to stand still")
+        time.sleep(0.5)
+        server.thaw()
+        gateway.wait_for_states("AA")
+        load.wait_for_progress()
+    load.stop()
+    load.check()
+    load.flush()
+    load.check_below(image)
+    assert "fate unknown" in gateway.log(), "writes were to be in the stopped servers"
+    gateway.assert_no_traceback()
