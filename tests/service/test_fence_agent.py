@@ -24,6 +24,19 @@ class Call(FenceCall):
         self.times += 1
 
 
+class Settling(Call):
+    """Withdraws another one when it is told."""
+
+    def __init__(self, agent: CommandAgent, other: Call):
+        super().__init__()
+        self.agent = agent
+        self.other = other
+
+    def fenced(self):
+        super().fenced()
+        self.agent.withdraw(self.other)
+
+
 class Scene:
     """`body` is the program; its arguments are noted, a line for each time that it is run."""
 
@@ -184,14 +197,9 @@ def test_who_withdraws_is_told_nothing_and_without_anybody_it_is_not_tried_again
 
 
 def test_one_who_is_told_may_withdraw_another(tmp_path):
-    class Settling(Call):
-        def fenced(self):
-            super().fenced()
-            self.agent.withdraw(self.other)
-
     async def story():
-        scene, first, second = Scene(tmp_path, "exit 0"), Settling(), Call()
-        first.agent, first.other = scene.agent, second
+        scene, second = Scene(tmp_path, "exit 0"), Call()
+        first = Settling(scene.agent, second)
         scene.agent.ask("nbd://a", "why", first)
         scene.agent.ask("nbd://a", "why", second)
         await scene.until_idle()

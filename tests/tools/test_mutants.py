@@ -272,7 +272,7 @@ def test_outside_of_the_engine_a_mutant_meets_tests_only():
     assert [stage for stage in NAMES if is_met(stage, "paths")] == [NEAR, UNIT]
     assert [stage for stage in NAMES if is_met(stage, "manager")] == list(NAMES)
     words = command(UNIT, "service", [])
-    assert [word for word in words if word.startswith("tests/")][0].startswith("tests/service/")
+    assert next(word for word in words if word.startswith("tests/")).startswith("tests/service/")
     assert "tests/paths" in words and "tests/multipath" not in words
     assert "tests/multipath" in command(UNIT, "multipath", [])
 
@@ -336,6 +336,8 @@ def test_a_kill_is_kept_while_source_and_killer_are_the_same_a_survival_while_al
     for name in ("src/hawser/x.py", "tests/conftest.py"):
         (root / name).write_text("more")
         assert kept() == []
+        (root / name).write_text(f"{name}  # why")
+        assert kept() == ["1"]
         (root / name).write_text(name)
 
 

@@ -1,6 +1,6 @@
 """What protects data, and the patches that switch it off: `protections.toml`. A protection that is off has to be noticed.
 
-Each table there has the protection's rule in a few words, and the names of patches, each of which takes the rule out, or a part of it.
+Each table there has the protection's rule in a few words, and the names of patches that take the rule out, or a part of it.
 """
 
 import tomllib

@@ -1,4 +1,4 @@
-"""The reports, docs/mutants.md and docs/mutants-protections.md: generated, and the same for the same tree (they hold no times)."""
+"""The reports, docs/mutants.md and docs/mutants-protections.md: generated, the same for the same tree (they hold no times)."""
 
 from pathlib import Path
 from typing import Final

@@ -1,9 +1,10 @@
 """What became of each mutant, kept as one line of JSON each, so that a run that was broken off can go on.
 
 While tests are written for the survivors, what has been killed stays so: a kill counts for as long as the source, what all tests
-share, and the file of the test that killed it are the same. A survival counts until anything changes.
+share, and the file of the test that killed it are the same, but for comments. A survival counts until anything changes.
 """
 
+import ast
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -33,20 +34,20 @@ class Result:
         return not self.stage
 
     def covers(self, wanted: list[str]) -> bool:
-        """Whether a run of these stages has to come to the same. Tests that are near may be wanting, and are run again in unit."""
+        """Whether a run of these stages has to come to the same. (What is near is part of unit.)"""
         if not self.survived():
             return self.stage in wanted or self.stage == NEAR
         return all(stage in self.stages for stage in wanted if stage != NEAR)
 
 
 class Tree:
-    """The hashes of a tree of source and tests: `base` of all but the test files, `evidence` of what a result rests on besides."""
+    """Hashes of a tree of source and tests: `base` of all but the test files, `evidence` of what a result rests on besides."""
 
     def __init__(self, root: Path) -> None:
         self.tests: dict[str, str] = {}
         base, tests = hashlib.sha256(), hashlib.sha256()
         for path in tree_files(root):
-            name, data = path.relative_to(root).as_posix(), path.read_bytes()
+            name, data = path.relative_to(root).as_posix(), _meaning(path).encode()
             if path.name.startswith("test_"):
                 self.tests[name] = hashlib.sha256(data).hexdigest()
                 tests.update(f"{name} {self.tests[name]}\n".encode())
@@ -101,4 +102,23 @@ def tree_files(root: Path) -> list[Path]:
 
 
 def content_hash(mutant: Mutant) -> str:
-    return hashlib.sha256(json.dumps(mutant.files, sort_keys=True).encode()).hexdigest()
+    files = {path: _code(text) for path, text in mutant.files.items()}
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def _meaning(path: Path) -> str:
+    return _code(path.read_text()) if path.suffix == ".py" else path.read_bytes().decode(errors="replace")
+
+
+def _code(text: str) -> str:
+    """What of a source text Python runs: no comments, nor docstrings, nor where lines end."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return text
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node
+        ):
+            del node.body[0]
+    return ast.dump(tree)

@@ -1,8 +1,9 @@
 """Which of the thousands of mechanical mutants are tried: the same ones for the same source, and mostly the same after a change.
 
 Of two parts of the source: `engine`, the rooms of the data plane, and `protections`, the files that hold what keeps acknowledged
-data safe, wherever they live. Every file of a part gives mutants by its size. Within a file the operators take turns, and each operator's mutants come in the order of a
-hash of their key and the seed: a change of one function neither moves nor replaces the mutants of another.
+data safe, wherever they live. Every file of a part gives mutants by its size. Within a file the operators take turns, and each
+operator's mutants come in the order of a hash of their key and the seed: a change of one function neither moves nor replaces the
+mutants of another.
 """
 
 import hashlib

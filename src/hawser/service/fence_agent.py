@@ -1,7 +1,8 @@
 """CommandAgent: a fence agent that is a program. `hawser serve --fence-agent "CMD ARGS"` runs `CMD ARGS PATH REASON`; exit
 status 0 says that nothing which was sent over that path can take effect any more.
 
-It is tried again when it fails, a limited number of times since somebody asked last, and killed when it takes too long. One runs per path at a time.
+It is tried again when it fails, a limited number of times since somebody asked last, and killed when it
+takes too long. One runs per path at a time.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ OUTPUT_MAX: Final = 500
 
 
 class CommandAgent(FenceAgent):
-    """`command` is the program and its first arguments. It is killed after `agent_s` seconds; between two tries `retry_s` pass."""
+    """`command` is the program and its first arguments. It is killed after `agent_s` seconds; two tries are `retry_s` apart."""
 
     def __init__(
         self,
