@@ -246,6 +246,19 @@ def test_a_stop_kills_it_and_asks_nobody(tmp_path):
     play(story)
 
 
+def test_a_stop_while_it_is_being_started_kills_it_too(tmp_path):
+    async def story():
+        for wait_s in (0.0, 0.001, 0.002, 0.004, 0.008, 0.016):
+            scene, call = Scene(tmp_path, "sleep 600 & echo $! >> pids; wait"), Call()
+            scene.agent.ask("nbd://a", "why", call)
+            await asyncio.sleep(wait_s)
+            await scene.agent.stop()
+        pids = (tmp_path / "pids").read_text().split() if (tmp_path / "pids").exists() else []
+        await scene.until(lambda: all(is_gone(int(pid)) for pid in pids))
+
+    play(story)
+
+
 def test_one_that_cannot_be_started_has_failed(tmp_path):
     async def story():
         scene, call = Scene(tmp_path, ""), Call()

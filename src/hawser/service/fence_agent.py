@@ -102,8 +102,8 @@ class CommandAgent(FenceAgent):
 
     async def _run(self, path: str, reason: str) -> str:
         """Why it has not succeeded; empty when it has."""
-        try:
-            process = await asyncio.create_subprocess_exec(
+        making = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
                 *self.command,
                 path,
                 reason,
@@ -112,19 +112,31 @@ class CommandAgent(FenceAgent):
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
             )
+        )
+        try:
+            process = await asyncio.shield(making)
         except OSError as error:
             return error.strerror or str(error)
+        except asyncio.CancelledError:
+            # It may run already, with programs of its own.
+            with contextlib.suppress(OSError):
+                await _kill(await making)
+            raise
         try:
             output, _ = await asyncio.wait_for(process.communicate(), self.agent_s)
         except TimeoutError:
             return f"it took longer than {self.agent_s:g} s"
         finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    # With all that it has started, which would keep its output open.
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+            await _kill(process)
         words = output.decode(errors="replace").strip()[:OUTPUT_MAX]
         if words:
             self.log.info(f"{path}: the fence agent says: {words!r}")
         return "" if process.returncode == 0 else f"exit status {process.returncode}"
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """If it runs still: with all that it has started, which would keep its output open."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
