@@ -13,7 +13,11 @@ from tools.mutants.mutant import PACKAGE, Mutant
 NEAR_BY: Final = {
     "block/orphan.py": ("multipath/test_fences.py", "dm/targets/test_ghosts.py"),
     "dm/suspension.py": ("dm/test_suspend.py", "multipath/test_suspend_ghosts.py", "multipath/test_reload.py"),
-    "multipath/disk.py": ("multipath/test_flush_and_caches.py", "multipath/test_retained.py", "multipath/test_protections.py"),
+    "multipath/disk.py": (
+        "multipath/test_flush_and_caches.py",
+        "multipath/test_retained.py",
+        "multipath/test_protections.py",
+    ),
     "multipath/fence.py": ("multipath/test_protections.py",),
     "multipath/fitness.py": ("multipath/test_flush_and_caches.py",),
     "multipath/replay.py": ("multipath/test_retained.py", "multipath/test_found_by_seeds.py"),
