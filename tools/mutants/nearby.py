@@ -1,5 +1,5 @@
-"""Which unit tests are run first for a mutant: those of files named after the one that is wrong, or named here for it, and those of
-the file whose test killed it in the run that the report is about. Most mutants die of them, at a tenth of the price of all unit
+"""Which unit tests are run first for a mutant: those of files named after the one that is wrong, or named here for it, and those
+of the file whose test killed it in the run that the report is about. Most mutants die of them, at a tenth of the price of all unit
 tests.
 """
 
