@@ -1,4 +1,4 @@
-"""Rules of who looks after paths: what is compared at the start, what a check says that ends late, who is slow and by what measure."""
+"""Rules of who looks after paths: what is compared at the start, what a late check says, who is slow and by what measure."""
 
 import pytest
 from tests.dm.controls import line, swap
