@@ -266,6 +266,9 @@ def test_the_report_of_the_protections_says_what_takes_each_out_and_who_kills_th
     assert r"| a fence: it waits | c | a \| title | unit: who |" in lines
     assert "| a fence: it waits | gone |  | (not run) |" in lines
     assert "| together | 5 | 3 | 0 | 2 | 0 | 1 | 0 | 1 | 1 | 75.0 % |" in lines
+    assert not any("This run was of" in line for line in lines)
+    said = write(FOUND, JUDGED, PROTECTIONS, shown, (NEAR, UNIT))
+    assert "This run was of the stages near, unit: a mutant that survived here might not" in said
 
 
 def test_outside_of_the_engine_a_mutant_meets_tests_only():

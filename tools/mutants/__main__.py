@@ -42,7 +42,7 @@ class Options:
 
     def is_whole(self) -> bool:
         """Whether the report is about everything."""
-        whole = self.stages == NAMES and self.sample == sampling.SAMPLE
+        whole = self.sample == sampling.SAMPLE and (self.stages == NAMES or self.part == sampling.PROTECTIONS)
         return whole and not (self.only or self.limit or self.patches_only)
 
 
@@ -200,7 +200,7 @@ def conclude(found: Found, judged: Judgements, options: Options) -> bool:
     )
     if options.is_whole():
         report = REPORTS[options.part]
-        (ROOT / report).write_text(write(found, judged, options.part, protections.read()))
+        (ROOT / report).write_text(write(found, judged, options.part, protections.read(), options.stages))
         click.echo(f"written: {report}")
     return percent >= GOAL_PERCENT
 

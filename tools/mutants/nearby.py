@@ -50,6 +50,8 @@ NEAR_BY: Final = {
     "paths/machine.py": ("paths/test_protections.py",),
     "paths/recovered.py": ("paths/test_protections.py",),
     "paths/write_record.py": ("paths/test_protections.py", "paths/test_nbd_caches.py"),
+    "paths/facts.py": ("paths/test_nbd_sessions.py", "paths/test_uri.py"),
+    "paths/nbd.py": ("paths/test_nbd_sessions.py",),
     "paths/write_table.py": ("paths/test_protections.py",),
 }
 

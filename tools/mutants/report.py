@@ -44,11 +44,21 @@ nothing of these rooms, and the real programs of `tests/interop` are not part of
 """
 
 
-def write(results: Results, judged: Judgements, part: str = ENGINE, protections: list[Protection] | None = None) -> str:
-    """`protections` are shown in the report of the part of that name."""
+def write(
+    results: Results,
+    judged: Judgements,
+    part: str = ENGINE,
+    protections: list[Protection] | None = None,
+    stages: tuple[str, ...] = NAMES,
+) -> str:
+    """`protections` are shown in the report of the part of that name; `stages` are those that were run."""
     patches = [each for each in results if each[0].kind == PATCH]
     sampled = [each for each in results if each[0].kind == SAMPLED]
-    parts = [_head(part), _summary(patches, sampled, judged)]
+    parts = [_head(part)]
+    if stages != NAMES:
+        ran = f"the stages {', '.join(stages)}" if len(stages) > 1 else f"the stage {stages[0]} alone"
+        parts.append(f"This run was of {ran}: a mutant that survived here might not have survived the others.\n")
+    parts.append(_summary(patches, sampled, judged))
     if part == PROTECTIONS:
         parts += ["## Protections\n", _protections(patches, judged, protections or [])]
     parts += [
