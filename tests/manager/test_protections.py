@@ -132,8 +132,6 @@ def test_a_device_one_of_whose_paths_has_failed_is_checked(mode: str):
     care = look_after(mode=mode)
     swap(care.rig, line(care.rig, [[0], [0, 1]], mode))
     care.manager.follow(care.rig.device)
-    assert care.rig.device.table is not None
-    care.manager.adopt(care.rig.device.table.targets[0])
     target = care.manager.target
     first, second = target.state.over(care.paths[0].device)
     target.fail(first, "one of them")

@@ -10,6 +10,7 @@ from hawser.block.plug import Plug
 from hawser.block.request import UNKNOWN
 from hawser.core.status import OK, TIMEOUT
 from hawser.core.units import NS_PER_MS
+from hawser.dm.request_based import RequestStack
 from hawser.lab.world import Answer, Client, Rig, World, make_multipath
 from hawser.multipath.fence import FENCED_MAX
 from hawser.multipath.target import Multipath
@@ -70,6 +71,7 @@ def test_of_two_withheld_writes_each_is_told_by_its_own_proof(mode: str, which: 
 def test_what_was_withheld_gives_back_the_tags_that_it_was_lent():
     rig, _ = withhold_two("rq")
     stack = rig.device.stack()
+    assert isinstance(stack, RequestStack)
     lent = stack.own.depth
     for ghost in list(rig.world.disk.fences.orphans):
         ghost.resolve(PROOF_PEER_GONE)

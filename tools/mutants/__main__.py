@@ -144,8 +144,9 @@ def run(mutants: list[Mutant], options: Options) -> Found:
     left = [mutant for mutant in mutants if mutant.key not in known]
     if left:
         with tempfile.TemporaryDirectory(prefix="hawser-mutants-") as place:
-            report = ROOT / REPORTS[options.part]
-            killers = last_killers(report.read_text()) if report.is_file() else {}
+            killers: dict[str, str] = {}
+            for report in (ROOT / name for name in REPORTS.values()):
+                killers |= last_killers(report.read_text()) if report.is_file() else {}
             runner = Runner(ROOT, Path(place), options.stages, killers=killers)
             baseline = runner.baseline(outer=any(mutant.room() in OUTER_ROOMS for mutant in left))
             took = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in baseline.seconds.items())
