@@ -12,6 +12,7 @@ from hawser.lab.world import Answer, Client, Store, World
 from hawser.manager.identity import IdentityCheck, IdentityListener
 from hawser.manager.keepalive import CHECK
 from hawser.manager.policy import KEEPALIVE_NS, MarginalPolicy
+from hawser.multipath.target import Multipath
 
 FAST, SLOW = 200 * US, 10 * NS_PER_MS
 TICK_S = POLICY.tick_ns / NS_PER_S
@@ -132,7 +133,10 @@ def test_a_device_one_of_whose_paths_has_failed_is_checked(mode: str):
     care = look_after(mode=mode)
     swap(care.rig, line(care.rig, [[0], [0, 1]], mode))
     care.manager.follow(care.rig.device)
-    target = care.manager.target
+    assert care.rig.device.table is not None
+    target = care.rig.device.table.targets[0]
+    assert isinstance(target, Multipath)
+    care.manager.adopt(target)
     first, second = target.state.over(care.paths[0].device)
     target.fail(first, "one of them")
     assert (first.is_active, second.is_active) == (False, True)
