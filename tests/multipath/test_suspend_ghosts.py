@@ -96,3 +96,43 @@ def test_a_reload_after_a_suspend_does_not_wait_for_ghosts_either(mode: str):
     rig.device.resume(heard)
     rig.world.settle()
     assert heard.words == ["resumed"]
+
+
+def test_the_wait_for_ghosts_begins_with_the_suspend_though_other_io_is_under_way(mode: str):
+    rig = haunt(mode)
+    rig.paths[1].driver.default = Answer(delay_ns=3 * NS_PER_S)
+    other = rig.client.write(800, NEW)
+    rig.world.settle()
+    heard = begin_suspend(rig.device)
+    rig.world.pass_time(3 * NS_PER_S)
+    assert (other.status, heard.words) == (OK, [])
+    rig.world.pass_time(GHOSTS_NS - 3 * NS_PER_S)
+    assert heard.words == ["suspended"]
+    assert len(warnings(rig)) == 1
+
+
+def test_a_ghost_that_appears_late_in_a_suspend_is_waited_for_as_long(mode: str):
+    rig = make_multipath(World(), mode=mode)
+    rig.paths[0].driver.script.append(Answer(TIMEOUT, fate=UNKNOWN, delay_ns=GHOSTS_NS + NS_PER_S))
+    write = rig.client.write(0, NEW)
+    rig.world.settle()
+    heard = begin_suspend(rig.device)
+    rig.world.pass_time(GHOSTS_NS + NS_PER_S)
+    assert (write.status, heard.words, warnings(rig)) == (OK, [], [])
+    rig.world.pass_time(GHOSTS_NS - 1)
+    assert heard.words == []
+    rig.world.pass_time(1)
+    assert heard.words == ["suspended"]
+    assert len(warnings(rig)) == 1
+
+
+def test_a_suspend_after_a_reload_stays(mode: str):
+    rig = make_multipath(World(), mode=mode)
+    load(rig.world, rig.device, line(rig, [[0, 1]], mode))
+    heard = Heard()
+    rig.device.resume(heard)
+    rig.world.settle()
+    assert heard.words == ["resumed"]
+    suspend(rig.world, rig.device)
+    rig.world.pass_time(NS_PER_S)
+    assert rig.device.is_suspended()

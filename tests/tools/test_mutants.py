@@ -5,15 +5,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from tools.mutants import patches, sampling
+from tools.mutants import patches, protections, sampling
 from tools.mutants.mutant import PATCH, SAMPLED, Mutant
 from tools.mutants.nearby import last_killers, near_tests
 from tools.mutants.operators import find_edits
 from tools.mutants.patches import PatchError
 from tools.mutants.report import write
-from tools.mutants.results import Result, ResultFile, content_hash
+from tools.mutants.results import Result, ResultFile, Tree, content_hash
 from tools.mutants.runner import Baseline, RunError, Runner
-from tools.mutants.stages import SEEDS, TRANSCRIPTS, UNIT, guarded, judge
+from tools.mutants.sampling import PROTECTIONS
+from tools.mutants.stages import NAMES, NEAR, SEEDS, TRANSCRIPTS, UNIT, command, guarded, is_met, judge
 from tools.mutants.verdicts import Judgements, read_judgements, tally
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,8 +121,25 @@ def test_the_sample_is_large_spread_over_all_files_and_the_same_again(sampled: l
     assert [mutant.name for mutant in sampling.sample(ROOT)] == [mutant.name for mutant in sampled]
 
 
+def test_what_protects_data_has_a_sample_of_its_own_outside_of_the_engine_too():
+    found = sampling.sample(ROOT, part=PROTECTIONS)
+    assert len(found) >= 200
+    assert {path for mutant in found for path in mutant.files} == set(sampling.source_files(ROOT, PROTECTIONS))
+    assert {mutant.room() for mutant in found} == {"block", "dm", "multipath", "manager", "paths", "service"}
+
+
+def test_each_protection_has_a_rule_and_patches_that_there_are(tmp_path: Path):
+    found = protections.read()
+    assert len(found) >= 15
+    assert protections.patch_names(found) <= {mutant.key for mutant in patches.load(ROOT)}
+    place = tmp_path / "protections.toml"
+    place.write_text('["a lock"]\nrule = "one gateway"\npatches = []\n')
+    with pytest.raises(ValueError, match="'a lock': want a rule, and patches that take it out"):
+        protections.read(place)
+
+
 def test_a_mutant_compiles_differs_and_changes_one_place(sampled: list[Mutant]):
-    for mutant in sampled:
+    for mutant in [*sampled, *sampling.sample(ROOT, 60, PROTECTIONS)]:
         ((path, text),) = mutant.files.items()
         assert text != (ROOT / path).read_text(), mutant.name
         ast.parse(text)
@@ -144,8 +162,8 @@ def test_every_patch_applies_and_still_is_python():
     assert len(mutants) >= 16
     for mutant in mutants:
         for path, text in mutant.files.items():
-            # What is written by hand may be wrong where the manager decides, too.
-            rooms = (*sampling.ROOMS, "manager")
+            # What is written by hand may be wrong where the manager decides, and in what protects data elsewhere, too.
+            rooms = (*sampling.ROOMS, "manager", "paths", "service")
             assert path.startswith(tuple(f"src/hawser/{room}/" for room in rooms)), mutant.name
             assert text != (ROOT / path).read_text(), mutant.name
             ast.parse(text)
@@ -242,6 +260,26 @@ def test_the_report_has_the_numbers_the_reasons_and_every_mutant():
     assert "| b:1 | seeds: who (time ran out) |" in lines
 
 
+def test_the_report_of_the_protections_says_what_takes_each_out_and_who_kills_that():
+    shown = [protections.Protection("a fence", "it waits", ("c", "gone"))]
+    lines = write(FOUND, JUDGED, PROTECTIONS, shown).splitlines()
+    assert r"| a fence: it waits | c | a \| title | unit: who |" in lines
+    assert "| a fence: it waits | gone |  | (not run) |" in lines
+    assert "| together | 5 | 3 | 0 | 2 | 0 | 1 | 0 | 1 | 1 | 75.0 % |" in lines
+    assert not any("This run was of" in line for line in lines)
+    said = write(FOUND, JUDGED, PROTECTIONS, shown, (NEAR, UNIT))
+    assert "This run was of the stages near, unit: a mutant that survived here might not" in said
+
+
+def test_outside_of_the_engine_a_mutant_meets_tests_only():
+    assert [stage for stage in NAMES if is_met(stage, "paths")] == [NEAR, UNIT]
+    assert [stage for stage in NAMES if is_met(stage, "manager")] == list(NAMES)
+    words = command(UNIT, "service", [])
+    assert next(word for word in words if word.startswith("tests/")).startswith("tests/service/")
+    assert "tests/paths" in words and "tests/multipath" not in words
+    assert "tests/multipath" in command(UNIT, "multipath", [])
+
+
 def test_what_killed_a_mutant_before_and_what_is_named_after_its_file_runs_first(tmp_path: Path):
     sampled = "dm/x.py f: `a | b` -> `&`"
     killed = [
@@ -272,16 +310,52 @@ def test_judgements_have_reasons_and_are_of_one_kind(tmp_path: Path):
         read_judgements(place)
 
 
-def test_results_are_kept_for_the_same_tree_and_stages_only(tmp_path: Path):
-    file = ResultFile(tmp_path / "build" / "r.jsonl", "tree", ("unit",))
+def test_a_kill_is_kept_while_source_and_killer_are_the_same_a_survival_while_all_tests_are(tmp_path: Path):
+    root = tmp_path / "root"
+    for name in ("src/hawser/x.py", "tests/conftest.py", "tests/test_a.py", "tests/test_b.py", "pyproject.toml"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    tree = Tree(root)
+    dead = Result("a", "1", UNIT, "tests/test_a.py::test_x[1]", False, {}, tree.evidence("tests/test_a.py::test_x[1]"))
+    alive = Result("e", "2", "", "", False, {UNIT: 1.0}, tree.evidence(""))
+    seeds = Result("s", "3", SEEDS, "seed 5", False, {}, tree.evidence("seed 5"))
+    file = ResultFile(tmp_path / "build" / "r.jsonl", tree)
     file.start([])
-    file.add(result("a", "unit"))
-    file.add(result("e"))
+    for each in (dead, alive, seeds):
+        file.add(each)
     with file.path.open("a") as half:
         half.write('{"key": "broken o')
-    assert file.load() == {"content of a": result("a", "unit"), "content of e": result("e")}
-    assert ResultFile(file.path, "other tree", ("unit",)).load() == {}
-    assert ResultFile(file.path, "tree", ("unit", "seeds")).load() == {}
+
+    def kept() -> list[str]:
+        return sorted(ResultFile(file.path, Tree(root)).load())
+
+    assert file.load() == {"1": dead, "2": alive, "3": seeds}
+    (root / "tests/test_b.py").write_text("more")
+    assert kept() == ["1"]
+    (root / "tests/test_a.py").write_text("more")
+    assert kept() == []
+    (root / "tests/test_a.py").write_text("tests/test_a.py")
+    assert kept() == ["1"]
+    for name in ("src/hawser/x.py", "tests/conftest.py"):
+        (root / name).write_text("more")
+        assert kept() == []
+        (root / name).write_text(f"{name}  # why")
+        assert kept() == ["1"]
+        (root / name).write_text(name)
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "covered"),
+    [
+        (Result("a", "", UNIT, "t", False, {}), [UNIT, SEEDS], True),
+        (Result("a", "", NEAR, "t", False, {}), [UNIT], True),
+        (Result("a", "", SEEDS, "t", False, {}), [UNIT], False),
+        (Result("a", "", "", "", False, {UNIT: 1.0}), [NEAR, UNIT], True),
+        (Result("a", "", "", "", False, {UNIT: 1.0}), [UNIT, SEEDS], False),
+    ],
+)
+def test_a_result_serves_a_run_of_other_stages_that_would_come_to_the_same(found, wanted, covered):
+    assert found.covers(wanted) is covered
 
 
 # A tree of one module, and a stage of one line.

@@ -15,14 +15,14 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from tools.mutants import patches, sampling
+from tools.mutants import patches, protections, sampling
 from tools.mutants.mutant import Mutant
 from tools.mutants.nearby import last_killers
 from tools.mutants.patches import PatchError
-from tools.mutants.report import REPORT, write
-from tools.mutants.results import RESULTS, Result, ResultFile, content_hash, tree_hash
+from tools.mutants.report import REPORTS, write
+from tools.mutants.results import RESULTS, Result, ResultFile, Tree, content_hash
 from tools.mutants.runner import Baseline, RunError, Runner
-from tools.mutants.stages import NAMES
+from tools.mutants.stages import NAMES, OUTER_ROOMS, is_met
 from tools.mutants.verdicts import EQUIVALENT, GOAL_PERCENT, KILLED, Judgements, misjudged, read_judgements, tally
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,10 +38,11 @@ class Options:
     resume: bool
     patches_only: bool
     sample: int
+    part: str
 
     def is_whole(self) -> bool:
         """Whether the report is about everything."""
-        whole = self.stages == NAMES and self.sample == sampling.SAMPLE
+        whole = self.sample == sampling.SAMPLE and (self.stages == NAMES or self.part == sampling.PROTECTIONS)
         return whole and not (self.only or self.limit or self.patches_only)
 
 
@@ -53,11 +54,19 @@ def parse_stages(_context: click.Context, _parameter: click.Parameter, text: str
 
 
 @click.command(context_settings={"max_content_width": 110})
+@click.option(
+    "--of",
+    "part",
+    default=sampling.ENGINE,
+    show_default=True,
+    type=click.Choice(list(sampling.PARTS)),
+    help="What is wrong: anything in the data plane, or what protects data, wherever it is.",
+)
 @click.option("--only", default="", metavar="GLOB", help="Only mutants whose name matches, like '*fence.py*'.")
 @click.option("--limit", default=0, type=click.IntRange(0), help="Only so many, spread over the list. [default: all]")
 @click.option("--stages", default=",".join(NAMES), show_default=True, callback=parse_stages, help="Which stages.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Mutants at a time.")
-@click.option("--resume", is_flag=True, help="Keep what an earlier run of the same tree and stages has found.")
+@click.option("--resume", is_flag=True, help="Keep what earlier runs have found, where it still holds.")
 @click.option("--patches-only", is_flag=True, help="No sampled mutants.")
 @click.option(
     "--sample", default=sampling.SAMPLE, show_default=True, type=click.IntRange(0), help="How many to draw, about."
@@ -65,6 +74,7 @@ def parse_stages(_context: click.Context, _parameter: click.Parameter, text: str
 @click.option("--list", "list_only", is_flag=True, help="Print the mutants' names and end.")
 @click.option("--show", default="", metavar="GLOB", help="Print the diffs of the mutants whose name matches, and end.")
 def main(
+    part: str,
     only: str,
     limit: int,
     stages: tuple[str, ...],
@@ -75,8 +85,9 @@ def main(
     list_only: bool,
     show: str,
 ) -> None:
-    """Run mutants of the engine. A whole run writes docs/mutants.md; 1 is the exit status when too many survive."""
-    options = Options(only or show, limit, stages, jobs, resume, patches_only, sample)
+    """Run mutants of the engine. A whole run writes docs/mutants.md (or docs/mutants-protections.md); 1 is the exit status when
+    too many survive."""
+    options = Options(only or show, limit, stages, jobs, resume, patches_only, sample, part)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         mutants = choose(options)
@@ -93,10 +104,13 @@ def main(
 
 
 def choose(options: Options) -> list[Mutant]:
-    """Patches first. PatchError when one does not apply."""
+    """Patches first, of the protections those that take one out. PatchError when one does not apply."""
     mutants = patches.load(ROOT)
+    if options.part == sampling.PROTECTIONS:
+        named = protections.patch_names(protections.read())
+        mutants = [mutant for mutant in mutants if mutant.key in named]
     if not options.patches_only:
-        mutants += sampling.sample(ROOT, options.sample)
+        mutants += sampling.sample(ROOT, options.sample, options.part)
     if options.only:
         pattern = re.compile(fnmatch.translate(options.only))
         mutants = [mutant for mutant in mutants if pattern.match(mutant.name) or mutant.name == options.only]
@@ -117,19 +131,24 @@ def print_mutants(mutants: list[Mutant], with_diff: bool) -> None:
 
 def run(mutants: list[Mutant], options: Options) -> Found:
     """Every mutant's result, in the order of `mutants`."""
-    file = ResultFile(ROOT / RESULTS, tree_hash(ROOT), options.stages)
+    file = ResultFile(ROOT / RESULTS.format(part=options.part), Tree(ROOT))
     earlier = file.load() if options.resume else {}
-    known = {mutant.key: earlier[content_hash(mutant)] for mutant in mutants if content_hash(mutant) in earlier}
+    known: dict[str, Result] = {}
+    for mutant in mutants:
+        result = earlier.get(content_hash(mutant))
+        if result is not None and result.covers([name for name in options.stages if is_met(name, mutant.room())]):
+            known[mutant.key] = result
     if options.resume and not known:
         click.echo("nothing is known yet about this tree and these stages: starting anew")
     file.start(list(earlier.values()))
     left = [mutant for mutant in mutants if mutant.key not in known]
     if left:
         with tempfile.TemporaryDirectory(prefix="hawser-mutants-") as place:
-            report = ROOT / REPORT
-            killers = last_killers(report.read_text()) if report.is_file() else {}
+            killers: dict[str, str] = {}
+            for report in (ROOT / name for name in REPORTS.values()):
+                killers |= last_killers(report.read_text()) if report.is_file() else {}
             runner = Runner(ROOT, Path(place), options.stages, killers=killers)
-            baseline = runner.baseline()
+            baseline = runner.baseline(outer=any(mutant.room() in OUTER_ROOMS for mutant in left))
             took = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in baseline.seconds.items())
             click.echo(f"the unmutated tree passes ({took}); {len(left)} mutants, {options.jobs} at a time")
             with closing(watched(runner, left, baseline, options.jobs)) as results:
@@ -172,7 +191,7 @@ def conclude(found: Found, judged: Judgements, options: Options) -> bool:
             click.echo(f"{verdict}: {mutant.name}: {judged.reason(mutant.key)}")
     for name in misjudged(found, judged):
         click.echo(f"equivalent.toml has a reason for the survival of {name}, which was killed")
-    if options.is_whole():
+    if options.is_whole() and options.part == sampling.ENGINE:
         for key in sorted((judged.equivalent.keys() | judged.survivors.keys()) - {mutant.key for mutant, _ in found}):
             click.echo(f"equivalent.toml has a reason for {key}, which is not among the mutants now")
     percent = counted.percent()
@@ -181,8 +200,9 @@ def conclude(found: Found, judged: Judgements, options: Options) -> bool:
         f"{counted.equivalent} {EQUIVALENT}; {percent:.1f} % of those that are not equivalent are killed"
     )
     if options.is_whole():
-        (ROOT / REPORT).write_text(write(found, judged))
-        click.echo(f"written: {REPORT}")
+        report = REPORTS[options.part]
+        (ROOT / report).write_text(write(found, judged, options.part, protections.read(), options.stages))
+        click.echo(f"written: {report}")
     return percent >= GOAL_PERCENT
 
 

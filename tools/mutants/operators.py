@@ -125,7 +125,7 @@ class _Finder:
 
     def module(self, tree: ast.Module) -> Iterator[Edit]:
         for node in tree.body:
-            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 yield from self.statement(node)
             elif isinstance(node, ast.AnnAssign) and _is_amount(node):
                 assert node.value is not None
@@ -141,7 +141,7 @@ class _Finder:
                 self.scope.append(node.name)
                 yield from self.block(node.body)
                 self.scope.pop()
-            case ast.FunctionDef():
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
                 yield from self.function(node)
             case ast.If() if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
                 pass
@@ -166,7 +166,7 @@ class _Finder:
             case _:
                 yield from self.compound(node)
 
-    def function(self, node: ast.FunctionDef) -> Iterator[Edit]:
+    def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Edit]:
         self.scope.append(node.name)
         self.returns.append(node.returns)
         for default in [*node.args.defaults, *(value for value in node.args.kw_defaults if value is not None)]:

@@ -1,5 +1,10 @@
-"""What became of each mutant, kept as one line of JSON each, so that a run that was broken off can go on."""
+"""What became of each mutant, kept as one line of JSON each, so that a run that was broken off can go on.
 
+While tests are written for the survivors, what has been killed stays so: a kill counts for as long as the source, what all tests
+share, and the file of the test that killed it are the same, but for comments. A survival counts until anything changes.
+"""
+
+import ast
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -7,14 +12,15 @@ from pathlib import Path
 from typing import Final
 
 from tools.mutants.mutant import Mutant
-from tools.mutants.stages import TREE
+from tools.mutants.stages import NEAR, TREE
 
-RESULTS: Final = Path("build/mutants/results.jsonl")
+RESULTS: Final = "build/mutants/{part}.jsonl"
 
 
 @dataclass(frozen=True)
 class Result:
-    """`stage` killed it, and in it `killer`; both are empty when it survived. `stages` says how many seconds each stage took."""
+    """`stage` killed it, and in it `killer`; both are empty when it survived. `stages` says how many seconds each stage took.
+    `evidence`: what the result rests on, see `Tree`."""
 
     key: str
     content: str
@@ -22,27 +28,56 @@ class Result:
     killer: str
     hung: bool
     stages: dict[str, float]
+    evidence: str = ""
 
     def survived(self) -> bool:
         return not self.stage
 
+    def covers(self, wanted: list[str]) -> bool:
+        """Whether a run of these stages has to come to the same. (What is near is part of unit.)"""
+        if not self.survived():
+            return self.stage in wanted or self.stage == NEAR
+        return all(stage in self.stages for stage in wanted if stage != NEAR)
+
+
+class Tree:
+    """Hashes of a tree of source and tests: `base` of all but the test files, `evidence` of what a result rests on besides."""
+
+    def __init__(self, root: Path) -> None:
+        self.tests: dict[str, str] = {}
+        base, tests = hashlib.sha256(), hashlib.sha256()
+        for path in tree_files(root):
+            name, data = path.relative_to(root).as_posix(), _meaning(path).encode()
+            if path.name.startswith("test_"):
+                self.tests[name] = hashlib.sha256(data).hexdigest()
+                tests.update(f"{name} {self.tests[name]}\n".encode())
+            else:
+                base.update(f"{name} {hashlib.sha256(data).hexdigest()}\n".encode())
+        self.base = base.hexdigest()
+        self.all_tests = tests.hexdigest()
+
+    def evidence(self, killer: str) -> str:
+        """The test file that `killer` names; all of them for a survival, and for what no test has killed."""
+        return self.tests.get(killer.partition("::")[0], self.all_tests)
+
 
 class ResultFile:
-    """The first line names the tree and the stages; what was found about another tree is worth nothing here."""
+    """The first line names the source; what was found about another one is worth nothing here."""
 
-    def __init__(self, path: Path, tree: str, stages: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, tree: Tree) -> None:
         self.path = path
-        self.head = json.dumps({"tree": tree, "stages": list(stages)})
+        self.tree = tree
+        self.head = json.dumps({"source": tree.base})
 
     def load(self) -> dict[str, Result]:
-        """The results of the same tree and stages, by content of the mutant."""
+        """The results that still hold, by content of the mutant."""
         if not self.path.exists():
             return {}
         head, *lines = self.path.read_text().splitlines() or [""]
         if head != self.head:
             return {}
         found = [Result(**json.loads(line)) for line in lines if line.endswith("}")]
-        return {result.content: result for result in found}
+        return {result.content: result for result in found if result.evidence == self.tree.evidence(result.killer)}
 
     def start(self, kept: list[Result]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,12 +101,24 @@ def tree_files(root: Path) -> list[Path]:
     return [path for path in found if path.is_file() and "__pycache__" not in path.parts]
 
 
-def tree_hash(root: Path) -> str:
-    whole = hashlib.sha256()
-    for path in tree_files(root):
-        whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return whole.hexdigest()
-
-
 def content_hash(mutant: Mutant) -> str:
-    return hashlib.sha256(json.dumps(mutant.files, sort_keys=True).encode()).hexdigest()
+    files = {path: _code(text) for path, text in mutant.files.items()}
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def _meaning(path: Path) -> str:
+    return _code(path.read_text()) if path.suffix == ".py" else path.read_bytes().decode(errors="replace")
+
+
+def _code(text: str) -> str:
+    """What of a source text Python runs: no comments, nor docstrings, nor where lines end."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return text
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node
+        ):
+            del node.body[0]
+    return ast.dump(tree)

@@ -20,12 +20,13 @@ from typing import Final
 
 from tools.mutants.mutant import Mutant
 from tools.mutants.nearby import near_tests
-from tools.mutants.results import Result, content_hash, tree_files
-from tools.mutants.stages import NEAR, Outcome, guarded, judge
+from tools.mutants.results import Result, Tree, content_hash, tree_files
+from tools.mutants.stages import NEAR, OUTER_ROOMS, UNIT, Outcome, guarded, is_met, judge
 
 # A stage may take this many times what it took on the unmutated tree, and never less than so many seconds.
 TIMEOUT_FACTOR: Final = 8
 TIMEOUT_MIN_S: Final = 60.0
+NEAR_MAX_S: Final = 75.0
 BASELINE_TIMEOUT_S: Final = 3600.0
 
 # Of the tests that are near to nothing at all, on the unmutated tree.
@@ -104,7 +105,9 @@ class Baseline:
     seconds: dict[str, float]
 
     def timeout_s(self, stage: str) -> float:
-        return max(TIMEOUT_MIN_S, TIMEOUT_FACTOR * self.seconds[stage])
+        """Which tests are near a mutant differs: what all of them take, or may take, is the measure."""
+        seconds = self.seconds.get(UNIT, NEAR_MAX_S) if stage == NEAR else self.seconds[stage]
+        return max(TIMEOUT_MIN_S, TIMEOUT_FACTOR * seconds)
 
 
 class Runner:
@@ -130,18 +133,23 @@ class Runner:
             target = self.tree / path.relative_to(root)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)
+        self.hashes = Tree(self.tree)
 
-    def baseline(self) -> Baseline:
-        """Run the unmutated tree. It has to pass; what Python compiles meanwhile is used by the copies."""
+    def baseline(self, outer: bool = False) -> Baseline:
+        """Run the unmutated tree, the tests of the rooms outside of the engine, too, if `outer`. It has to pass; what Python
+        compiles meanwhile is used by the copies."""
         seconds: dict[str, float] = {}
-        for stage in self.stages:
+        runs = [(stage, "block", "hawser.block.bio") for stage in self.stages]
+        if outer and UNIT in self.stages:
+            runs.append((UNIT, OUTER_ROOMS[0], "hawser.paths.uri"))
+        for stage, room, module in runs:
             began = time.monotonic()
-            words = self.make_command(stage, "block", ["hawser.block.bio"], ANY_TESTS)
+            words = self.make_command(stage, room, [module], ANY_TESTS)
             outcome, said = self._stage(stage, words, self.tree, BASELINE_TIMEOUT_S)
             if not outcome.passed:
                 why = outcome.trouble or outcome.killer
                 raise RunError(f"the unmutated tree does not pass the stage {stage}: {why}\n{said[-3000:]}")
-            seconds[stage] = time.monotonic() - began
+            seconds[stage] = max(time.monotonic() - began, seconds.get(stage, 0.0))
         return Baseline(seconds)
 
     def run(self, mutants: list[Mutant], baseline: Baseline, jobs: int) -> Generator[tuple[Mutant, Result], None, None]:
@@ -172,7 +180,7 @@ class Runner:
             took: dict[str, float] = {}
             near = near_tests(copy, mutant, self.killers)
             for stage in self.stages:
-                if stage == NEAR and not near:
+                if (stage == NEAR and not near) or not is_met(stage, mutant.room()):
                     continue
                 began = time.monotonic()
                 words = self.make_command(stage, mutant.room(), mutant.modules(), near)
@@ -181,8 +189,12 @@ class Runner:
                 if outcome.trouble:
                     raise RunError(f"{mutant.name}: stage {stage}: {outcome.trouble}\n{said[-3000:]}")
                 if not outcome.passed:
-                    return Result(mutant.key, content_hash(mutant), stage, outcome.killer, outcome.hung, took)
-            return Result(mutant.key, content_hash(mutant), "", "", False, took)
+                    return self._result(mutant, stage, outcome, took)
+            return self._result(mutant, "", Outcome(True), took)
+
+    def _result(self, mutant: Mutant, stage: str, outcome: Outcome, took: dict[str, float]) -> Result:
+        evidence = self.hashes.evidence(outcome.killer)
+        return Result(mutant.key, content_hash(mutant), stage, outcome.killer, outcome.hung, took, evidence)
 
     def _stage(self, stage: str, words: list[str], root: Path, timeout_s: float) -> tuple[Outcome, str]:
         status, said = self.programs.run(words, root, timeout_s)

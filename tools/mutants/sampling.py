@@ -1,7 +1,9 @@
 """Which of the thousands of mechanical mutants are tried: the same ones for the same source, and mostly the same after a change.
 
-Every file gives mutants by its size. Within a file the operators take turns, and each operator's mutants come in the order of a
-hash of their key and the seed: a change of one function neither moves nor replaces the mutants of another.
+Of two parts of the source: `engine`, the rooms of the data plane, and `protections`, the files that hold what keeps acknowledged
+data safe, wherever they live. Every file of a part gives mutants by its size. Within a file the operators take turns, and each
+operator's mutants come in the order of a hash of their key and the seed: a change of one function neither moves nor replaces the
+mutants of another.
 """
 
 import hashlib
@@ -15,11 +17,31 @@ ROOMS: Final = ("block", "dm", "multipath")
 SEED: Final = "hawser"
 SAMPLE: Final = 240
 LINES_MIN: Final = 8
+ENGINE: Final = "engine"
+PROTECTIONS: Final = "protections"
 
 
-def source_files(root: Path) -> list[str]:
-    """The files that are mutated, relative to `root`; a file of registrations only is none."""
-    found = [path for room in ROOMS for path in sorted((root / PACKAGE / room).rglob("*.py"))]
+# What of `src/hawser` is sampled: directories, with all that is in them, and modules by their room.
+_PROTECTING: Final = {
+    "block": "orphan",
+    "dm": "suspension",
+    "multipath": "demotion disk fence fitness queueing replay retained state waiting witness",
+    "manager": "check_read identity keepalive latency manager marginal policy probe trial_record",
+    "paths": "aftermath disk_lock machine recovered tcp write_record write_table",
+    "service": "fence_agent state_dir",
+}
+PARTS: Final[dict[str, tuple[str, ...]]] = {
+    ENGINE: ROOMS,
+    PROTECTIONS: tuple(f"{room}/{name}.py" for room, names in _PROTECTING.items() for name in names.split()),
+}
+
+
+def source_files(root: Path, part: str = ENGINE) -> list[str]:
+    """The files of `part` that are mutated, relative to `root`; a file of registrations only is none."""
+    found: list[Path] = []
+    for name in PARTS[part]:
+        place = root / PACKAGE / name
+        found += sorted(place.rglob("*.py")) if place.is_dir() else [place]
     return [path.relative_to(root).as_posix() for path in found if len(path.read_text().splitlines()) >= LINES_MIN]
 
 
@@ -38,9 +60,9 @@ def candidates(path: str, source: str) -> list[tuple[str, Mutant]]:
     return found
 
 
-def sample(root: Path, count: int = SAMPLE) -> list[Mutant]:
-    """About `count` mutants of the tree at `root`, in the order of the files."""
-    texts = {path: (root / path).read_text() for path in source_files(root)}
+def sample(root: Path, count: int = SAMPLE, part: str = ENGINE) -> list[Mutant]:
+    """About `count` mutants of a part of the tree at `root`, in the order of the files."""
+    texts = {path: (root / path).read_text() for path in source_files(root, part)}
     lines = sum(len(text.splitlines()) for text in texts.values())
     chosen: list[Mutant] = []
     for path, text in texts.items():
@@ -70,4 +92,4 @@ def _rank(text: str) -> bytes:
     return hashlib.sha256(f"{SEED} {text}".encode()).digest()
 
 
-__all__ = ["ROOMS", "SAMPLE", "Edit", "candidates", "sample", "source_files"]
+__all__ = ["ENGINE", "PARTS", "PROTECTIONS", "ROOMS", "SAMPLE", "Edit", "candidates", "sample", "source_files"]

@@ -2,7 +2,8 @@
 
 Each is a program run from a private copy of the tree by `guard.py`, which makes sure that the copy's engine, interpreted, is what
 it imports. The programs are the project's own: pytest over the engine's tests (first those nearest to the mutant, see
-tools.mutants.nearby), `hawser lab conformance`, `hawser lab fuzz`, `hawser lab explore`.
+tools.mutants.nearby), `hawser lab conformance`, `hawser lab fuzz`, `hawser lab explore`. Of the rooms outside of the engine the
+laboratory runs nothing: their mutants meet tests only, which start real processes.
 """
 
 import re
@@ -21,12 +22,15 @@ NAMES: Final = (NEAR, UNIT, TRANSCRIPTS, SEEDS, EXPLORE)
 TESTS: Final = (NEAR, UNIT)
 
 UNIT_ROOMS: Final = ("block", "dm", "multipath", "manager", "core")
-# A test that does not end is a mutant that hangs.
-UNIT_TEST_TIMEOUT_S: Final = 20
-UNIT_COMMAND: Final = (
-    *("pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"),
-    *("--tb", "line", "--timeout", str(UNIT_TEST_TIMEOUT_S)),
+OUTER_ROOMS: Final = ("paths", "service")
+OUTER_TESTS: Final = (
+    "tests/paths",
+    *(f"tests/service/test_{name}.py" for name in ("options", "gateway", "fence_agent", "state_dir", "shutdown")),
 )
+# A test that does not end is a mutant that hangs. Those that start servers take longer where the machine has much to do.
+UNIT_TEST_TIMEOUT_S: Final = 20
+OUTER_TEST_TIMEOUT_S: Final = 120
+UNIT_COMMAND: Final = (*("pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"), *("--tb", "line"))
 CONFORMANCE: Final = ("lab", "conformance", "--jobs", "1")
 TRANSCRIPTS_COMMAND: Final = (
     *("hawser", *CONFORMANCE, "tests/conformance/transcripts"),
@@ -61,12 +65,22 @@ class Outcome:
     trouble: str = ""
 
 
+def is_met(stage: str, room: str) -> bool:
+    """Whether a mutant of `room` is run by this stage at all."""
+    return stage in TESTS or room not in OUTER_ROOMS
+
+
+def unit_tests(room: str) -> list[str]:
+    if room in OUTER_ROOMS:
+        return sorted(OUTER_TESTS, key=lambda name: not name.startswith(f"tests/{room}"))
+    return [f"tests/{name}" for name in sorted(UNIT_ROOMS, key=lambda name: name != room)]
+
+
 def command(stage: str, room: str, near: list[str]) -> list[str]:
     """What the guard runs for a mutant of `room`: the tests `near` it, or all unit tests, its room's first."""
-    if stage == NEAR:
-        return [*UNIT_COMMAND, *near]
-    if stage == UNIT:
-        return [*UNIT_COMMAND, *(f"tests/{name}" for name in sorted(UNIT_ROOMS, key=lambda name: name != room))]
+    if stage in TESTS:
+        timeout_s = OUTER_TEST_TIMEOUT_S if room in OUTER_ROOMS else UNIT_TEST_TIMEOUT_S
+        return [*UNIT_COMMAND, "--timeout", str(timeout_s), *(near if stage == NEAR else unit_tests(room))]
     return list({TRANSCRIPTS: TRANSCRIPTS_COMMAND, SEEDS: SEEDS_COMMAND, EXPLORE: EXPLORE_COMMAND}[stage])
 
 

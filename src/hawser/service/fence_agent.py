@@ -1,11 +1,14 @@
 """CommandAgent: a fence agent that is a program. `hawser serve --fence-agent "CMD ARGS"` runs `CMD ARGS PATH REASON`; exit
 status 0 says that nothing which was sent over that path can take effect any more.
 
-It is tried again when it fails, a limited number of times, and killed when it takes too long. One runs per path at a time.
+It is tried again when it fails, a limited number of times since somebody asked last, and killed when it
+takes too long. One runs per path at a time.
 """
 
 import asyncio
 import contextlib
+import os
+import signal
 from typing import Final
 
 from hawser.core.log import LogSink
@@ -20,18 +23,30 @@ OUTPUT_MAX: Final = 500
 
 
 class CommandAgent(FenceAgent):
-    """`command` is the program and its first arguments."""
+    """`command` is the program and its first arguments. It is killed after `agent_s` seconds; two tries are `retry_s` apart."""
 
-    def __init__(self, command: list[str], loop: Loop, log: LogSink) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        loop: Loop,
+        log: LogSink,
+        agent_s: float = AGENT_SECONDS,
+        retry_s: float = RETRY_SECONDS,
+    ) -> None:
         self.command = command
         self.loop = loop
         self.log = log
+        self.agent_s = agent_s
+        self.retry_s = retry_s
         # Who waits, by path; and the tasks that ask for them.
         self._calls: dict[str, list[FenceCall]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        # How often it has failed since somebody asked last.
+        self._tries: dict[str, int] = {}
         self._told: list[FenceCall] = []
 
     def ask(self, path: str, reason: str, call: FenceCall) -> None:
+        self._tries[path] = 0
         calls = self._calls.get(path)
         if calls is not None:
             calls.append(call)
@@ -58,9 +73,8 @@ class CommandAgent(FenceAgent):
 
     async def _fence(self, path: str, reason: str) -> None:
         calls = self._calls[path]
-        tries = 0
         try:
-            while calls and tries < TRIES_MAX:
+            while calls and self._tries[path] < TRIES_MAX:
                 # Of those who ask while it runs it knows nothing.
                 asked = list(calls)
                 failure = await self._run(path, reason)
@@ -70,14 +84,16 @@ class CommandAgent(FenceAgent):
                     self.loop.run(self._tell)
                     for call in asked:
                         self.withdraw(call)
-                    tries = 0
+                    self._tries[path] = 0
                     continue
-                tries += 1
+                self._tries[path] += 1
+                tries = self._tries[path]
                 self.log.error(f"{path}: the fence agent has failed: {failure} (try {tries} of {TRIES_MAX})")
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(self.retry_s)
         finally:
             del self._tasks[path]
             del self._calls[path]
+            del self._tries[path]
 
     def _tell(self) -> None:
         for call in self._told:
@@ -86,27 +102,41 @@ class CommandAgent(FenceAgent):
 
     async def _run(self, path: str, reason: str) -> str:
         """Why it has not succeeded; empty when it has."""
-        try:
-            process = await asyncio.create_subprocess_exec(
+        making = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
                 *self.command,
                 path,
                 reason,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
             )
+        )
+        try:
+            process = await asyncio.shield(making)
         except OSError as error:
             return error.strerror or str(error)
+        except asyncio.CancelledError:
+            # It may run already, with programs of its own.
+            with contextlib.suppress(OSError):
+                await _kill(await making)
+            raise
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), AGENT_SECONDS)
+            output, _ = await asyncio.wait_for(process.communicate(), self.agent_s)
         except TimeoutError:
-            return f"it took longer than {AGENT_SECONDS:g} s"
+            return f"it took longer than {self.agent_s:g} s"
         finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+            await _kill(process)
         words = output.decode(errors="replace").strip()[:OUTPUT_MAX]
         if words:
             self.log.info(f"{path}: the fence agent says: {words!r}")
         return "" if process.returncode == 0 else f"exit status {process.returncode}"
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """If it runs still: with all that it has started, which would keep its output open."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
