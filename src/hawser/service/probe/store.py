@@ -10,7 +10,7 @@ from hawser.nbd import protocol
 from hawser.paths.disk_lock import LockedError, NoLocksError, lock_disk
 from hawser.paths.facts import PathFacts
 from hawser.paths.fileio import OpenFile, PathOpenError, open_file, read_fully, write_fully
-from hawser.paths.nbd import facts_of
+from hawser.paths.nbd_facts import facts_of
 from hawser.paths.uri import PathUri
 from hawser.service.probe.connection import ProbeConnection, ProbeError
 
