@@ -95,3 +95,23 @@ def test_a_loop_that_is_stuck_in_a_system_call_does_not_outlive_the_signal(fleet
     assert gateway.wait() == 1
     assert time.monotonic() - started < LIMIT_S
     assert "a system call has not returned" in gateway.log()
+
+
+@pytest.mark.needs("gcc")
+def test_a_local_file_that_was_slow_goes_to_threads(fleet, monkeypatch):
+    image = fleet.image("disk", 8 * MIB)
+    environment, slow = fleet.slow_io("own")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    gateway = fleet.serve([f"file://{image}"])
+    client = fleet.client(gateway)
+    slow.write_text("0.15")
+    client.read(0, 4096)
+    gateway.wait_for_log("goes to threads from now on")
+    slow.write_text("2 0 4096")
+    cookie = client.send_read(0, 4096)
+    # The loop is free meanwhile.
+    assert client.read(8192, 4096) == bytes(4096)
+    assert not client.has_answer(cookie, 0)
+    client.wait(cookie)
+    assert gateway.end() < LIMIT_S
