@@ -1,6 +1,8 @@
 """`hawser probe` on real servers: what is false is disproved, what is true is not, and nothing outside the range is written."""
 
 import json
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from tests.support.fleet import MIB, Fleet
 from tests.support.gateway import HAWSER
 from tests.support.processes import run
 from tests.support.programs import require_program
-from tests.support.upstreams import Upstream, content
+from tests.support.upstreams import Upstream, content, wait_for_content
 
 from hawser.cli.main import main
 from hawser.paths.uri import parse_path_uri
@@ -113,6 +115,22 @@ def test_a_time_that_is_long_enough_is_not_disproved_and_one_that_is_not_declare
     undeclared = probe(server.uri(), watch="3")
     assert undeclared.status == 0
     assert any(each["option"].startswith("quiesce=") for each in undeclared.data["contradicted"])
+
+
+@pytest.mark.parametrize(("kind", "drains"), [("qemu-nbd", False), ("nbdkit", True)])
+def test_what_no_probe_tries_a_server_that_is_told_to_end(fleet, kind, drains):
+    """It is said to be untested, as nobody's server is signalled: here is why it matters."""
+    image, server = slow_server(fleet, kind)
+    place = sum(SCRATCH) - 4096
+    client = fleet.direct_client(server)
+    command = client.send_write(place, b"W" * 4096)
+    time.sleep(SLOW_S / 4)
+    os.kill(server.pid, signal.SIGTERM)
+    # The end of the connection counts as no answer.
+    is_answered = client.has_answer(command, 10)
+    assert is_answered == drains
+    assert (content(image, place, 4096) == b"W" * 4096) == drains, "its end of file came before the write landed"
+    wait_for_content(image, place, b"W" * 4096, "the write lands all the same")
 
 
 def test_two_caches_are_found_by_the_second_uri_alone(fleet):
