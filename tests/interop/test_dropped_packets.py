@@ -50,7 +50,14 @@ class Scene:
         self.gateway.assert_no_traceback()
 
 
-CASES = [("both", "rq"), ("requests", "rq"), ("answers", "rq"), ("both", "bio"), ("requests", "bio"), ("answers", "bio")]
+CASES = [
+    ("both", "rq"),
+    ("requests", "rq"),
+    ("answers", "rq"),
+    ("both", "bio"),
+    ("requests", "bio"),
+    ("answers", "bio"),
+]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,15 @@ LOCAL = "127.0.0.1"
 
 def writer(uri: str) -> list[str]:
     """A client of another make (fio with libnbd), which has as many writes in flight as there are blocks, until it is killed."""
-    words = ["--name=writer", "--thread", "--ioengine=nbd", f"--uri={uri}", "--rw=write", "--buffer_pattern=0x4b", "--time_based"]
+    words = [
+        "--name=writer",
+        "--thread",
+        "--ioengine=nbd",
+        f"--uri={uri}",
+        "--rw=write",
+        "--buffer_pattern=0x4b",
+        "--time_based",
+    ]
     words += [f"--bs={BLOCK}", f"--iodepth={BLOCKS}", f"--size={BLOCK * BLOCKS}", "--runtime=600"]
     return [require_program("fio"), *words]
 
@@ -73,7 +81,9 @@ class Scene:
         self.gateway.wait_for_states("AA")
         deadline = time.monotonic() + 1.0
         while time.monotonic() < deadline:
-            assert content(self.image, 0, BLOCKS * BLOCK) == HEIRS * BLOCKS, "what a client that is gone had queued has landed"
+            assert content(self.image, 0, BLOCKS * BLOCK) == HEIRS * BLOCKS, (
+                "what a client that is gone had queued has landed"
+            )
             time.sleep(0.05)
         self.gateway.assert_no_traceback()
 
