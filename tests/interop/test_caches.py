@@ -52,7 +52,13 @@ def test_by_default_one_cache_carries_all_io(fleet):
 
 
 @pytest.mark.parametrize(
-    ("kind", "mode"), [("nbdkit", "rq"), ("nbdkit", "bio"), ("qemu-nbd", "rq"), ("nbd-server", "bio")]
+    ("kind", "mode"),
+    [
+        ("nbdkit", "rq"),
+        ("nbdkit", "bio"),
+        pytest.param("qemu-nbd", "rq", marks=pytest.mark.soak),
+        pytest.param("nbd-server", "bio", marks=pytest.mark.soak),
+    ],
 )
 def test_a_switch_shows_no_stale_data_and_old_data_never_covers_new(fleet, kind, mode):
     image, one, two = two_caches(fleet, kind)
