@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from tests.support.journal import SECTOR, Journal, LostDataError, Write, stamp
 
 FIRST = 8

@@ -12,14 +12,14 @@ from tests.support.upstreams import content
 
 from hawser.nbd.protocol import EIO
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server"), pytest.mark.timeout(120)]
 
 MODES = ["rq", "bio"]
 
 
-def two_caches(fleet: Fleet):
+def two_caches(fleet: Fleet, kind: str = "nbdkit"):
     image = fleet.image("disk", 8 * MIB, b"0")
-    return image, *(fleet.nbdkit(name, "file", image, "cache=writeback", filters=["cache"]) for name in ("one", "two"))
+    return image, *(fleet.cached(kind, name, image) for name in ("one", "two"))
 
 
 def fails(call, *args) -> int:
@@ -51,9 +51,17 @@ def test_by_default_one_cache_carries_all_io(fleet):
         assert client.read(number * block, block) == bytes([number]) * block
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_switch_shows_no_stale_data_and_old_data_never_covers_new(fleet, mode):
-    image, one, two = two_caches(fleet)
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        ("nbdkit", "rq"),
+        ("nbdkit", "bio"),
+        pytest.param("qemu-nbd", "rq", marks=pytest.mark.soak),
+        pytest.param("nbd-server", "bio", marks=pytest.mark.soak),
+    ],
+)
+def test_a_switch_shows_no_stale_data_and_old_data_never_covers_new(fleet, kind, mode):
+    image, one, two = two_caches(fleet, kind)
     gateway = fleet.serve([one.uri(), two.uri()], "--queue-mode", mode)
     client = fleet.client(gateway)
     block = client.export.block_min

@@ -3,7 +3,6 @@
 The servers are real, and slow below (slow_writes.c): a connection that ends does not recall what they are doing.
 """
 
-import random
 import signal
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from tests.support.crash import NEW, OLD, SLOW_S, Crash
 from tests.support.fleet import MIB, Fleet
 from tests.support.gateway import serve_command
-from tests.support.nbd_client import NbdClient
+from tests.support.load import WRITES_ONLY, Load
 from tests.support.upstreams import Upstream, content, wait_for_content
 
 pytestmark = [
@@ -296,88 +295,31 @@ def test_another_server_in_its_place_cannot_flush_for_it(fleet):
 
 # Under load.
 
-BLOCK = 4096
-BLOCKS = 64
 DEPTH = 16
-
-
-class Journal:
-    """What was acknowledged, and what may be there instead: for each block the number of its last acknowledged write, and those
-    of the later ones whose fate is not known."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.acknowledged = dict.fromkeys(range(BLOCKS), 0)
-        self.unknown: dict[int, set[int]] = {block: set() for block in range(BLOCKS)}
-
-    def may_hold(self, block: int) -> set[int]:
-        return {self.acknowledged[block], *self.unknown[block]}
-
-
-def stamp(block: int, number: int) -> bytes:
-    return (block.to_bytes(8, "big") + number.to_bytes(8, "big")) * (BLOCK // 16)
-
-
-Flying = dict[int, tuple[int, int]]
-
-
-def write_for(client: NbdClient, journal: Journal, chance: random.Random, seconds: float, flying: Flying) -> Flying:
-    """DEPTH writes in flight, never two to one block; block and number of what is in flight at the end, by cookie."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        busy = {block for block, _ in flying.values()}
-        while len(flying) < DEPTH:
-            block = chance.choice([block for block in range(BLOCKS) if block not in busy])
-            busy.add(block)
-            journal.number += 1
-            flying[client.send_write(block * BLOCK, stamp(block, journal.number))] = (block, journal.number)
-        for cookie in list(flying):
-            if client.has_answer(cookie, 0.002):
-                client.wait(cookie)
-                block, number = flying.pop(cookie)
-                journal.acknowledged[block] = number
-                journal.unknown[block] = set()
-    return flying
-
-
-def check_all(client: NbdClient, journal: Journal) -> None:
-    """Whatever is read is then what the disk holds."""
-    for block in range(BLOCKS):
-        data = client.read(block * BLOCK, BLOCK)
-        number = int.from_bytes(data[8:16], "big")
-        assert data == stamp(block, number), f"block {block} is torn, or another's"
-        assert number in journal.may_hold(block), f"block {block} holds {number}, not one of {journal.may_hold(block)}"
-        journal.acknowledged[block] = number
-        journal.unknown[block] = set()
 
 
 def load_and_kill(crash: Crash, times: int, with_state: bool) -> int:
     """The first server holds up what it is sent just before hawser is killed; as soon as hawser is back everything is read, and
     written once more. How many writes were on their way, by the table. (Not over nbdkit 1.32: many answers to a client that has
     gone can make it abort, raw_send_socket: "sock >= 0", and then nothing lands.)"""
-    fleet = crash.fleet
-    journal = Journal()
-    chance = random.Random(7)
     gateway = crash.serve(with_state, quiesce=crash.slow_s + 1)
-    client = fleet.client(gateway)
-    for block in range(BLOCKS):
-        client.write(block * BLOCK, stamp(block, 0))
+    load = Load(gateway, depth=DEPTH, mix=WRITES_ONLY, overlap=False)
+    load.fill()
     on_their_way = 0
     for _ in range(times):
-        flying = write_for(client, journal, chance, 0.5, {})
+        load.start().wait_for_progress()
         crash.slow.write_text(str(crash.slow_s))
-        flying = write_for(client, journal, chance, 0.4, flying)
+        load.wait_until_stuck()
+        load.is_cut()
         gateway.kill()
-        for block, number in flying.values():
-            journal.unknown[block].add(number)
         crash.slow.unlink()
         on_their_way += len(crash.slots()) if with_state else 0
         gateway = crash.serve(with_state, quiesce=crash.slow_s + 1)
-        client = fleet.client(gateway)
-        check_all(client, journal)
+        load.reconnect(gateway)
+        load.check()
         gateway.assert_no_traceback()
     time.sleep(crash.slow_s)
-    check_all(client, journal)
+    load.check()
     return on_their_way
 
 
@@ -391,5 +333,5 @@ def test_a_load_that_hawser_is_killed_under_finds_every_acknowledged_write(fleet
 
 @pytest.mark.soak
 def test_without_a_state_directory_the_same_load_sees_old_writes_come_back(fleet):
-    with pytest.raises(AssertionError, match=r"block \d+ holds \d+, not one of"):
+    with pytest.raises(AssertionError, match=r"sector \d+ reads as write \d+, not one of"):
         load_and_kill(Crash(fleet, "qemu-nbd"), 2, with_state=False)

@@ -22,18 +22,24 @@ def require_loop_and_fuse() -> None:
 
 
 @contextmanager
-def attached(fleet: Fleet, gateway: Gateway) -> Iterator[str]:
-    """The export as a block device, whose sectors are the export's blocks, or the largest that there are."""
-    mount_point = fleet.directory / "fuse"
-    mount_point.mkdir(exist_ok=True)
+def as_file(fleet: Fleet, uri: str) -> Iterator[Path]:
+    """An export as a file, by nbdfuse."""
+    mount_point = Path(tempfile.mkdtemp(prefix="fuse", dir=fleet.directory))
     with ExitStack() as undo:
-        fuse = fleet.run("nbdfuse", "nbdfuse", mount_point, gateway.uri)
+        fuse = fleet.run(mount_point.name, "nbdfuse", mount_point, uri)
         undo.callback(fuse.wait)
         undo.callback(run, [require_program("umount"), mount_point], check=False)
         fuse.wait_until(lambda: (mount_point / "nbd").exists(), "shows the export as a file")
+        yield mount_point / "nbd"
+
+
+@contextmanager
+def attached(fleet: Fleet, gateway: Gateway) -> Iterator[str]:
+    """The export as a block device, whose sectors are the blocks of most exports."""
+    with ExitStack() as undo:
+        file = undo.enter_context(as_file(fleet, gateway.uri))
         losetup = require_program("losetup")
-        block = "4096"
-        device = run([losetup, "-f", "--show", "--sector-size", block, mount_point / "nbd"]).stdout.strip()
+        device = run([losetup, "-f", "--show", "--sector-size", "4096", file]).stdout.strip()
         undo.callback(run, [losetup, "-d", device], check=False)
         yield device
 

@@ -43,8 +43,12 @@ class Ledger:
         self._check()
 
     def wait_for_progress(self, rows: int = 5) -> None:
-        before = len(self.committed)
-        wait_for(lambda: self._check() or len(self.committed) >= before + rows, f"{rows} more rows than {before}", 60)
+        before = self._count()
+        wait_for(lambda: self._count() >= before + rows, f"{rows} more rows than {before}", 60)
+
+    def _count(self) -> int:
+        self._check()
+        return len(self.committed)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

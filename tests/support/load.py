@@ -21,6 +21,7 @@ WRITES_ONLY = {WRITE: 1}
 BLOCK_MIN = 4096
 BLOCKS_MAX = 4
 _TURN_S = 0.01
+_STUCK_S = 0.2
 _CHECK_BYTES = 1 << 16
 
 
@@ -114,8 +115,14 @@ class Load:
             seconds,
         )
 
-    def in_flight(self) -> int:
-        return len(self._flying)
+    def wait_until_stuck(self) -> None:
+        """Until as much is in flight as may be, and none of it comes back."""
+        wait_for(self._is_stuck, f"{self.depth} commands are stuck")
+
+    def _is_stuck(self) -> bool:
+        before = self.done()
+        time.sleep(_STUCK_S)
+        return len(self._flying) >= self.depth and self.done() == before
 
     def _join(self) -> None:
         assert self._thread is not None
@@ -124,10 +131,17 @@ class Load:
         self._thread = None
         self.done()
 
-    # Judging, while it stands still.
+    # While it stands still: filling, and judging.
+
+    def fill(self) -> None:
+        """Write all of the area, where the disk does not hold zeroes."""
+        for start in range(self.journal.first, self.journal.end, self.block):
+            write = self.journal.write(start, self.block)
+            self.client.write(start * SECTOR, self.journal.data(write))
+            self.journal.acknowledge(write)
 
     def check(self) -> None:
-        """Read every sector of the area, by this client, or by a new one if this one's connection is over."""
+        """Read every sector of the area."""
         assert self._thread is None
         journal = self.journal
         step = _CHECK_BYTES // SECTOR

@@ -188,7 +188,8 @@ def qemu_nbd(
     else:
         address = str(directory / f"{name}.sock")
         where = ["-k", address]
-    options = f"driver=raw,discard=unmap,file.driver=file,file.filename={image},file.locking=off"
+    below = "host_device" if image.is_block_device() else "file"
+    options = f"driver=raw,discard=unmap,file.driver={below},file.filename={image},file.locking=off"
     command = [require_program("qemu-nbd"), *where, "-t", "-e", "8", "--image-opts", options]
     return Upstream(name, directory, command, address, environment=environment)
 
