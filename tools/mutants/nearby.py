@@ -11,6 +11,8 @@ from tools.mutants.mutant import PACKAGE, Mutant
 # Files of `src/hawser` whose tests have other names.
 NEAR_BY: Final = {
     "block/orphan.py": ("multipath/test_fences.py", "dm/targets/test_ghosts.py"),
+    "block/request.py": ("multipath/test_protections.py",),
+    "dm/request_based.py": ("multipath/test_fences.py",),
     "dm/suspension.py": ("dm/test_suspend.py", "multipath/test_suspend_ghosts.py", "multipath/test_reload.py"),
     "multipath/disk.py": (
         "multipath/test_flush_and_caches.py",
