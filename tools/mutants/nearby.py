@@ -31,7 +31,7 @@ NEAR_BY: Final = {
     ),
     "multipath/waiting.py": (
         *("multipath/test_fences.py", "multipath/test_dead_clients.py", "multipath/test_suspend.py"),
-        "multipath/test_pinned_waiting.py",
+        *("multipath/test_pinned_waiting.py", "block/test_recorder.py"),
     ),
     "multipath/queueing.py": ("multipath/test_suspend.py", "manager/test_queue_timeout.py"),
     "multipath/witness.py": ("multipath/test_pinned_waiting.py",),
