@@ -5,8 +5,9 @@ from tests.dm.controls import line, swap
 from tests.manager.looked_after import FIRST_CHECK_NS, look_after
 from tests.manager.marginal_scene import POLICY, US, Scene
 
-from hawser.block.ops import WRITE
+from hawser.block.ops import FLUSH, WRITE
 from hawser.block.orphan import CACHE, Orphan
+from hawser.core.status import TRANSPORT
 from hawser.core.units import MIB, NS_PER_MS, NS_PER_S
 from hawser.lab.world import Answer, Client, Store, World
 from hawser.manager.identity import IdentityCheck, IdentityListener
@@ -99,6 +100,8 @@ def test_a_path_behind_a_stuck_flush_is_slow_all_the_same(mode: str):
     scene.load(TICK_S)
     scene.silence(1)
     Client(scene.paths[1].device).flush()
+    scene.world.settle()
+    assert [request.op for request in scene.paths[1].device.outstanding()] == [FLUSH]
     scene.load(AFTER_S + 2 * TICK_S)
     assert scene.demoted() == "-D-"
 
@@ -152,3 +155,17 @@ def test_a_path_that_had_failed_stays_so_in_the_next_table_and_the_log_says_why(
     assert scene.said("it had failed and was not checked since")
     scene.world.pass_time(2 * FIRST_CHECK_NS)
     assert scene.letters() == "AA"
+
+
+def test_failures_of_long_ago_do_not_keep_a_path_from_being_found_slow(mode: str):
+    scene = Scene([FAST, FAST, FAST], mode=mode)
+    scene.break_off(1)
+    scene.paths[1].driver.default = Answer(TRANSPORT)
+    scene.session_lost(1, "cut")
+    scene.rest(POLICY.double_failed_ns / NS_PER_S + 10)
+    scene.delay(1, FAST)
+    scene.rest(30)
+    assert (scene.letters(), scene.demoted()) == ("AAA", "---")
+    scene.delay(1, SLOW)
+    scene.load(AFTER_S + 4 * TICK_S)
+    assert scene.demoted() == "-D-"

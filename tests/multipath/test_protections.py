@@ -203,3 +203,17 @@ def test_a_session_that_ended_with_nothing_acknowledged_leaves_nothing_to_do_aga
     care.world.pass_time(NS_PER_S)
     assert (write.status, care.world.disk.doubt) == (OK, 0)
     assert (device.is_lost, device.replay, device.left_behind) == (False, None, None)
+
+
+def test_what_was_answered_with_an_error_once_is_done_again_though_no_path_comes_or_goes(care: Care):
+    assert care.settled(care.client.write(0, OLD)).status == OK
+    care.session_lost(0, "gone")
+    care.paths[0].device.session_ended()
+    care.paths[0].driver.default = Answer(TRANSPORT, fate=NOT_SENT)
+    care.paths[1].driver.script.append(Answer(IOERR))
+    read = care.client.read(0, 4096)
+    prove(care)
+    care.world.pass_time(NS_PER_S)
+    assert (read.finished, read.data) == (True, OLD)
+    assert care.world.disk.doubt == 0
+    assert not care.paths[0].device.is_lost

@@ -15,8 +15,9 @@ from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.paths.machine import look_around
 from hawser.paths.uri import parse_path_uri
 from hawser.paths.write_record import place_of
-from hawser.paths.write_table import FILE_NAME, TCP, SessionFacts, WriteTable, make_table
+from hawser.paths.write_table import FILE_NAME, HEADER_BYTES, SESSION_BYTES, TCP, SessionFacts, WriteTable, make_table
 from hawser.service.loop import Loop, own_loop
+from hawser.service.start_error import StartError
 from hawser.service.state_dir import StateDir
 
 pytestmark = pytest.mark.timeout(60)
@@ -137,4 +138,17 @@ def test_a_cache_that_was_left_dirty_is_flushed_until_that_succeeds_and_only_the
     assert start.table.sessions() == {}
     assert start.warnings("flushing first")
     assert len(start.warnings("acknowledged writes may be lost")) == len(answers) - 1
+    start.state.close(is_idle=True)
+
+
+@pytest.mark.parametrize("what", ["a slot of no session", "a session that is not whole"])
+def test_a_table_whose_sessions_are_damaged_is_refused(tmp_path, what: str):
+    start = Start(str(tmp_path), [(facts("nbd://a/d", 1), (8, 16)), (facts("nbd://b/d", 1), None)])
+    if what == "a slot of no session":
+        start.table.drop_session(start.indices[0])
+    else:
+        start.table._words[(HEADER_BYTES + start.indices[1] * SESSION_BYTES) // 8] ^= 1 << 40
+    with pytest.raises(StartError, match="its sessions are damaged"):
+        start.run()
+    assert start.fences() == []
     start.state.close(is_idle=True)

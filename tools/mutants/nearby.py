@@ -11,6 +11,9 @@ from tools.mutants.mutant import PACKAGE, Mutant
 # Files of `src/hawser` whose tests have other names.
 NEAR_BY: Final = {
     "block/orphan.py": ("multipath/test_fences.py", "dm/targets/test_ghosts.py"),
+    "block/flush.py": ("multipath/test_flush_and_caches.py",),
+    "block/request.py": ("multipath/test_protections.py",),
+    "dm/request_based.py": ("multipath/test_fences.py",),
     "dm/suspension.py": ("dm/test_suspend.py", "multipath/test_suspend_ghosts.py", "multipath/test_reload.py"),
     "multipath/disk.py": (
         "multipath/test_flush_and_caches.py",
@@ -25,11 +28,11 @@ NEAR_BY: Final = {
     "multipath/retained.py": ("multipath/test_protections.py",),
     "multipath/state.py": (
         *("multipath/test_failover.py", "multipath/test_messages.py", "multipath/test_demotion.py"),
-        "multipath/test_pinned_waiting.py",
+        *("multipath/test_pinned_waiting.py", "manager/test_marginal.py"),
     ),
     "multipath/waiting.py": (
         *("multipath/test_fences.py", "multipath/test_dead_clients.py", "multipath/test_suspend.py"),
-        "multipath/test_pinned_waiting.py",
+        *("multipath/test_pinned_waiting.py", "block/test_recorder.py"),
     ),
     "multipath/queueing.py": ("multipath/test_suspend.py", "manager/test_queue_timeout.py"),
     "multipath/witness.py": ("multipath/test_pinned_waiting.py",),
@@ -49,6 +52,7 @@ NEAR_BY: Final = {
     "paths/aftermath.py": ("paths/test_peer_proof.py", "paths/test_nbd_sessions.py", "paths/test_nbd_caches.py"),
     "paths/machine.py": ("paths/test_protections.py",),
     "paths/recovered.py": ("paths/test_protections.py",),
+    "paths/tcp.py": ("paths/test_nbd_sessions.py",),
     "paths/write_record.py": ("paths/test_protections.py", "paths/test_nbd_caches.py"),
     "paths/facts.py": ("paths/test_nbd_sessions.py", "paths/test_uri.py"),
     "paths/nbd.py": ("paths/test_nbd_sessions.py",),
