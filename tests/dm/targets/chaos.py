@@ -9,9 +9,11 @@ from hawser.core.rng import Rng
 from hawser.core.status import IOERR, MEDIUM, OK, TIMEOUT, TRANSPORT
 from hawser.core.turn import Turn
 from hawser.core.units import NS_PER_MS
+from hawser.dm.mapped_device import MappedDevice
 from hawser.lab.oracles.history import History, Write
 from hawser.lab.payload import decode, fill, value_of
 from hawser.lab.world import Answer, Client, RamDriver, Store, World
+from hawser.multipath.target import Multipath
 
 SECTORS = 8
 
@@ -63,6 +65,7 @@ class ChaosClient(Client):
         self.history = history
         self.rng = rng
         self.serial = first_write
+        # Of a read when it began, of anything else how many discards had been left out.
         self.open: dict[int, tuple[Bio, int, list[Write] | None]] = {}
         self.failed = 0
         self.succeeded = 0
@@ -85,7 +88,7 @@ class ChaosClient(Client):
         self.serial += 1
         values = [value_of(self.serial, index) if op == WRITE else 0 for index in range(count)]
         bio = Bio(op, sector, count * 512, self, fill(self.serial, count) if op == WRITE else None)
-        self.open[id(bio)] = (bio, 0, self.history.begin_write(sector, values))
+        self.open[id(bio)] = (bio, self._left_out(), self.history.begin_write(sector, values))
         self.submit([bio])
 
     def bio_done(self, bio: Bio) -> None:
@@ -97,10 +100,18 @@ class ChaosClient(Client):
             return
         _, started, written = found
         if written is not None:
-            self.history.end_write(bio.sector, written, bio.status == OK)
+            # Of a discard that may have been left out behind a fence is known what is of a write that has failed.
+            is_done = bio.op != DISCARD or self._left_out() == started
+            self.history.end_write(bio.sector, written, bio.status == OK and is_done)
         else:
             assert bio.status != OK or bio.data is not None
             self.history.end_read(bio.sector, started, decode(bio.data) if bio.status == OK and bio.data else None)
+
+    def _left_out(self) -> int:
+        device = self.device
+        assert isinstance(device, MappedDevice)
+        targets = [target for target in device.live_targets() if isinstance(target, Multipath)]
+        return sum(target.fences.skipped_discards for target in targets)
 
     def leave(self) -> None:
         """It dies with everything that it has under way."""
