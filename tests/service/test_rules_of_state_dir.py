@@ -73,7 +73,9 @@ def test_a_write_that_was_on_its_way_is_fenced_and_its_session_is_kept_until_the
     orphan.resolve(UNPROVEN)
     assert start.table.sessions() == {}
     assert start.table.slots() == []
+    assert not start.table.is_clean(), "while it runs"
     start.state.close(is_idle=True)
+    assert start.table.is_clean(), "what is in it is exact now"
 
 
 def test_a_fence_ends_with_the_disk(tmp_path):
