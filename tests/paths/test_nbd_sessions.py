@@ -405,14 +405,19 @@ def test_requests_wait_for_nobody_when_the_session_goes_between_queueing_and_com
 # What would lift a fence, for people.
 
 
+def lifts(bench: NbdBench, bio: Bio) -> str:
+    assert bio.orphan is not None
+    return bench.driver.lifts(bio.orphan)
+
+
 def test_what_is_waited_for_is_said(make: Make):
     bench = make("cache=lun&quiesce=30")
     bio = write_and_lose(bench, bench.connect())
-    assert bench.driver.lifts(bio.orphan) == "the end of the server's process or the declared quiesce time, in 30.0 s"
+    assert lifts(bench, bio) == "the end of the server's process or the declared quiesce time, in 30.0 s"
     bench.reactor.pass_time(10 * NS_PER_S)
-    assert bench.driver.lifts(bio.orphan).endswith("in 20.0 s")
+    assert lifts(bench, bio).endswith("in 20.0 s")
     bench.reactor.pass_time(20 * NS_PER_S)
-    assert bench.driver.lifts(bio.orphan) == "", "it is lifted"
+    assert lifts(bench, bio) == "", "it is lifted"
 
 
 def test_that_nothing_is_waited_for_is_said_too(make: Make):
@@ -420,12 +425,12 @@ def test_that_nothing_is_waited_for_is_said_too(make: Make):
     server = bench.connect()
     bench.reactor.until(lambda: bench.ear.heard)
     bio = write_and_lose(bench, server)
-    assert bench.driver.lifts(bio.orphan) == NOTHING_LIFTS
+    assert lifts(bench, bio) == NOTHING_LIFTS
 
 
 def test_a_late_answer_is_waited_for(bench: NbdBench, server: Conversation):
     bio = silent_write(bench, server)
-    assert bench.driver.lifts(bio.orphan) == "its answer, or what the end of its connection brings"
+    assert lifts(bench, bio) == "its answer, or what the end of its connection brings"
     bench.reactor.pass_time(LINGER_NS)
     bench.reconnect()
-    assert bench.driver.lifts(bio.orphan) == "its answer, or what the end of its connection brings"
+    assert lifts(bench, bio) == "its answer, or what the end of its connection brings"
