@@ -32,11 +32,11 @@ def options(directory: Path, paths: tuple[str, ...] = ("ram:?size=1M", "ram:?siz
     return ServeOptions([parse_path_uri(path) for path in paths], [listen], **rest)
 
 
-def refusal(directory: Path, **rest) -> str:
+def refusal(directory: Path, paths: tuple[str, ...] = ("ram:?size=1M", "ram:?size=1M"), **rest) -> str:
     """Why a gateway in this process does not start."""
 
     async def main() -> None:
-        gateway = Gateway(options(directory, **rest), LogSink())
+        gateway = Gateway(options(directory, paths, **rest), LogSink())
         try:
             await gateway.start()
         finally:
@@ -49,6 +49,14 @@ def refusal(directory: Path, **rest) -> str:
 
 
 # What is refused.
+
+
+@pytest.mark.parametrize("top", ["part=0 8 linear 259:0 0", "pair=0 8 linear mpatha 0\n8 8 linear 259:0 8"])
+def test_an_export_that_leads_past_the_map_to_a_cache_of_a_paths_own_is_refused(tmp_path: Path, top: str):
+    name, _, table = top.partition("=")
+    message = refusal(tmp_path, ("ram:?size=1M&cache=path",), devices=[(name, table)], export=name)
+    assert message.startswith(f"--export {name}: leads past the multipath map to ")
+    assert message.endswith("declare cache=lun or cache=none if that is so")
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,15 @@ stands right below a multipath target, and below one only: nobody would count wh
 would have an active path of its own.
 """
 
+from typing import Final
+
 from hawser.block.device import BlockDevice
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.target import TableError, TargetContext
 from hawser.multipath.disk import SharedDisk, has_own_cache
 from hawser.multipath.grammar import Geometry
 
-_REMEDY = "declare cache=lun or cache=none if that is so"
+REMEDY: Final = "declare cache=lun or cache=none if that is so"
 
 
 def check_geometry(geometry: Geometry, context: TargetContext) -> None:
@@ -24,18 +26,18 @@ def check_geometry(geometry: Geometry, context: TargetContext) -> None:
         if own_cache and len(devices) > 1:
             raise TableError(
                 f"group {group.number} would spread I/O over caches that do not know each other: {own_cache[0].device.name} "
-                f"has a cache of its own (cache=path); use one path per group, or {_REMEDY}"
+                f"has a cache of its own (cache=path); use one path per group, or {REMEDY}"
             )
         for path in group.paths:
             _check_path(path.device, context)
 
 
 def _check_path(device: BlockDevice, context: TargetContext) -> None:
-    hidden = _unseen_cache(device)
+    hidden = unseen_cache(device)
     if hidden is not None:
         raise TableError(
             f"{device.name} leads to {hidden.name}, which has a cache of its own (cache=path): nobody would know what is in it; "
-            f"use {hidden.name} itself, or {_REMEDY}"
+            f"use {hidden.name} itself, or {REMEDY}"
         )
     disk = device.disk
     if has_own_cache(device) and isinstance(disk, SharedDisk):
@@ -43,11 +45,11 @@ def _check_path(device: BlockDevice, context: TargetContext) -> None:
             if host is not context.host:
                 raise TableError(
                     f"{device.name} has a cache of its own (cache=path), and {host.name()} uses {disk.name} already: of such "
-                    f"paths one at a time carries I/O; remove {host.name()}, or {_REMEDY}"
+                    f"paths one at a time carries I/O; remove {host.name()}, or {REMEDY}"
                 )
 
 
-def _unseen_cache(device: BlockDevice) -> BlockDevice | None:
+def unseen_cache(device: BlockDevice) -> BlockDevice | None:
     """A path with a cache of its own to which `device` leads without a multipath target right above it."""
     if not isinstance(device, MappedDevice):
         return None
@@ -55,7 +57,7 @@ def _unseen_cache(device: BlockDevice) -> BlockDevice | None:
         for below in target.devices():
             if has_own_cache(below) and target.own_disk() is None:
                 return below
-            found = _unseen_cache(below)
+            found = unseen_cache(below)
             if found is not None:
                 return found
     return None

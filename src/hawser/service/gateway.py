@@ -24,6 +24,7 @@ from hawser.manager.manager import Manager
 from hawser.manager.probe import DOWN, MISMATCH, Probe, ProbeListener
 from hawser.multipath import target as multipath_target
 from hawser.multipath.disk import PathDevice, SharedDisk
+from hawser.multipath.fitness import REMEDY, unseen_cache
 from hawser.multipath.target import Multipath
 from hawser.paths.file import FileDriver
 from hawser.paths.nbd import NbdDriver
@@ -272,6 +273,12 @@ class Gateway:
         device.table_listeners.append(_TableEar(self))
         if self.target is None:
             raise StartError(f"table {table!r}: there is no multipath target in it")
+        hidden = unseen_cache(self.exported)
+        if hidden is not None:
+            raise StartError(
+                f"--export {self.exported.name}: leads past the multipath map to {hidden.name}, which has a cache of its own "
+                f"(cache=path): nobody would know what is in it; {REMEDY}"
+            )
         self.disk.name = options.name
 
     def _make_device(self, name: str, table: str) -> MappedDevice:
