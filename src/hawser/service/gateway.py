@@ -273,10 +273,12 @@ class Gateway:
         device.table_listeners.append(_TableEar(self))
         if self.target is None:
             raise StartError(f"table {table!r}: there is no multipath target in it")
-        hidden = unseen_cache(self.exported)
+        exported = self.exported
+        assert exported is not None
+        hidden = unseen_cache(exported)
         if hidden is not None:
             raise StartError(
-                f"--export {self.exported.name}: leads past the multipath map to {hidden.name}, which has a cache of its own "
+                f"--export {exported.name}: leads past the multipath map to {hidden.name}, which has a cache of its own "
                 f"(cache=path): nobody would know what is in it; {REMEDY}"
             )
         self.disk.name = options.name
