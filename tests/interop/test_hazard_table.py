@@ -31,7 +31,7 @@ def assert_it_can_fail(rows: list[list[str]]) -> None:
     assert all(row[7] in ("newer data", "nothing lost", "flush fails: no promise") for row in rows)
 
 
-@pytest.mark.parametrize("mode", ["rq", "bio"])
+@pytest.mark.parametrize("mode", [pytest.param("rq", marks=pytest.mark.soak), "bio"])
 def test_the_quick_table_shows_losses_without_fences_and_none_with_them(mode):
     faults = "timeout,caches" if mode == "bio" else "timeout,cut-hard,lost-cache"
     rows = table("--quick", "--faults", faults, "--queue-mode", mode, "--jobs", "6", seconds=200)

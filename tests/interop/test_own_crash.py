@@ -5,6 +5,7 @@ The servers are real, and slow below (slow_writes.c): a connection that ends doe
 
 import signal
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -60,9 +61,17 @@ def test_a_newer_write_waits_until_the_old_server_is_gone(fleet, kind, mode):
     gateway.assert_no_traceback()
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("tcp", [False, True], ids=["unix", "tcp"])
-@pytest.mark.parametrize("kind", SERVERS)
+# One of each server; the others take as long again.
+USUAL = (("nbdkit", False, "rq"), ("nbd-server", True, "bio"), ("qemu-nbd", False, "bio"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "tcp", "mode"),
+    [
+        pytest.param(*case, marks=() if case in USUAL else pytest.mark.soak)
+        for case in product(SERVERS, (False, True), MODES)
+    ],
+)
 def test_a_newer_write_waits_for_the_declared_time(fleet, kind, tcp, mode):
     crash = Crash(fleet, kind, mode, tcp)
     crash.happen(crash.serve(quiesce=SLOW_S + 1))
@@ -323,8 +332,15 @@ def load_and_kill(crash: Crash, times: int, with_state: bool) -> int:
     return on_their_way
 
 
-@pytest.mark.parametrize("tcp", [False, True], ids=["unix", "tcp"])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("mode", "tcp"),
+    [
+        ("rq", False),
+        ("bio", True),
+        pytest.param("rq", True, marks=pytest.mark.soak),
+        pytest.param("bio", False, marks=pytest.mark.soak),
+    ],
+)
 def test_a_load_that_hawser_is_killed_under_finds_every_acknowledged_write(fleet, mode, tcp):
     crash = Crash(fleet, "qemu-nbd", mode, tcp)
     assert load_and_kill(crash, 2, with_state=True) >= DEPTH

@@ -71,7 +71,7 @@ def verify_under_kills(fleet: Fleet, mode: str, runtime_s: int) -> None:
     assert gateway.end() < 5
 
 
-@pytest.mark.parametrize("mode", ["rq", "bio", "mq"])
+@pytest.mark.parametrize("mode", ["rq", "bio", pytest.param("mq", marks=pytest.mark.soak)])
 def test_killed_servers_cost_neither_an_error_nor_a_block(fleet, mode):
     verify_under_kills(fleet, mode, 8)
 

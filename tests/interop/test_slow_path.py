@@ -17,8 +17,15 @@ WATCH_S = 2.0
 TRIALS_MAX = 6
 
 
-@pytest.mark.parametrize("mode", ["rq", "bio"])
-@pytest.mark.parametrize("rw", ["randread", "randwrite"])
+@pytest.mark.parametrize(
+    ("rw", "mode"),
+    [
+        ("randread", "rq"),
+        ("randwrite", "bio"),
+        pytest.param("randread", "bio", marks=pytest.mark.soak),
+        pytest.param("randwrite", "rq", marks=pytest.mark.soak),
+    ],
+)
 def test_it_is_used_last_while_it_is_slow(fleet, mode: str, rw: str):
     group = SlowGroup(fleet, "--queue-mode", mode)
     load = fleet.run("load", *group.command(120, rw))

@@ -89,6 +89,8 @@ class WatchedClient(Client):
     def __init__(self, device: MappedDevice, disk: SharedDisk, registers: Registers) -> None:
         super().__init__(device, disk)
         self.registers = registers
+        self.fences = disk.fences
+        # When a read began; of anything else how many discards had been left out.
         self.open: dict[int, tuple[Bio, list[Value], int]] = {}
         self.faults: list[str] = []
         self.statuses: set[int] = set()
@@ -99,6 +101,7 @@ class WatchedClient(Client):
         if bio.op == READ:
             moment = self.registers.begin_read()
         elif bio.op != FLUSH:
+            moment = self.fences.skipped_discards
             written = self.registers.begin_write(bio.sector, bio.size // SECTOR_SIZE, value)
         self.open[id(bio)] = (bio, written, moment)
 
@@ -113,7 +116,9 @@ class WatchedClient(Client):
                 fault = self.registers.end_read(bio.sector, moment, values_of(bio))
                 self.faults.extend([fault] if fault else [])
         elif bio.op != FLUSH:
-            self.registers.end_write(bio.sector, written, bio.status == OK)
+            # Of a discard that may have been left out behind a fence is known what is of a write that has failed.
+            is_done = bio.op != DISCARD or self.fences.skipped_discards == moment
+            self.registers.end_write(bio.sector, written, bio.status == OK and is_done)
 
 
 def values_of(bio: Bio) -> list[int]:

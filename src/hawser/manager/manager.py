@@ -15,111 +15,23 @@ looked at.
 from typing import Final
 
 from hawser.block.device import BlockDevice
-from hawser.block.driver import Driver, SessionListener
-from hawser.core.clock import Timer, Timers
+from hawser.core.clock import Timers
 from hawser.core.log import LogSink
 from hawser.core.units import NS_PER_S
-from hawser.dm.mapped_device import MappedDevice, TableListener
+from hawser.dm.mapped_device import MappedDevice
+from hawser.manager.ears import Check, PathEar, ProbeEar, QueueTimeout, ReplayEar, SessionEar, TableEar
 from hawser.manager.keepalive import Keepalive
 from hawser.manager.marginal import MarginalPaths
 from hawser.manager.policy import FIRST_CHECK_NS, Policy
-from hawser.manager.probe import DOWN, HOLD_PAUSE_NS, MISMATCH, UNTOLD, UP, Probe, ProbeListener
+from hawser.manager.probe import DOWN, HOLD_PAUSE_NS, MISMATCH, UNTOLD, UP, Probe
 from hawser.multipath.disk import PathDevice
 from hawser.multipath.hedge import Hedger
 from hawser.multipath.path import Path
-from hawser.multipath.replay import ReplayListener
-from hawser.multipath.state import PathEvents
 from hawser.multipath.target import Multipath
 
 # What the log says of a path to another disk.
 UNTIL_TOLD: Final = "until a user has it looked at again"
 _NO_SESSION: Final = -1
-
-
-class _Check(Timer):
-    def __init__(self, manager: "Manager", device: PathDevice) -> None:
-        super().__init__()
-        self.manager = manager
-        self.device = device
-
-    def expire(self) -> None:
-        self.manager.check(self.device)
-
-
-class _QueueTimeout(Timer):
-    def __init__(self, manager: "Manager") -> None:
-        super().__init__()
-        self.manager = manager
-
-    def expire(self) -> None:
-        self.manager.queue_timed_out()
-
-
-class _Ear(PathEvents):
-    def __init__(self, manager: "Manager") -> None:
-        self.manager = manager
-
-    def path_failed(self, path: Path, reason: str) -> None:
-        self.manager.path_failed(path)
-
-    def path_reinstated(self, path: Path) -> None:
-        self.manager.path_reinstated()
-
-    def reinstatement_wanted(self, path: Path) -> bool:
-        return self.manager.reinstatement_wanted(path)
-
-    def path_left(self, path: Path) -> None:
-        self.manager.device_left(path.device)
-
-    def device_left(self, device: PathDevice) -> None:
-        self.manager.device_left(device)
-
-
-class _SessionEar(SessionListener):
-    def __init__(self, manager: "Manager", device: PathDevice) -> None:
-        self.manager = manager
-        self.device = device
-
-    def session_ready(self, driver: Driver) -> None:
-        self.manager.session_ready(self.device)
-
-    def session_lost(self, driver: Driver, reason: str) -> None:
-        self.manager.session_lost(self.device, reason)
-
-    def session_refused(self, driver: Driver, reason: str) -> None:
-        self.manager.mismatched(self.device, reason)
-
-
-class _ProbeEar(ProbeListener):
-    def __init__(self, manager: "Manager") -> None:
-        self.manager = manager
-
-    def probed(self, device: PathDevice, verdict: str, reason: str) -> None:
-        self.manager.probed(device, verdict, reason)
-
-
-class _ReplayEar(ReplayListener):
-    def __init__(self, manager: "Manager") -> None:
-        self.manager = manager
-
-    def replay_wanted(self, device: PathDevice) -> None:
-        self.manager.replay_wanted(device)
-
-    def replay_broke_off(self, by: PathDevice, reason: str) -> None:
-        self.manager.session_lost(by, reason)
-
-
-class _TableEar(TableListener):
-    def __init__(self, manager: "Manager", device: MappedDevice) -> None:
-        self.manager = manager
-        self.device = device
-
-    def table_swapped(self) -> None:
-        for target in self.device.live_targets():
-            if isinstance(target, Multipath):
-                self.manager.adopt(target)
-                return
-        self.manager.release()
 
 
 class _Record:
@@ -148,13 +60,13 @@ class Manager:
         self._probes: dict[str, Probe] = {}
         # When the next probe of a device may hold writes, if not at once.
         self._hold_again_ns: dict[str, int] = {}
-        self._checks: dict[str, _Check] = {}
-        self._timeout = _QueueTimeout(self)
+        self._checks: dict[str, Check] = {}
+        self._timeout = QueueTimeout(self)
         # Whether queueing was turned off here, and is to be turned on again: what a user decided is left alone.
         self._gave_up = False
-        self._ear = _ProbeEar(self)
-        self._events = _Ear(self)
-        self._replays = _ReplayEar(self)
+        self._ear = ProbeEar(self)
+        self._events = PathEar(self)
+        self._replays = ReplayEar(self)
         # False while the map's live table has no multipath target.
         self._is_in_charge = False
         self._records: dict[str, _Record] = {}
@@ -200,9 +112,9 @@ class Manager:
 
     def _look_after(self, device: PathDevice) -> None:
         if device.devt not in self._checks:
-            self._checks[device.devt] = _Check(self, device)
+            self._checks[device.devt] = Check(self, device)
         driver = device.requests.driver
-        driver.listener = _SessionEar(self, device)
+        driver.listener = SessionEar(self, device)
         if driver.mismatch and self.verdicts.get(device.devt) != MISMATCH:
             # It was found out before anybody listened.
             self.mismatched(device, driver.mismatch)
@@ -211,7 +123,7 @@ class Manager:
 
     def follow(self, device: MappedDevice) -> None:
         """Go along with every table that becomes the live one of `device`."""
-        device.table_listeners.append(_TableEar(self, device))
+        device.table_listeners.append(TableEar(self, device))
 
     def adopt(self, target: Multipath) -> None:
         """Look after `target` from now on. What is known of devices is kept: verdicts, what a user failed by hand, and that a

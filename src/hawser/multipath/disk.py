@@ -21,7 +21,7 @@ from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import BlockDevice, QueueDevice
 from hawser.block.disk import Disk
 from hawser.block.flush import FlushGate
-from hawser.block.ops import FLUSH, FUA, NOUNMAP, WRITE, is_write_class
+from hawser.block.ops import DISCARD, FLUSH, FUA, NOUNMAP, WRITE, is_write_class
 from hawser.block.orphan import CACHE, FULL, PROOF_FLUSHED, Orphan
 from hawser.block.queue import RequestQueue
 from hawser.block.request import ANSWERED, Request
@@ -400,3 +400,16 @@ def has_own_cache(device: BlockDevice) -> bool:
 def written_by(device: BlockDevice) -> int:
     """How many writes it has acknowledged, where somebody counts them."""
     return device.written if isinstance(device, PathDevice) else 0
+
+
+def count_write(
+    device: BlockDevice, op: int, flags: int, sector: int, size: int, bios: list[Bio], started: int
+) -> None:
+    """A write by way of `device` has succeeded, or the part of it that is `size` bytes long; see `PathDevice.acknowledged`."""
+    if not isinstance(device, PathDevice) or not device.has_own_cache:
+        return
+    if op == DISCARD and len(bios) > 1:
+        for bio in bios:
+            device.acknowledged(op, flags, bio.sector, bio.size, [bio], started)
+    else:
+        device.acknowledged(op, flags, sector, size, bios, started)

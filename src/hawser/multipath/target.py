@@ -10,7 +10,7 @@ from typing import Final
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
 from hawser.block.disk import Disk
-from hawser.block.ops import DISCARD, FLUSH, IN_COMPANY, READ, is_write_class
+from hawser.block.ops import FLUSH, IN_COMPANY, READ, is_write_class
 from hawser.block.orphan import Orphan
 from hawser.block.request import ANSWERED, NOT_SENT, Request, RequestOwner
 from hawser.core.status import IOERR, OK, RESOURCE, is_path_error, status_name
@@ -33,7 +33,7 @@ from hawser.dm.target import (
     is_device_number,
     register_target,
 )
-from hawser.multipath.disk import PathDevice, written_by
+from hawser.multipath.disk import PathDevice, count_write, written_by
 from hawser.multipath.fence import must_withhold
 from hawser.multipath.fitness import check_geometry, shared_disk
 from hawser.multipath.grammar import Geometry, parse_geometry, print_table
@@ -132,7 +132,7 @@ class Multipath(Queueing):
                 if not self.may_promise(original):
                     clone.status = IOERR
             elif clone.op != READ:
-                self._acknowledge(path, clone.op, clone.flags, clone.sector, clone.size, [clone], clone.written_before)
+                count_write(path.device, clone.op, clone.flags, clone.sector, clone.size, [clone], clone.written_before)
                 self._testify(path, clone.sector, clone.size, [clone], original.orphans, clone.written_before)
                 if must_withhold(original.orphans):
                     self._withhold_bio(clone)
@@ -259,8 +259,14 @@ class Multipath(Queueing):
                 if original.bios and not self.may_promise(original.bios[0]):
                     clone.status = IOERR
             elif clone.op != READ:
-                self._acknowledge(
-                    path, clone.op, clone.flags, clone.sector, clone.mapped_bytes, clone.bios, clone.written_before
+                count_write(
+                    path.device,
+                    clone.op,
+                    clone.flags,
+                    clone.sector,
+                    clone.mapped_bytes,
+                    clone.bios,
+                    clone.written_before,
                 )
                 self._testify(
                     path, clone.sector, clone.mapped_bytes, clone.bios, original.orphans, clone.written_before
@@ -269,7 +275,7 @@ class Multipath(Queueing):
         if clone.fate != NOT_SENT and is_write_class(clone.op):
             told = clone.whole_bios_of(clone.good_bytes) if clone.good_bytes else 0
             if told:
-                self._acknowledge(path, clone.op, clone.flags, clone.sector, told, clone.bios, clone.written_before)
+                count_write(path.device, clone.op, clone.flags, clone.sector, told, clone.bios, clone.written_before)
             self._failed_write(path, clone.sector, clone.mapped_bytes, clone.fate)
         if len(original.bios) > 1 and may_be_anothers(path, clone.op, clone.status, clone.fate):
             original.avoid = path
@@ -304,19 +310,6 @@ class Multipath(Queueing):
         device = path.device
         if op == FLUSH and isinstance(device, PathDevice) and device.has_own_cache:
             device.cache_flushed(written_before)
-
-    def _acknowledge(
-        self, path: Path, op: int, flags: int, sector: int, size: int, bios: list[Bio], started: int
-    ) -> None:
-        """A write has succeeded, or the part of it that is `size` bytes long."""
-        device = path.device
-        if not isinstance(device, PathDevice) or not device.has_own_cache:
-            return
-        if op == DISCARD and len(bios) > 1:
-            for bio in bios:
-                device.acknowledged(op, flags, bio.sector, bio.size, [bio], started)
-        else:
-            device.acknowledged(op, flags, sector, size, bios, started)
 
     def _failed_write(self, path: Path, sector: int, size: int, fate: int) -> None:
         """An error says nothing about what became of the data: it may be on the disk, and in the path's own cache.
