@@ -229,6 +229,16 @@ def test_a_session_that_is_refused_is_a_mismatch(care: Care):
     assert care.paths[0].driver.sent == []
 
 
+def test_a_path_of_two_maps_is_checked_by_both_once_a_user_of_one_has_it_looked_at(care: Care):
+    care.session_refused(0, "not the same disk")
+    care.world.pass_time(10 * POLLING_NS)
+    assert care.letters() == "FA"
+    # (What `reinstate_path` does, said to the other map.)
+    care.paths[0].driver.look_again()
+    care.world.pass_time(2 * POLLING_NS)
+    assert (care.letters(), care.verdict(0)) == ("AA", UP)
+
+
 def test_a_dirty_cache_is_flushed_although_its_path_leads_to_another_disk():
     """Everybody waits for that; and the path is not used all the same."""
     care = look_after(cache="path", paths=1, groups=2)

@@ -217,3 +217,21 @@ def test_what_was_answered_with_an_error_once_is_done_again_though_no_path_comes
     assert (read.finished, read.data) == (True, OLD)
     assert care.world.disk.doubt == 0
     assert not care.paths[0].device.is_lost
+
+
+def test_while_what_was_lost_is_written_again_room_is_not_sought_by_one_flush_after_the_other(care: Care):
+    """No flush makes room for what has to be written again."""
+    for number in range(4):
+        assert care.settled(care.client.write(16 * number, NEW)).status == OK
+    care.world.disk.retain_bytes = 16 * KIB
+    driver, device = care.paths[0].driver, care.paths[0].device
+    driver.script += [Answer(), Answer(), Answer(delay_ns=NS_PER_S)]
+    driver.default = Answer(delay_ns=NS_PER_MS)
+    device.session_ended()
+    care.target.state.choose(0)
+    device.is_left = False
+    prove(care)
+    assert device.is_lost
+    care.world.pass_time(2 * NS_PER_S)
+    assert not device.is_lost
+    assert 0 < [op for op, _, _ in driver.sent].count(FLUSH) < 8

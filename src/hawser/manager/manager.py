@@ -270,7 +270,12 @@ class Manager:
 
     def check(self, device: PathDevice) -> None:
         """Probe a device with failed paths (unless a user failed them all), or with a cache that has to be flushed."""
-        if device.devt in self._probes or not self._is_wanted(device):
+        if device.devt in self._probes:
+            return
+        if not self._is_wanted(device):
+            if device.requests.driver.mismatch and self._has_failed(device):
+                # Nobody asks it; but of another map over this path a user may have it looked at.
+                self._check_in(device, self.policy.polling_ns)
             return
         now_ns = self.timers.clock.now_ns
         may_hold = now_ns >= self._hold_again_ns.get(device.devt, 0)
@@ -341,8 +346,10 @@ class Manager:
     def _is_wanted(self, device: PathDevice) -> bool:
         if device.left_behind is not None:
             return True
-        if device.requests.driver.mismatch:
-            return False
+        return not device.requests.driver.mismatch and self._has_failed(device)
+
+    def _has_failed(self, device: PathDevice) -> bool:
+        """Whether it has failed paths, by no user's wish."""
         return any(not path.is_active and not path.failed_by_user for path in self._paths(device))
 
     def _paths(self, device: PathDevice) -> list[Path]:

@@ -215,8 +215,8 @@ class PathDevice(QueueDevice):
     def forced_flush_ended(self, bio: Bio, written: int) -> None:
         if bio.status == OK:
             self.cache_flushed(written)
-            if self.retained.bytes > self.shared.retain_bytes // 2 and not self.is_left:
-                # It was written meanwhile.
+            if self.retained.bytes > self.shared.retain_bytes // 2 and not self.is_left and not self.is_lost:
+                # It was written meanwhile. (What is to be written again stays, whatever is flushed.)
                 self._force_flush()
         else:
             self.heard_flush_error(bio.status, bio.fate)
