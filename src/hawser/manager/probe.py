@@ -120,12 +120,16 @@ class Probe(BioOwner):
         else:
             self.testimonies = [testimony for testimony in self._witness() if self._can_tell(testimony)]
         if self.testimonies:
-            last = self.testimonies[len(self.testimonies) - 1]
-            self._submit(READ, last.sector, last.size())
+            self._read_back()
         elif self.agreed or not self._witness():
             self._end(UP, "")
         elif not self._hold():
             self._cannot_tell()
+
+    def _read_back(self) -> None:
+        """The last of the testimonies: it is taken off when the answer comes."""
+        last = self.testimonies[len(self.testimonies) - 1]
+        self._submit(READ, last.sector, last.size())
 
     def _cannot_tell(self) -> None:
         self._end(UNTOLD, "what was last written is being written again, or not flushed")
@@ -166,8 +170,7 @@ class Probe(BioOwner):
                 return
         self.testimonies = [testimony for testimony in self._witness() if self._is_held(testimony)]
         if self.testimonies:
-            last = self.testimonies[len(self.testimonies) - 1]
-            self._submit(READ, last.sector, last.size())
+            self._read_back()
         else:
             self._cannot_tell()
 

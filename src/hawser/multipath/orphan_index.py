@@ -39,8 +39,7 @@ class OrphanIndex:
         self._classes: list[_Class] = []
 
     def add(self, orphan: Orphan) -> None:
-        length = max(1, orphan.end - orphan.start)
-        longest = 1 << (length - 1).bit_length()
+        longest = _longest(orphan)
         for found in self._classes:
             if found.longest == longest:
                 found.add(orphan)
@@ -51,8 +50,7 @@ class OrphanIndex:
 
     def remove(self, orphan: Orphan) -> None:
         """One that was added."""
-        length = max(1, orphan.end - orphan.start)
-        longest = 1 << (length - 1).bit_length()
+        longest = _longest(orphan)
         for found in self._classes:
             if found.longest == longest:
                 found.remove(orphan)
@@ -82,3 +80,9 @@ class OrphanIndex:
                 if orphan.end > start and not orphan.is_harmless and (own is None or orphan not in own):
                     return True
         return False
+
+
+def _longest(orphan: Orphan) -> int:
+    """Of the class that it is in."""
+    length = max(1, orphan.end - orphan.start)
+    return 1 << (length - 1).bit_length()
