@@ -2,10 +2,11 @@
 
 import pytest
 from click.testing import CliRunner
+from tools.choices import PlanError, words
 from tools.ghost_write import plan, report
 from tools.ghost_write.__main__ import main
 from tools.ghost_write.judge import CHANGED, GHOST, LOST, NEWER, OTHER, Seen, verdict
-from tools.ghost_write.plan import Asked, PlanError, Variant
+from tools.ghost_write.plan import Asked, Variant
 from tools.ghost_write.report import Row
 from tools.ghost_write.trial import Outcome
 
@@ -200,8 +201,8 @@ def test_the_table_says_what_each_side_did_and_what_it_cost():
     table = report.render([GOOD, WAITS]).splitlines()
     assert table[0].split("|")[7].strip() == "naive resend"
     assert table[2].count("|") == table[0].count("|") == 12
-    for words in ("nbdkit", "write / write", "OLD DATA over newer", "newer data", "1.50 s", "0.25 s", "answered"):
-        assert words in table[2]
+    for said in ("nbdkit", "write / write", "OLD DATA over newer", "newer data", "1.50 s", "0.25 s", "answered"):
+        assert said in table[2]
     assert "still waits" in table[3]
     assert "naive resend 2 (nbdkit 2); hawser 0. Newer writes that still wait: 1" in report.summary([GOOD, WAITS])
     assert report.summary([GOOD, WAITS, GOOD]).endswith("By what lifted the fence: answered 2, none: still waits 1.")
@@ -221,12 +222,12 @@ def test_a_fence_lifted_by_nothing_and_not_declared_is_a_fault():
 
 
 def test_a_row_names_the_command_that_plays_it_again():
-    words = report.command(row(None, None, older="zeroes", size=8192, overlap="partial", order="before"), "bio").split()
+    said = report.command(row(None, None, older="zeroes", size=8192, overlap="partial", order="before"), "bio").split()
     done = plan.make(
         Asked(
             ("nbdkit",),
             ("timeout",),
-            plan.words("", words[words.index("--ops") + 1], plan.OPS),
+            words("", said[said.index("--ops") + 1], plan.OPS),
             (8192,),
             ("partial",),
             ("before",),
@@ -234,5 +235,5 @@ def test_a_row_names_the_command_that_plays_it_again():
         )
     )
     assert Variant("nbdkit", "timeout", "zeroes", "write", 8192, "partial", "before") in done
-    assert words[-4:] == ["--queue-mode", "bio", "--cache", "lun"]
+    assert said[-4:] == ["--queue-mode", "bio", "--cache", "lun"]
     assert report.command(row(None, None), "rq", "path").endswith("--cache path")

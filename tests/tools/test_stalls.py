@@ -4,10 +4,11 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from tools.choices import PlanError, words
 from tools.stalls import plan, report
 from tools.stalls.__main__ import main
 from tools.stalls.load import Stall
-from tools.stalls.plan import Asked, PlanError, Variant
+from tools.stalls.plan import Asked, Variant
 from tools.stalls.proofs import PROOFS, Waited
 from tools.stalls.trial import Result
 
@@ -47,7 +48,7 @@ def test_what_cannot_be_is_refused_in_words():
     with pytest.raises(PlanError, match="can neither be flushed nor proved gone"):
         plan.make(Asked(faults=("stop",), caches=("path",)))
     with pytest.raises(PlanError, match="unknown; there are read, write, randrw"):
-        plan.words("--loads", "trim", plan.LOADS)
+        words("--loads", "trim", plan.LOADS)
     with pytest.raises(PlanError, match="not a number of seconds"):
         plan.seconds("--io-timeouts", "1,x")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 
 import click
 from tests.support.programs import find_program
+from tools.choices import PlanError, list_option, parsed_by
 from tools.ghost_write import plan, pool, report, rig
-from tools.ghost_write.plan import Asked, PlanError, Variant
+from tools.ghost_write.plan import Asked, Variant
 from tools.ghost_write.report import Row
 from tools.ghost_write.trial import Outcome
 
@@ -19,44 +19,20 @@ JOBS_PER_CPU = 5
 JOBS_MAX = 64
 
 
-def _words(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, str], tuple[str, ...]]:
-    def parse(_context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
-        try:
-            return plan.words(f"--{parameter.name}", text, known)
-        except PlanError as error:
-            raise click.UsageError(str(error)) from None
-
-    return parse
-
-
-def _sizes(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, ...]:
-    try:
-        return plan.sizes(text)
-    except PlanError as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _list_option(
-    name: str, known: tuple[str, ...], default: str = ""
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    text = f"Some of {', '.join(known)}."
-    return click.option(f"--{name}", default=default, callback=_words(known), metavar="LIST", help=text)
-
-
 @click.command(context_settings={"max_content_width": 120})
-@_list_option("servers", plan.SERVERS)
-@_list_option("faults", tuple(plan.FAULTS))
-@_list_option("ops", plan.OPS)
+@list_option("servers", plan.SERVERS)
+@list_option("faults", tuple(plan.FAULTS))
+@list_option("ops", plan.OPS)
 @click.option(
     "--sizes",
     default="",
-    callback=_sizes,
+    callback=parsed_by(plan.sizes),
     metavar="LIST",
     help="Bytes, multiples of 512 up to 4 MiB, such as 4096,65536. What is no multiple of 4096 is refused over servers that may "
     "rewrite larger blocks; nbdkit is told to state smaller ones.",
 )
-@_list_option("overlaps", plan.OVERLAPS)
-@_list_option("orders", plan.ORDERS)
+@list_option("overlaps", plan.OVERLAPS)
+@list_option("orders", plan.ORDERS)
 @click.option("--quick", is_flag=True, help="One row for each of the faults that take no long wait; under a minute.")
 @click.option(
     "--whole", is_flag=True, help="Every combination of what is asked for, not each choice once and some drawn."

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from tools.choices import PlanError
+
 KIB = 1 << 10
 MIB = 1 << 20
 SERVERS = ("nbdkit", "nbd-server", "qemu-nbd")
@@ -46,10 +48,6 @@ FAULTS = {
 HOLES = ("hole", "hole-quiesce")
 CACHES = ("caches", "lost-cache")
 QUICK_FAULTS = ("timeout", "cut-hard", "stop", "kill", "caches", "lost-cache")
-
-
-class PlanError(ValueError):
-    """Rows that were asked for and cannot be; the message says which and what would be right."""
 
 
 @dataclass(frozen=True)
@@ -142,27 +140,16 @@ class Asked:
     seed: int = 1
 
 
-def words(what: str, text: str, known: Sequence[str]) -> tuple[str, ...]:
-    """A list such as `write,zeroes`. PlanError names what is unknown."""
-    found = tuple(word.strip() for word in text.split(",")) if text else ()
-    for word in found:
-        if word not in known:
-            raise PlanError(f"{what}: {word!r} is unknown; there are {', '.join(known)}")
-        if found.count(word) > 1:
-            raise PlanError(f"{what}: {word!r} is given twice")
-    return found
-
-
-def sizes(text: str) -> tuple[int, ...]:
+def sizes(what: str, text: str) -> tuple[int, ...]:
     """A list of sizes in bytes, such as `4096,65536`. PlanError where one is no multiple of a sector, or too large."""
     found: list[int] = []
     for word in text.split(",") if text else []:
         word = word.strip()
         right = word.isascii() and word.isdecimal() and len(word) < 12
         if not right or int(word) % SECTOR or not SECTOR <= int(word) <= SIZE_MAX:
-            raise PlanError(f"--sizes: {word!r} is not a multiple of {SECTOR} bytes from {SECTOR} to {SIZE_MAX}")
+            raise PlanError(f"{what}: {word!r} is not a multiple of {SECTOR} bytes from {SECTOR} to {SIZE_MAX}")
         if int(word) in found:
-            raise PlanError(f"--sizes: {word} is given twice")
+            raise PlanError(f"{what}: {word} is given twice")
         found.append(int(word))
     return tuple(found)
 

@@ -42,7 +42,9 @@ class Options:
 
     def is_whole(self) -> bool:
         """Whether the report is about everything."""
-        whole = self.sample == sampling.SAMPLE and (self.stages == NAMES or self.part == sampling.PROTECTIONS)
+        whole = self.sample == sampling.SAMPLES[self.part] and (
+            self.stages == NAMES or self.part == sampling.PROTECTIONS
+        )
         return whole and not (self.only or self.limit or self.patches_only)
 
 
@@ -69,7 +71,7 @@ def parse_stages(_context: click.Context, _parameter: click.Parameter, text: str
 @click.option("--resume", is_flag=True, help="Keep what earlier runs have found, where it still holds.")
 @click.option("--patches-only", is_flag=True, help="No sampled mutants.")
 @click.option(
-    "--sample", default=sampling.SAMPLE, show_default=True, type=click.IntRange(0), help="How many to draw, about."
+    "--sample", default=None, type=click.IntRange(0), help="How many to draw, about. [default: 240; of protections 400]"
 )
 @click.option("--list", "list_only", is_flag=True, help="Print the mutants' names and end.")
 @click.option("--show", default="", metavar="GLOB", help="Print the diffs of the mutants whose name matches, and end.")
@@ -81,13 +83,14 @@ def main(
     jobs: int,
     resume: bool,
     patches_only: bool,
-    sample: int,
+    sample: int | None,
     list_only: bool,
     show: str,
 ) -> None:
     """Run mutants of the engine. A whole run writes docs/mutants.md (or docs/mutants-protections.md); 1 is the exit status when
     too many survive."""
-    options = Options(only or show, limit, stages, jobs, resume, patches_only, sample, part)
+    count = sampling.SAMPLES[part] if sample is None else sample
+    options = Options(only or show, limit, stages, jobs, resume, patches_only, count, part)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         mutants = choose(options)

@@ -8,7 +8,7 @@ from typing import Final
 
 from tools.mutants.mutant import PACKAGE, Mutant
 
-# Files of `src/hawser` whose tests have other names.
+# Files of `src/hawser`, or directories of them, whose tests have other names.
 NEAR_BY: Final = {
     "block/orphan.py": ("multipath/test_fences.py", "dm/targets/test_ghosts.py"),
     "block/flush.py": ("multipath/test_flush_and_caches.py",),
@@ -34,9 +34,16 @@ NEAR_BY: Final = {
         *("multipath/test_fences.py", "multipath/test_dead_clients.py", "multipath/test_suspend.py"),
         *("multipath/test_pinned_waiting.py", "block/test_recorder.py"),
     ),
+    "multipath/twins.py": (
+        "multipath/test_hedge.py",
+        "multipath/test_hedge_endings.py",
+        "multipath/test_hedge_limits.py",
+    ),
+    "multipath/orphan_index.py": ("multipath/test_fences.py", "multipath/test_protections.py"),
     "multipath/queueing.py": ("multipath/test_suspend.py", "manager/test_queue_timeout.py"),
     "multipath/witness.py": ("multipath/test_pinned_waiting.py",),
     "manager/check_read.py": ("manager/test_keepalive.py", "manager/test_marginal.py"),
+    "manager/ears.py": ("manager/test_identity.py", "manager/test_checking.py", "manager/test_protections.py"),
     "manager/identity.py": ("manager/test_protections.py",),
     "manager/keepalive.py": ("manager/test_protections.py",),
     "manager/latency.py": ("manager/test_marginal.py", "manager/test_flaky.py", "manager/test_protections.py"),
@@ -55,8 +62,13 @@ NEAR_BY: Final = {
     "paths/tcp.py": ("paths/test_nbd_sessions.py",),
     "paths/write_record.py": ("paths/test_protections.py", "paths/test_nbd_caches.py"),
     "paths/facts.py": ("paths/test_nbd_sessions.py", "paths/test_uri.py"),
+    "paths/nbd_facts.py": ("paths/test_facts.py", "paths/test_nbd_sessions.py"),
     "paths/nbd.py": ("paths/test_nbd_sessions.py",),
     "paths/write_table.py": ("paths/test_protections.py",),
+    "service/path_states.py": ("service/test_paths_verb.py", "interop/test_identity.py"),
+    "service/probe": ("service/test_probe.py", "service/test_probe_connection.py", "interop/test_probe.py"),
+    "service/resize.py": ("interop/test_resize.py",),
+    "service/watchdog.py": ("service/test_stuck.py", "service/test_shutdown.py"),
 }
 
 _BAR: Final = re.compile(r"(?<!\\)\|")
@@ -84,7 +96,7 @@ def near_tests(root: Path, mutant: Mutant, killers: dict[str, str]) -> list[str]
     for path in mutant.files:
         short = path.removeprefix(PACKAGE + "/")
         places = sorted((root / "tests" / short.split("/")[0]).rglob(f"test_*{Path(path).stem}*.py"))
-        places += [root / "tests" / name for name in NEAR_BY.get(short, ())]
+        places += [root / "tests" / name for name in NEAR_BY.get(short, ()) + NEAR_BY.get(str(Path(short).parent), ())]
         for place in places:
             name = place.relative_to(root).as_posix()
             if name not in found and place.is_file():

@@ -15,24 +15,30 @@ from tools.mutants.operators import Edit, compiles, find_edits
 
 ROOMS: Final = ("block", "dm", "multipath")
 SEED: Final = "hawser"
-SAMPLE: Final = 240
 LINES_MIN: Final = 8
 ENGINE: Final = "engine"
 PROTECTIONS: Final = "protections"
+# How many of each part, about.
+SAMPLES: Final = {ENGINE: 240, PROTECTIONS: 400}
 
 
 # What of `src/hawser` is sampled: directories, with all that is in them, and modules by their room.
 _PROTECTING: Final = {
     "block": "orphan",
     "dm": "suspension",
-    "multipath": "demotion disk fence fitness queueing replay retained state waiting witness",
-    "manager": "check_read identity keepalive latency manager marginal policy probe trial_record",
-    "paths": "aftermath disk_lock machine recovered tcp write_record write_table",
-    "service": "fence_agent state_dir",
+    "multipath": (
+        "demotion disk fence fitness hedge orphan_index queueing replay retained state twins waiting witness"
+    ),
+    "manager": "check_read ears identity keepalive latency manager marginal policy probe trial_record",
+    "paths": "aftermath disk_lock facts machine nbd_facts recovered tcp write_record write_table",
+    "service": "fence_agent path_states resize state_dir watchdog witness_file",
 }
 PARTS: Final[dict[str, tuple[str, ...]]] = {
     ENGINE: ROOMS,
-    PROTECTIONS: tuple(f"{room}/{name}.py" for room, names in _PROTECTING.items() for name in names.split()),
+    PROTECTIONS: (
+        *(f"{room}/{name}.py" for room, names in _PROTECTING.items() for name in names.split()),
+        "service/probe",
+    ),
 }
 
 
@@ -60,8 +66,9 @@ def candidates(path: str, source: str) -> list[tuple[str, Mutant]]:
     return found
 
 
-def sample(root: Path, count: int = SAMPLE, part: str = ENGINE) -> list[Mutant]:
-    """About `count` mutants of a part of the tree at `root`, in the order of the files."""
+def sample(root: Path, count: int | None = None, part: str = ENGINE) -> list[Mutant]:
+    """About `count` mutants (of the part's own number) of a part of the tree at `root`, in the order of the files."""
+    count = SAMPLES[part] if count is None else count
     texts = {path: (root / path).read_text() for path in source_files(root, part)}
     lines = sum(len(text.splitlines()) for text in texts.values())
     chosen: list[Mutant] = []
@@ -92,4 +99,4 @@ def _rank(text: str) -> bytes:
     return hashlib.sha256(f"{SEED} {text}".encode()).digest()
 
 
-__all__ = ["ENGINE", "PARTS", "PROTECTIONS", "ROOMS", "SAMPLE", "Edit", "candidates", "sample", "source_files"]
+__all__ = ["ENGINE", "PARTS", "PROTECTIONS", "ROOMS", "SAMPLES", "Edit", "candidates", "sample", "source_files"]

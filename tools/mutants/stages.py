@@ -25,7 +25,12 @@ UNIT_ROOMS: Final = ("block", "dm", "multipath", "manager", "core")
 OUTER_ROOMS: Final = ("paths", "service")
 OUTER_TESTS: Final = (
     "tests/paths",
-    *(f"tests/service/test_{name}.py" for name in ("options", "gateway", "fence_agent", "state_dir", "shutdown")),
+    *(
+        f"tests/service/test_{name}.py"
+        for name in ("options", "gateway", "fence_agent", "state_dir", "shutdown", "stuck")
+    ),
+    *(f"tests/service/test_{name}.py" for name in ("rules_of_state_dir", "witness_file", "paths_verb")),
+    *(f"tests/service/test_{name}.py" for name in ("probe", "probe_connection")),
 )
 # A test that does not end is a mutant that hangs. Those that start servers take longer where the machine has much to do.
 UNIT_TEST_TIMEOUT_S: Final = 20

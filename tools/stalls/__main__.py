@@ -4,59 +4,33 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from tests.support.programs import find_program
+from tools.choices import PlanError, list_option, parsed_by
 from tools.stalls import plan, proofs, report, rig, trial
-from tools.stalls.plan import Asked, PlanError, Variant
+from tools.stalls.plan import Asked, Variant
 from tools.stalls.proofs import PROOFS, Waited
 from tools.stalls.trial import Result
 
 TRIALS_MAX = 1000
 
 
-def _words(known: Sequence[str]) -> Callable[[click.Context, click.Parameter, str], tuple[str, ...]]:
-    def parse(_context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
-        try:
-            return plan.words(f"--{parameter.name}", text, known)
-        except PlanError as error:
-            raise click.UsageError(str(error)) from None
-
-    return parse
-
-
-def _timeouts(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[float, ...]:
-    try:
-        return plan.seconds("--io-timeouts", text)
-    except PlanError as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _list_option(
-    name: str, known: Sequence[str], default: str = ""
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    text = f"Some of {', '.join(known)}."
-    return click.option(
-        f"--{name}", default=default, show_default=bool(default), callback=_words(known), metavar="LIST", help=text
-    )
-
-
 @click.command(context_settings={"max_content_width": 120})
-@_list_option("servers", plan.SERVERS, "nbdkit")
-@_list_option("faults", tuple(plan.FAULTS))
-@_list_option("transports", plan.TRANSPORTS)
-@_list_option("caches", plan.CACHES)
-@_list_option("modes", plan.MODES)
-@_list_option("loads", plan.LOADS)
-@_list_option("proofs", tuple(PROOFS))
+@list_option("servers", plan.SERVERS, "nbdkit")
+@list_option("faults", tuple(plan.FAULTS))
+@list_option("transports", plan.TRANSPORTS)
+@list_option("caches", plan.CACHES)
+@list_option("modes", plan.MODES)
+@list_option("loads", plan.LOADS)
+@list_option("proofs", tuple(PROOFS))
 @click.option(
     "--io-timeouts",
     default="",
-    callback=_timeouts,
+    callback=parsed_by(plan.seconds),
     metavar="LIST",
     help="Seconds, of what has to time out. Default: 1,2.",
 )

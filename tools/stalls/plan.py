@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+
+from tools.choices import PlanError
 
 SERVERS = ("nbdkit", "nbd-server", "qemu-nbd")
 FAULTS = {"kill": "server SIGKILL", "stop": "server SIGSTOP", "hole": "black hole"}
@@ -21,10 +23,6 @@ TRIALS = 10
 LONG_TRIALS = 3
 # Where a cache is lost that nothing can be proved of, this declaration lets the rest go on.
 QUIESCE_S = 0.5
-
-
-class PlanError(ValueError):
-    """Rows that were asked for and cannot be; the message says which and what would be right."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +77,6 @@ class Asked:
     modes: tuple[str, ...] = ()
     loads: tuple[str, ...] = ()
     timeouts_s: tuple[float, ...] = ()
-
-
-def words(what: str, text: str, known: Sequence[str]) -> tuple[str, ...]:
-    """A list such as `read,write`. PlanError names what is unknown."""
-    found = tuple(word.strip() for word in text.split(",")) if text else ()
-    for word in found:
-        if word not in known:
-            raise PlanError(f"{what}: {word!r} is unknown; there are {', '.join(known)}")
-        if found.count(word) > 1:
-            raise PlanError(f"{what}: {word!r} is given twice")
-    return found
 
 
 def seconds(what: str, text: str) -> tuple[float, ...]:
