@@ -5,6 +5,7 @@ from tests.dm.controls import line, load, swap
 from tests.manager.looked_after import FIRST_CHECK_NS, POLLING_NS, Care, SulkingDriver, look_after
 
 from hawser.block.bio import Bio
+from hawser.block.orphan import PROOF_PEER_GONE
 from hawser.core.status import OK, TRANSPORT
 from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.lab.world import Answer
@@ -242,3 +243,34 @@ def test_adopting_the_same_target_again_changes_nothing(mode: str):
     care.message("fail_path 259:0")
     care.manager.adopt(care.target)
     assert (care.letters(), len(care.target.state.events)) == ("FA", 1)
+
+
+def test_a_path_that_comes_with_a_new_table_starts_failed_if_its_driver_is_in_trouble(mode: str):
+    """Nothing was found out about it yet."""
+    care = make(mode, paths=3)
+    reload(care, [[0, 1]], mode)
+    sulk(care, 2, "no connection")
+    reload(care, [[2, 1]], mode)
+    assert "259:2 F" in care.rig.status() and "259:1 A" in care.rig.status()
+    assert [care.settled(care.client.read(0, 512)).status for _ in range(4)] == [OK] * 4
+    assert care.paths[2].driver.sent == []
+
+
+def test_what_was_lost_while_no_table_used_it_is_written_again_by_the_next_table(mode: str):
+    """The proof came when nobody was there to look for a path."""
+    care = make(mode, paths=1, groups=2, cache="path")
+    assert care.settled(care.client.write(0, DATA)).status == OK
+    device = care.paths[0].device
+    sulk(care, 0, "no connection")
+    care.session_lost(0, "gone")
+    device.session_ended()
+    care.paths[0].driver.store.data[:4096] = bytes(4096)
+    swap(care.rig, f"0 {care.rig.device.size_sectors} error")
+    device.cache_gone(PROOF_PEER_GONE)
+    care.world.pass_time(NS_PER_S)
+    assert device.is_lost
+    reload(care, [[0], [1]], mode)
+    read = care.client.read(0, 4096)
+    care.world.pass_time(NS_PER_S)
+    assert (read.status, read.data) == (OK, DATA)
+    assert not device.is_lost

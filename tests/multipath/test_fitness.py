@@ -122,3 +122,12 @@ def test_a_fence_of_a_map_that_counts_in_another_way_is_not_mistaken_for_one_of_
     assert newer.status == OK
     assert bytes(store.data[64 * 512 : 64 * 512 + 4096]) == OLD
     assert sound.driver.sent
+
+
+def test_one_path_with_a_cache_of_its_own_is_enough(mode: str):
+    """The first map has another path, too, that has none."""
+    world = caches(1)
+    world.ram_path("p1", Store(MIB), cache="lun")
+    world.mapped("mpatha", apart(mode, "259:0", "259:1"))
+    with pytest.raises(TableError, match=r"254:0 uses lab already"):
+        world.mapped("mpathb", table(mode, "259:0"))

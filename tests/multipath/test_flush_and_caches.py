@@ -3,8 +3,8 @@
 import pytest
 
 from hawser.block.limits import QueueLimits
-from hawser.block.ops import FLUSH, FUA, PREFLUSH
-from hawser.block.orphan import PROOF_FLUSHED, PROOF_PEER_GONE
+from hawser.block.ops import FLUSH, FUA, PREFLUSH, WRITE
+from hawser.block.orphan import PROOF_FLUSHED, PROOF_PEER_GONE, Orphan
 from hawser.block.request import NOT_SENT
 from hawser.core.status import IOERR, OK, TRANSPORT
 from hawser.core.units import MIB, NS_PER_MS, NS_PER_S, SECTOR_SHIFT
@@ -294,3 +294,19 @@ def test_a_doubt_that_nobody_opened_the_disk_in_is_not_told_again():
     device.session_ended()
     device.cache_flushed(2)
     assert world.disk.doubt == 2, "opened before the doubt, not in it"
+
+
+def test_flushes_do_not_wait_for_a_cache_that_is_clean_again_though_there_are_other_fences(mode: str):
+    rig = make_two_caches(mode)
+    rig.client.write(0, DATA)
+    rig.world.settle()
+    rig.message("switch_group 2")
+    flush = rig.client.flush()
+    rig.world.settle()
+    assert not flush.finished
+    ghost = Orphan("p1", 0, WRITE, 800, 808, 1, None)
+    rig.world.disk.fences.add(ghost)
+    rig.paths[0].device.cache_flushed(rig.paths[0].device.written)
+    rig.world.run()
+    assert flush.status == OK
+    assert (flush_status(rig, rig.client), ghost.proof) == (OK, "")

@@ -230,3 +230,25 @@ def test_nobody_looks_while_there_is_no_io(mode: str):
     scene.read()
     scene.go(2 * LIMIT_NS / MS)
     assert scene.world.timers.next_deadline_ns() == NEVER
+
+
+def test_of_merged_bios_those_without_a_twin_may_have_one_when_there_is_credit_again():
+    """Bio-based: the first of them has its twin already."""
+    scene = Scene("bio", percent=50, credit=1, paths=2)
+    scene.answer(FIRST, late(milliseconds=500))
+    scene.answer(SECOND, late(milliseconds=500))
+    bios = merged_reads(scene, 2)
+    scene.go(20)
+    assert scene.counts() == (1, 0, 1)
+    # Two other reads come and go, which earns a twin.
+    scene.fail(FIRST)
+    scene.rig.paths[SECOND].driver.default = Answer()
+    for _ in range(2):
+        scene.read(1000)
+    scene.target.reinstate(scene.target.state.paths[FIRST])
+    scene.go(20)
+    assert scene.hedger.sent == 2
+    scene.go(1000)
+    for number, bio in enumerate(bios):
+        scene.assert_read(bio, 16 + 8 * number)
+    scene.assert_at_rest()

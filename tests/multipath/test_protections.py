@@ -235,3 +235,45 @@ def test_while_what_was_lost_is_written_again_room_is_not_sought_by_one_flush_af
     care.world.pass_time(2 * NS_PER_S)
     assert not device.is_lost
     assert 0 < [op for op, _, _ in driver.sent].count(FLUSH) < 8
+
+
+def test_a_discard_of_several_ranges_is_done_again_as_such(mode: str):
+    """Merged into one command they lie apart; what lies between them keeps its content."""
+    ranges = QueueLimits(max_discard_sectors=65536, max_discard_segments=8)
+    care = look_after(mode=mode, paths=1, groups=2, cache="path", limits=ranges)
+    for sector in range(0, 64, 8):
+        assert care.settled(care.client.write(sector, OLD)).status == OK
+    assert care.settled(care.client.flush()).status == OK
+    driver, device = care.paths[0].driver, care.paths[0].device
+    sent = len(driver.sent)
+    discards = care.client.submit([Bio(DISCARD, sector, 4096, care.client) for sector in (48, 0, 24)])
+    care.world.settle()
+    assert [bio.status for bio in discards] == [OK] * 3
+    assert [op for op, _, _ in driver.sent[sent:]] == [DISCARD], "one command"
+    driver.store.data[: 64 * 512] = OLD * 8
+    care.session_lost(0, "gone")
+    device.session_ended()
+    prove(care)
+    care.world.pass_time(NS_PER_S)
+    found = care.settled(care.client.read(0, 64 * 512)).data
+    assert found is not None
+    blocks = {sector: bytes(found[sector * 512 : sector * 512 + 4096]) for sector in range(0, 64, 8)}
+    assert blocks == {sector: bytes(4096) if sector in (0, 24, 48) else OLD for sector in blocks}
+    assert care.world.disk.doubt == 0
+
+
+def test_where_nothing_was_acknowledged_there_is_nothing_to_write_again_and_the_fence_is_lifted(care: Care):
+    """What was answered with an error may be in that cache all the same."""
+    care.paths[0].driver.default = Answer(IOERR)
+    write = care.settled(care.client.write(0, NEW))
+    assert (write.status, care.letters()) == (IOERR, "AA")
+    device = care.paths[0].device
+    care.session_lost(0, "gone")
+    device.session_ended()
+    read = care.client.read(512, 4096)
+    care.world.settle()
+    assert not read.finished
+    prove(care)
+    care.world.pass_time(NS_PER_S)
+    assert (device.is_lost, device.replay, device.left_behind) == (False, None, None)
+    assert read.status == OK

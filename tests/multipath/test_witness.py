@@ -169,3 +169,29 @@ def test_what_is_remembered_is_forgotten_in_doubt_and_where_a_write_has_failed(r
     assert ranges(rig) == [(0, 8)]
     rig.world.disk.cast_doubt("a cache is gone")
     assert ranges(rig) == []
+
+
+def test_a_range_that_two_later_writes_have_cut_keeps_all_of_its_parts(rig: Rig):
+    write(rig, 0, b"w" * 24 * 512)
+    write(rig, 8, b"x" * 4 * 512)
+    write(rig, 16, b"y" * 4 * 512)
+    assert {sector: len(data) for sector, data in told(rig).items()} == {
+        0: 8 * 512,
+        8: 2048,
+        12: 2048,
+        16: 2048,
+        20: 2048,
+    }
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_what_a_flush_has_covered_is_in_no_cache_of_a_paths_own(mode: str):
+    rig = make_multipath(World(), mode=mode, paths=1, cache="path")
+    write(rig, 0)
+    witness = rig.world.disk.witness
+    assert [testimony.is_durable() for testimony in witness.testimonies()] == [False]
+    rig.client.flush()
+    rig.world.settle()
+    assert [testimony.is_durable() for testimony in witness.testimonies()] == [True]
+    write(rig, 8)
+    assert [testimony.is_durable() for testimony in witness.testimonies()] == [False, True]

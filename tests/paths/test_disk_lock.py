@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hawser.paths import disk_lock
 from hawser.paths.disk_lock import LockedError, NoLocksError, lock, lock_disk
 
 # Linux: include/uapi/asm-generic/fcntl.h.
@@ -71,6 +72,15 @@ def test_another_process_has_it_and_is_named(holder: Start, opened: int):
     process.kill()
     process.wait(20)
     lock_disk(opened, is_shared=False)
+
+
+def test_who_has_another_file_is_not_named(opened: int, tmp_path: Path):
+    other = tmp_path / "other.img"
+    other.write_bytes(bytes(4096))
+    with other.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert disk_lock.holder(file.fileno()) == f"process {os.getpid()}"
+        assert disk_lock.holder(opened) == "another process"
 
 
 def test_readers_share_it_and_keep_writers_out(holder: Start, opened: int):

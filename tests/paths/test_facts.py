@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from hawser.core.units import KIB, MIB
+from hawser.nbd.client_handshake import Negotiated
 from hawser.paths.facts import PathFacts, wwids_differ
+from hawser.paths.nbd_facts import facts_of
 
 FACTS = PathFacts(1 << 20, 512, 4096, False, True, True, True, True, 1 << 25)
 
@@ -65,3 +68,26 @@ def test_what_is_learned_later_counts_from_then_on():
 )
 def test_which_names_are_compared(wwid: str, other: str, differ: bool):
     assert bool(wwids_differ(wwid, other)) is bool(wwids_differ(other, wwid)) is differ
+
+
+@pytest.mark.parametrize(
+    ("least", "preferred", "stated", "block", "unit"),
+    [
+        (1, 4 * KIB, False, 512, 4 * KIB),
+        (1, 64 * KIB, False, 512, 4 * KIB),
+        (1, 512, True, 512, 512),
+        (512, 64 * KIB, True, 512, 64 * KIB),
+        (512, 128 * KIB, True, 512, 64 * KIB),
+        (1, 1, True, 512, 512),
+        (4 * KIB, 4 * KIB, True, 4 * KIB, 4 * KIB),
+        (64 * KIB, 64 * KIB, True, 64 * KIB, 64 * KIB),
+    ],
+)
+def test_what_a_server_may_rewrite_is_what_it_prefers_within_reason(
+    least: int, preferred: int, stated: bool, block: int, unit: int
+):
+    said = Negotiated("e", 10 * MIB + 700, 0, least, preferred, 32 * MIB, stated, b"")
+    facts = facts_of(said, "naa.1")
+    assert (facts.block_size, facts.rmw_unit, facts.wwid) == (block, unit, "naa.1")
+    assert facts.size_bytes == (10 * MIB + 700) // block * block
+    assert facts.max_bytes == 32 * MIB
