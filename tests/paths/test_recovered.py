@@ -82,6 +82,14 @@ def test_a_declared_time_counts_from_now(server):
     assert left.proof() == UNPROVEN and left.is_over()
 
 
+def test_what_is_waited_for_is_said(server):
+    left = Left(served_by(server), 30 * NS_PER_S)
+    left.reactor.pass_time(10 * NS_PER_S)
+    assert left.recovered.lifts() == f"the end of process {server.pid} or the declared quiesce time, in 20.0 s"
+    left.recovered.close()
+    assert left.recovered.lifts() == "nothing: declare quiesce=SECONDS at the next start"
+
+
 def test_the_number_of_a_process_says_nothing_in_another_namespace(server):
     """There, the same number is another process: that it is not there would be no proof."""
     facts = replace(served_by(server), started=1, pids=HERE.pids + 1)
