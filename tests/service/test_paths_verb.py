@@ -59,14 +59,25 @@ def test_a_fence_is_listed_with_what_would_lift_it(fleet: Fleet):
         server.freeze()
     client.send_write(8192, bytes(4096))
 
+    seen: list[dict[str, Any]] = []
+
     def fences() -> list[dict[str, Any]]:
-        return json.loads(paths(gateway, "--json")[1])["fences"]
+        seen.append(json.loads(paths(gateway, "--json")[1]))
+        return seen[-1]["fences"]
 
     gateway.wait_until(lambda: fences() != [], "a write without an answer is fenced")
-    assert "its answer" in fences()[0]["lifts"] and (fences()[0]["start"], fences()[0]["end"]) == (16, 24)
+    (fence,) = seen[-1]["fences"]
+    assert "its answer" in fence["lifts"] and (fence["start"], fence["end"]) == (16, 24)
+    rows = {row["name"]: row for row in seen[-1]["paths"]}
+    failed, other = rows.pop(fence["path"]), rows.popitem()[1]
+    assert (failed["state"], failed["fences"]) == ("failed", 1)
+    assert (other["state"], other["check"], other["fences"]) == ("active", "up", 0)
     text = paths(gateway)[1]
     assert "fences:\n  write of sectors 16..23 on nbd+unix:///?socket=" in text and ": until its answer" in text
     gateway.wait_until(lambda: "no late answer within 5 s" in gateway.log(), "the session is given up")
+    fences()
+    (row,) = [row for row in seen[-1]["paths"] if row["name"] == failed["name"]]
+    assert (row["state"], row["check"]) == ("failed", "down") and row["why"]
     for server in servers:
         server.thaw()
     gateway.wait_until(lambda: fences() == [], "the answers have come")
