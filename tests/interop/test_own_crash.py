@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from tests.support.crash import NEW, OLD, SLOW_S, Crash
 from tests.support.fleet import MIB, Fleet
-from tests.support.gateway import serve_command
+from tests.support.gateway import HAWSER, serve_command
 from tests.support.load import WRITES_ONLY, Load
+from tests.support.processes import run
 from tests.support.upstreams import Upstream, content, wait_for_content
 
 pytestmark = [
@@ -100,6 +101,8 @@ def test_without_a_declaration_the_fence_stays_over_tcp(fleet):
     client.write(MIB, NEW)
     assert not client.has_answer(new, 2.0)
     assert "declare quiesce=SECONDS" in gateway.log()
+    listed = run([*HAWSER, "paths", "--control", gateway.control]).stdout
+    assert ": until nothing: declare quiesce=SECONDS at the next start" in listed
     gateway.kill()
     # It is declared afterwards, when the operator knows.
     client = fleet.client(crash.serve(quiesce=1))

@@ -130,3 +130,14 @@ def test_a_path_alone_is_not_taken_out_where_io_would_fail(fleet: Fleet):
     status, said = resize(gateway)
     assert status == 1 and "is the only path in use, and without one I/O fails" in said
     assert gateway.states() == "A"
+
+
+@pytest.mark.needs("nbdkit")
+def test_with_another_path_in_use_each_is_taken_out_in_turn(fleet: Fleet):
+    image = fleet.image("disk", SIZE, b"full")
+    servers = [fleet.nbdkit(name, "file", image) for name in ("one", "two")]
+    gateway = fleet.serve([server.uri(cache="lun") for server in servers], "--queue-timeout", "0")
+    grow(image)
+    status, said = resize(gateway)
+    assert (status, said.count("its session is renewed")) == (0, 2)
+    assert (gateway.states(), fleet.client(gateway).export.size_bytes) == ("AA", LARGE)

@@ -68,6 +68,7 @@ def test_a_write_that_was_on_its_way_is_fenced_and_its_session_is_kept_until_the
     start = Start(str(tmp_path), [(facts("nbd://a/d", 1), (8, 16)), (facts("nbd://b/d", 1), None)])
     start.run()
     assert start.fences() == [(COMMAND, 8, 16)]
+    assert len(start.warnings(": 1 writes of an earlier process were on their way")) == 1
     assert [session.place for session in start.table.sessions().values()] == ["nbd://a/d"], "the other left nothing"
     (orphan,) = start.disk.fences.orphans
     orphan.resolve(UNPROVEN)

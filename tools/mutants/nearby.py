@@ -11,8 +11,11 @@ from tools.mutants.mutant import PACKAGE, Mutant
 # Files of `src/hawser`, or directories of them, whose tests have other names.
 NEAR_BY: Final = {
     "block/orphan.py": ("multipath/test_fences.py", "dm/targets/test_ghosts.py"),
-    "block/flush.py": ("multipath/test_flush_and_caches.py",),
+    "block/flush.py": ("multipath/test_flush_and_caches.py", "multipath/test_dead_clients.py"),
+    "block/queue.py": ("multipath/test_answers.py", "multipath/test_queueing.py", "multipath/test_fences.py"),
     "block/request.py": ("multipath/test_protections.py",),
+    "dm/bio_based.py": ("multipath/test_dead_clients.py",),
+    "dm/table.py": ("multipath/test_fitness.py",),
     "dm/request_based.py": ("multipath/test_fences.py",),
     "dm/suspension.py": ("dm/test_suspend.py", "multipath/test_suspend_ghosts.py", "multipath/test_reload.py"),
     "multipath/disk.py": (
@@ -31,7 +34,8 @@ NEAR_BY: Final = {
         *("multipath/test_pinned_waiting.py", "manager/test_marginal.py"),
     ),
     "multipath/waiting.py": (
-        "multipath/test_fitness.py",
+        *("multipath/test_fitness.py", "multipath/test_fenced_discards.py", "multipath/test_suspend_ghosts.py"),
+        *("multipath/test_answers.py", "multipath/test_queueing.py"),
         *("multipath/test_fences.py", "multipath/test_dead_clients.py", "multipath/test_suspend.py"),
         *("multipath/test_pinned_waiting.py", "block/test_recorder.py"),
     ),
@@ -41,6 +45,7 @@ NEAR_BY: Final = {
         "multipath/test_hedge_limits.py",
     ),
     "multipath/orphan_index.py": ("multipath/test_fences.py", "multipath/test_protections.py"),
+    "multipath/target.py": ("multipath/test_answers.py", "multipath/test_failover.py", "multipath/test_fences.py"),
     "multipath/queueing.py": (
         *("multipath/test_suspend.py", "multipath/test_hedge_endings.py", "manager/test_queue_timeout.py"),
     ),
