@@ -96,6 +96,18 @@ def test_what_is_held_waits_and_the_rest_flows(care: Care):
     assert not flush.finished or flush.status == OK
 
 
+@pytest.mark.parametrize("kind", ["read of it", "write beside it"])
+def test_only_writes_of_what_is_held_are_waited_for(care: Care, kind: str):
+    """Anything else may be on its way for as long as it likes."""
+    writer = Rewriter(care)
+    care.paths[1].driver.script.append(Answer(silent=True))
+    other = care.client.read(800, 512) if kind == "read of it" else care.client.write(8, DATA)
+    care.world.settle()
+    writer.go_on(FIRST_CHECK_NS + 50 * NS_PER_MS)
+    assert not other.finished
+    assert (care.letters(), care.verdict(0)) == ("AA", UP)
+
+
 def test_what_is_held_is_held_for_a_bounded_time_and_seldom(care: Care):
     bio = stuck(care)
     start_ns = care.world.clock.now_ns

@@ -84,9 +84,14 @@ NEAR_BY: Final = {
     "paths/nbd.py": ("paths/test_nbd_sessions.py",),
     "paths/write_table.py": ("paths/test_protections.py",),
     "service/path_states.py": ("service/test_paths_verb.py",),
-    "service/probe": ("service/test_probe.py", "service/test_probe_connection.py", "interop/test_probe.py"),
+    "service/probe": (
+        "service/test_probe_rules.py",
+        "service/test_probe.py",
+        "service/test_probe_connection.py",
+        "interop/test_probe.py",
+    ),
     "service/resize.py": ("interop/test_resize.py",),
-    "service/watchdog.py": ("service/test_stuck.py", "service/test_shutdown.py"),
+    "service/watchdog.py": ("service/test_paths_verb.py", "service/test_stuck.py", "service/test_shutdown.py"),
 }
 
 _BAR: Final = re.compile(r"(?<!\\)\|")
