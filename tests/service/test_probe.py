@@ -1,17 +1,23 @@
 """hawser probe's parts: the scratch range and its stamps, where commands go, what a report comes to. No servers here."""
 
+import os
+import socket
 from itertools import pairwise
 
 import pytest
 
 from hawser.core.units import GIB, MIB
+from hawser.nbd.client_questions import Answers
 from hawser.paths.uri import parse_path_uri
 from hawser.service.probe.coherence import against_cache
 from hawser.service.probe.connection import ProbeError
-from hawser.service.probe.finding import DISPROVED, Contradiction, Finding
+from hawser.service.probe.facts import Fact, facts_about, other_clients
+from hawser.service.probe.finding import DISPROVED, Contradiction, Finding, seconds
 from hawser.service.probe.late import COMMAND_BYTES_MAX, COMMANDS, places_of
 from hawser.service.probe.run import Report, lock_state
 from hawser.service.probe.scratch import Scratch, Stamps, cut_to_blocks, parse_range
+from hawser.service.probe.store import FileStore
+from hawser.service.state_dir import LOCK_NAME
 
 
 def test_a_range_is_offset_and_length_with_units():
@@ -79,3 +85,46 @@ def test_the_exit_status_is_that_of_what_was_declared():
 def test_a_directory_that_is_none_of_hawsers_is_refused(tmp_path):
     with pytest.raises(ProbeError, match="is it one of hawser's"):
         lock_state(str(tmp_path))
+
+
+def test_a_state_directory_is_locked_as_long_as_it_is_open(tmp_path):
+    (tmp_path / LOCK_NAME).touch()
+    fd = lock_state(str(tmp_path))
+    with pytest.raises(ProbeError, match=f"process {os.getpid()} has it locked: stop that gateway first"):
+        lock_state(str(tmp_path))
+    os.close(fd)
+    os.close(lock_state(str(tmp_path)))
+
+
+def test_times_are_for_people():
+    assert [seconds(value) for value in (0.0005, 0.5, 1.0, 12.345)] == ["0.001 s", "0.500 s", "1.00 s", "12.35 s"]
+
+
+def test_the_clients_of_a_unix_socket_are_counted(tmp_path):
+    name = str(tmp_path / "server.sock")
+    uri = parse_path_uri(f"nbd+unix:///d?socket={name}")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(name)
+        server.listen()
+        assert other_clients(uri) == "none"
+        client.connect(name)
+        accepted, _ = server.accept()
+        assert other_clients(uri).startswith("1: if one of them is a gateway")
+        accepted.close()
+    assert other_clients(parse_path_uri("nbd://localhost/d")) == "cannot be seen from here"
+
+
+def test_what_is_known_of_a_file(tmp_path):
+    image = tmp_path / "disk.img"
+    image.write_bytes(bytes(MIB))
+    uri = parse_path_uri(str(image))
+    store = FileStore(uri)
+    fd = store.file.fd
+    told = facts_about(uri, store, Answers(), True, "none")
+    assert told[0] == Fact("size", "1048576 bytes (1.0M)") and told[2] == Fact("cache", "cache=lun")
+    store.write(4096, b"x" * 512)
+    store.flush()
+    assert store.read(4096, 512) == image.read_bytes()[4096:4608] == b"x" * 512
+    store.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)

@@ -1,23 +1,35 @@
 """What hawser probe concludes: its tests against stores of memory that behave as a server might, and as none should."""
 
+import socket
 from collections.abc import Callable
 
 import pytest
 
 from hawser.block.ops import Buffer
+from hawser.nbd import protocol
+from hawser.nbd.client_handshake import Negotiated
+from hawser.nbd.client_questions import Answers
 from hawser.paths.facts import PathFacts
 from hawser.paths.uri import PathUri, parse_path_uri
-from hawser.service.probe import coherence, neighbours
+from hawser.service.probe import coherence, facts, neighbours
 from hawser.service.probe.coherence import Coherence
 from hawser.service.probe.finding import DISPROVED, FACT, NOT_DISPROVED, UNTESTED, Contradiction, Finding
 from hawser.service.probe.neighbours import Neighbours
 from hawser.service.probe.scratch import Scratch, Stamps
 from hawser.service.probe.store import Store
+from hawser.service.probe.zeroing import Zeroing
 
 SIZE = 1 << 20
 UNIT = 4096
 SCRATCH = Scratch(8192, 64 * UNIT, UNIT)
 LUN = parse_path_uri("nbd://a/d?cache=lun")
+ALL_FLAGS = (
+    protocol.FLAG_SEND_FLUSH
+    | protocol.FLAG_SEND_FUA
+    | protocol.FLAG_SEND_TRIM
+    | protocol.FLAG_SEND_WRITE_ZEROES
+    | protocol.FLAG_SEND_FAST_ZERO
+)
 BOTH = [LUN, parse_path_uri("nbd://b/d?cache=lun")]
 
 
@@ -258,3 +270,90 @@ def test_where_blocks_are_as_large_as_the_unit_nothing_smaller_is_tried():
     assert verdicts(found) == [UNTESTED, NOT_DISPROVED]
     assert isinstance(first, Rewriting) and {size for _, _, size in first.tried} == {UNIT}
     assert f"its blocks are of {UNIT} bytes already" in found[0].evidence
+
+
+# Zeroing, and what a server says.
+
+
+class Wire:
+    """What a connection is asked for its export, and no more."""
+
+    def __init__(self, flags: int) -> None:
+        self.export = Negotiated("d", SIZE, flags, 512, UNIT, SIZE, True, b"")
+        self.sock = socket.socket(socket.AF_INET)
+
+
+class Zeroer(Server):
+    """It zeroes from `early` bytes before where it should, and forgets what is discarded if `forgets`."""
+
+    def __init__(self, flags: int = ALL_FLAGS, early: int = 0, short: int = 0, forgets: bool = False) -> None:
+        super().__init__(bytearray(SIZE))
+        self.connection = Wire(flags)
+        self.early = early
+        self.short = short
+        self.forgets = forgets
+        self.asked: list[tuple[int, int, int]] = []
+
+    def zero(self, offset: int, size: int, flags: int) -> int:
+        self.asked.append((offset, size, flags))
+        start, end = offset - self.early, offset + size - self.short
+        self.disk[start:end] = bytes(end - start)
+        return 0
+
+    def trim(self, offset: int, size: int) -> None:
+        if self.forgets:
+            self.disk[offset : offset + size] = bytes(size)
+
+
+def zeroing(server: Zeroer) -> list[Finding]:
+    try:
+        return Zeroing(server, 1, SCRATCH, Stamps()).check()  # type: ignore[arg-type]
+    finally:
+        server.connection.sock.close()
+
+
+def test_zeroes_are_asked_for_from_the_middle_of_a_block_in_each_way_that_there_is():
+    server = Zeroer()
+    found = zeroing(server)
+    assert verdicts(found) == [NOT_DISPROVED] * 3 + [FACT]
+    assert [flags for _, _, flags in server.asked] == [0, protocol.CMD_FLAG_NO_HOLE, protocol.CMD_FLAG_FAST_ZERO]
+    assert {(offset - SCRATCH.start) % (2 * UNIT) for offset, _, _ in server.asked} == {UNIT // 2}
+    assert {size for _, size, _ in server.asked} == {2 * UNIT - UNIT // 2}
+    slow = Zeroer(ALL_FLAGS & ~protocol.FLAG_SEND_FAST_ZERO)
+    assert verdicts(zeroing(slow)) == [NOT_DISPROVED] * 2 + [FACT]
+    none = zeroing(Zeroer(ALL_FLAGS & ~protocol.FLAG_SEND_WRITE_ZEROES))
+    assert verdicts(none) == [UNTESTED, FACT] and "does not offer it" in none[0].evidence
+
+
+@pytest.mark.parametrize("wrong", [{"early": UNIT // 2}, {"short": 1}])
+def test_too_much_and_too_little_is_disproved(wrong: dict):
+    found = zeroing(Zeroer(**wrong))
+    assert verdicts(found) == [DISPROVED] * 3 + [FACT]
+    assert found[0].contradicts == (Contradiction("NBD_FLAG_SEND_WRITE_ZEROES", 1, True),)
+
+
+@pytest.mark.parametrize(("forgets", "words"), [(True, "zeroes"), (False, "what was there before")])
+def test_what_a_discard_leaves_is_a_fact(forgets: bool, words: str):
+    found = zeroing(Zeroer(forgets=forgets))[-1]
+    assert (found.about, found.verdict, found.evidence) == ("discard", FACT, f"they return {words}")
+
+
+@pytest.mark.parametrize(("flags", "note"), [(ALL_FLAGS, False), (ALL_FLAGS & ~protocol.FLAG_SEND_FLUSH, True)])
+def test_a_cache_of_its_own_that_cannot_be_flushed_is_a_note(flags: int, note: bool, monkeypatch: pytest.MonkeyPatch):
+    server = Zeroer(flags)
+    monkeypatch.setattr(facts, "NbdStore", Zeroer)
+    try:
+        answers = Answers(True, structured_replies=True, extended_headers=False, description="a disk")
+        uri = parse_path_uri("nbd://a/d")
+        found = {fact.name: fact.text for fact in facts.facts_about(uri, server, answers, True, "2")}
+    finally:
+        server.connection.sock.close()
+    assert ("note" in found) is note
+    assert found["offers"].endswith("not flush") is note
+    assert (found["structured replies"][:3], found["extended headers"], found["description"]) == ("yes", "no", "'a disk'")
+    assert (found["second client"], found["other clients"], found["declared"]) == (
+        "yes",
+        "2",
+        "cache=path (the default)",
+    )
+    assert found["transport"].startswith("TCP: ")
