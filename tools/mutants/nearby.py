@@ -35,7 +35,7 @@ NEAR_BY: Final = {
     ),
     "multipath/waiting.py": (
         *("multipath/test_fitness.py", "multipath/test_fenced_discards.py", "multipath/test_suspend_ghosts.py"),
-        *("multipath/test_answers.py", "multipath/test_queueing.py"),
+        *("multipath/test_answers.py", "multipath/test_queueing.py", "multipath/test_orphan_index.py"),
         *("multipath/test_fences.py", "multipath/test_dead_clients.py", "multipath/test_suspend.py"),
         *("multipath/test_pinned_waiting.py", "block/test_recorder.py"),
     ),
