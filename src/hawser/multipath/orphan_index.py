@@ -24,6 +24,11 @@ class _Class:
         self.starts.insert(place, orphan.start)
         self.orphans.insert(place, orphan)
 
+    def places(self, start: int, end: int) -> tuple[int, int]:
+        """[first, last) of those that may overlap sectors [start, end): not those behind, nor those so far ahead that even the
+        longest would be over."""
+        return bisect_right(self.starts, start - self.longest), bisect_left(self.starts, end)
+
     def remove(self, orphan: Orphan) -> None:
         place = bisect_left(self.starts, orphan.start)
         while self.orphans[place] is not orphan:
@@ -62,9 +67,9 @@ class OrphanIndex:
     def blocking(self, op: int, start: int, end: int, own: list[Orphan] | None) -> Orphan | None:
         """One, but for `own`, that an I/O on sectors [start, end) must wait for: a read only if it is not acknowledged."""
         for found in self._classes:
-            orphans = found.orphans
-            for place in range(bisect_right(found.starts, start - found.longest), bisect_left(found.starts, end)):
-                orphan = orphans[place]
+            first, last = found.places(start, end)
+            for place in range(first, last):
+                orphan = found.orphans[place]
                 if orphan.end <= start or (own is not None and orphan in own):
                     continue
                 if op != READ or orphan.unacked > 0:
@@ -74,9 +79,9 @@ class OrphanIndex:
     def harmful(self, start: int, end: int, own: list[Orphan] | None) -> bool:
         """Whether one may still write to sectors [start, end) that is not `own`."""
         for found in self._classes:
-            orphans = found.orphans
-            for place in range(bisect_right(found.starts, start - found.longest), bisect_left(found.starts, end)):
-                orphan = orphans[place]
+            first, last = found.places(start, end)
+            for place in range(first, last):
+                orphan = found.orphans[place]
                 if orphan.end > start and not orphan.is_harmless and (own is None or orphan not in own):
                     return True
         return False
