@@ -8,7 +8,7 @@ from hawser.exports.listen_uri import ListenUri
 from hawser.manager.policy import Policy
 from hawser.multipath.disk import CACHE_LUN, CACHE_NONE
 from hawser.multipath.retained import RETAINED_BYTES_MAX
-from hawser.multipath.selectors.base import SELECTORS
+from hawser.multipath.selectors.base import PathSelector, SelectorError, find_selector, selector_names
 from hawser.paths.uri import PathUri
 
 
@@ -88,21 +88,31 @@ class ServeOptions:
 
 def build_table(options: ServeOptions, devts: list[str], size_sectors: int) -> str:
     """The multipath line for these paths, whose devices have the numbers `devts`."""
-    words = options.selector.split()
-    selector = words[0] if words else ""
-    if selector not in SELECTORS:
-        raise OptionError(
-            f"selector {options.selector!r}: unknown path selector; there are {', '.join(sorted(SELECTORS))}"
-        )
+    selector = _selector(options.selector)
     features = ["queue_if_no_path"] if options.policy.queues() else []
     if options.queue_mode != "rq":
         features += ["queue_mode", options.queue_mode]
     groups = options.grouped()
     line = [f"0 {size_sectors} multipath {len(features)}", *features, "0", str(len(groups)), "1"]
     for group in groups:
-        line += [options.selector, str(len(group)), "2" if selector == "service-time" else "1"]
-        for index in group:
-            line += [devts[index], "1"]
-            if selector == "service-time":
-                line.append(str(options.paths[index].weight))
+        told = [selector.words_for(place, options.paths[index].weight) for place, index in enumerate(group)]
+        line += [options.selector, str(len(group)), str(len(told[0]))]
+        for index, words in zip(group, told, strict=True):
+            line += [devts[index], *words]
     return " ".join(line)
+
+
+def _selector(text: str) -> PathSelector:
+    """One of the kind that is asked for, to be asked what it wants to know of paths. OptionError when there is none."""
+    words = text.split()
+    try:
+        make = find_selector(words[0]) if words else None
+        if make is None:
+            raise OptionError(f"selector {text!r}: unknown path selector; there are {', '.join(selector_names())}")
+        return make(words[2:])
+    except SelectorError as error:
+        raise OptionError(f"selector {text!r}: {error}") from None
+    except ValueError as error:
+        if isinstance(error, OptionError):
+            raise
+        raise OptionError(f"selector {text!r}: {error}") from None

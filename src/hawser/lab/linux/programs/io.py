@@ -40,6 +40,7 @@ class Job:
     verify: str
     mix: str
     log: str
+    cpu: int
 
 
 def job_of(op: str, options: dict[str, str]) -> Job:
@@ -61,6 +62,7 @@ def job_of(op: str, options: dict[str, str]) -> Job:
         options.get("verify", ""),
         options.get("mix", ""),
         options.get("log", ""),
+        int(options.get("cpu", "0")),
     )
 
 
@@ -93,6 +95,7 @@ class _Slotted(DirectIo):
         self.number = number
         self.slot = slot
         self.wanted = size
+        self.cpu = ring.job.cpu
 
     def ended(self) -> None:
         self.ring.events.append(self)
