@@ -1,12 +1,13 @@
 """historical-service-time, against the golden vectors of the kernel's rules (`seeds.md` 3.16), alone and in a map."""
 
 import pytest
+from tests.multipath.model_rig import mapper
 from tests.multipath.test_selectors import make
 
 from hawser.block.bio import Bio
 from hawser.block.ops import READ
 from hawser.core.clock import NEVER
-from hawser.core.status import IOERR, OK, TRANSPORT
+from hawser.core.status import IOERR, TRANSPORT
 from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from hawser.lab.world import Answer, Rig, World, make_multipath
 from hawser.multipath.hedge import Hedger
@@ -280,7 +281,7 @@ def test_a_path_that_fails_counts_no_more_when_its_io_ends(mode: str, status: in
 
 def test_a_clone_that_a_full_path_refuses_says_nothing():
     rig = make_multipath(World(), paths=1, mode="rq", selector=f"{NAME} 0", depth=1)
-    rig.device.stack().mapper.asks = False
+    mapper(rig).asks = False
     rig.paths[0].driver.default = Answer(delay_ns=5 * NS_PER_MS)
     read(rig, 3)
     expected = 1024

@@ -1,6 +1,7 @@
 """io-affinity: which CPU, that is whose connection, takes which path (`seeds.md` 3.16; L-8)."""
 
 import pytest
+from tests.multipath.model_rig import mapper
 from tests.multipath.test_selectors import make
 
 from hawser.block.bio import Bio
@@ -182,11 +183,12 @@ def test_what_its_path_fails_goes_to_another_and_the_next_too(mode: str):
 def test_a_request_that_waited_above_still_has_its_cpu():
     """It is dispatched when another client's I/O ends. (Linux: by whoever runs the queue then.)"""
     rig, clients = rig_of("rq", 2, 2)
-    rig.device.stack().own.quiesce()
+    own = mapper(rig).stack.own
+    own.quiesce()
     clients[1].submit([Bio(READ, 64, 4096, clients[1])])
     clients[0].submit([Bio(READ, 0, 4096, clients[0])])
     rig.world.run()
-    rig.device.stack().own.unquiesce()
+    own.unquiesce()
     rig.world.run()
     assert [[sector for _, sector, _ in path.driver.sent] for path in rig.paths] == [[0], [64]]
 

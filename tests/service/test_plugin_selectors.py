@@ -1,4 +1,4 @@
-"""Path selectors of other packages: the example of docs/selectors.md, installed and used as a user does; and such as are broken."""
+"""Path selectors of other packages: the example of docs/selectors.md, installed and used as a user does; and broken ones."""
 
 import os
 import re
@@ -22,7 +22,7 @@ from hawser.lab.plan import Plan
 from hawser.lab.plan_file import dumps
 from hawser.lab.trial import attempt
 from hawser.lab.world import Answer, Rig, World, make_multipath
-from hawser.multipath.selectors.base import SELECTORS, SelectorError, find_selector, selector_names
+from hawser.multipath.selectors.base import SELECTORS, PathSelector, SelectorError, find_selector, selector_names
 from hawser.paths.uri import parse_path_uri
 from hawser.service.options import OptionError, ServeOptions, build_table
 
@@ -34,7 +34,7 @@ Installer = Callable[[str, str, str], None]
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory for packages, on the path of this process and of those that it starts. What they offer is forgotten afterwards."""
+    """A directory for packages, on the path of this process and of those that it starts. What they offer is forgotten."""
     known, modules = dict(SELECTORS), set(sys.modules)
     directory = tmp_path / "site"
     directory.mkdir()
@@ -195,6 +195,12 @@ REFUSED = {
 }
 
 
+def made(name: str) -> PathSelector:
+    make = find_selector(name)
+    assert make is not None
+    return make([])
+
+
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_cannot_be_used_refuses_the_table_and_is_named(install: Installer, what: str):
     text, value, reason = REFUSED[what]
@@ -205,9 +211,7 @@ def test_what_cannot_be_used_refuses_the_table_and_is_named(install: Installer, 
     assert str(caught.value).startswith(f"254:0: multipath: {said}")
     if not reason.startswith("add_path"):
         with pytest.raises(SelectorError) as found:
-            make = find_selector("broken")
-            assert make is not None
-            make([])
+            made("broken")
         assert str(found.value).startswith(said)
 
 
@@ -237,7 +241,7 @@ def test_those_that_could_be_loaded_are_named_with_the_others():
     plugins.offer()
     assert "quickest" in selector_names() and "round-robin" in selector_names()
     options = ServeOptions([parse_path_uri("ram:")], [], selector="dice 0")
-    with pytest.raises(OptionError, match="there are .*quickest"):
+    with pytest.raises(OptionError, match=r"there are .*quickest"):
         build_table(options, ["259:0"], 2048)
 
 
@@ -247,7 +251,9 @@ def test_a_broken_one_is_said_before_anything_is_served(install: Installer, sock
     done = run(serve_command(["ram:?size=1M"], [listen], "--selector", "broken 0"), check=False)
     assert done.returncode == 1 and done.stdout == ""
     (line,) = done.stderr.splitlines()
-    assert "selector 'broken 0': path selector 'broken' of broken-selector 1.0 (broken:Broken): cannot be loaded" in line
+    assert (
+        "selector 'broken 0': path selector 'broken' of broken-selector 1.0 (broken:Broken): cannot be loaded" in line
+    )
 
 
 def clumsy(method: str, body: str) -> str:

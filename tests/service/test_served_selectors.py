@@ -20,7 +20,9 @@ def reads(served: Gateway) -> list[int]:
 
 def test_each_connection_has_a_path_of_its_own_and_they_count_round(socket_dir: Path):
     """L-8, served: five connections over three paths. The fourth is taken for the first, the fifth for the second."""
-    served = Gateway("g", socket_dir, PATHS, ["--selector", "io-affinity 0", "--queue-mode", "bio", "--keepalive", "off"])
+    served = Gateway(
+        "g", socket_dir, PATHS, ["--selector", "io-affinity 0", "--queue-mode", "bio", "--keepalive", "off"]
+    )
     try:
         clients = [served.client() for _ in range(5)]
         before = reads(served)

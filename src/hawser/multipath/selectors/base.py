@@ -31,8 +31,8 @@ class PathSelector:
     Both are asked once, when a table is made, so that they cost nothing where nobody needs them; set them in the constructor.
 
     `clock.now_ns` is the time of the turn, in nanoseconds, of the world that this runs in: the real one, or a simulated one; from
-    the first `select` on. `log` is the kernel log's counterpart. `cpus`: how many CPUs the machine has; 0 where client connections
-    stand for CPUs, of which nobody knows how many will come. Both are set when `add_path` is called.
+    the first `select` on. `log` is the kernel log's counterpart. `cpus`: how many CPUs the machine has; 0 where connections of
+    clients stand for CPUs, of which nobody knows how many will come. Both are set when `add_path` is called.
     """
 
     name = ""
@@ -101,8 +101,8 @@ class PathSelector:
         return ""
 
     def words_for(self, place: int, weight: int) -> list[str]:
-        """The words that a path gets in a table that is built from options (`hawser serve --selector`). It is number `place` of its
-        group, counted from 0, and `weight` is its relative throughput."""
+        """The words that a path gets in a table that is built from options (`hawser serve --selector`). It is number `place` of
+        its group, counted from 0, and `weight` is its relative throughput."""
         return []
 
 
