@@ -12,6 +12,7 @@ from hawser.lab.world import Answer, Client, Rig, Store, World
 from hawser.multipath.path import Path
 from hawser.multipath.selectors.base import PathSelector
 from hawser.multipath.selectors.io_affinity import IoAffinity, parse_mask, print_mask
+from hawser.multipath.target import Multipath
 
 NAME = "io-affinity"
 
@@ -97,6 +98,8 @@ def test_connections_count_round():
         (",1,", 40, 1),
         ("0", 2, 0),
         (",", 2, 0),
+        ("x00000001", 2, 1),
+        ("1x00000002", 40, 1 << 32 | 2),
     ],
 )
 def test_masks(word: str, bits: int, mask: int):
@@ -105,7 +108,17 @@ def test_masks(word: str, bits: int, mask: int):
 
 @pytest.mark.parametrize(
     ("word", "bits"),
-    [("4", 2), ("f", 2), ("0x1", 2), ("zz", 2), ("000000001", 2), ("0,1", 2), ("100,00000000", 40), ("-1", 8)],
+    [
+        ("4", 2),
+        ("f", 2),
+        ("0x1", 2),
+        ("zz", 2),
+        ("000000001", 2),
+        ("0x00000001", 2),
+        ("0,1", 2),
+        ("100,00000000", 40),
+        ("-1", 8),
+    ],
 )
 def test_masks_that_are_refused(word: str, bits: int):
     with pytest.raises(TableError, match="io-affinity ps: invalid cpumask"):
@@ -191,6 +204,28 @@ def test_a_request_that_waited_above_still_has_its_cpu():
     own.unquiesce()
     rig.world.run()
     assert [[sector for _, sector, _ in path.driver.sent] for path in rig.paths] == [[0], [64]]
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_without_any_path_in_use_no_selector_is_asked(mode: str):
+    """So that nothing is counted as a miss then (transcript affinity-and-history)."""
+    rig, clients = rig_of(mode, 2, 1)
+    clients[0].cpu = 0
+    target = rig.device.live_targets()[0]
+    assert isinstance(target, Multipath)
+    selector = target.state.groups[0].selector
+    assert isinstance(selector, IoAffinity)
+    selector.owners[0] = None
+    for _ in range(3):
+        clients[0].submit([Bio(READ, 0, 4096, clients[0])])
+        rig.world.run()
+    assert rig.status().endswith("259:0 A 0 3 259:1 A 0 3 ")
+    rig.message("fail_path 259:0")
+    rig.message("fail_path 259:1")
+    for _ in range(3):
+        clients[0].submit([Bio(READ, 0, 4096, clients[0])])
+        rig.world.run()
+    assert rig.status().endswith("259:0 F 1 3 259:1 F 1 3 ")
 
 
 def test_why_a_path_was_chosen():

@@ -102,7 +102,7 @@ class PathState:
 
     def choose(self, size: int) -> Path | None:
         """The path for an I/O of `size` bytes, or None when no path is usable."""
-        if self.next_group is None and not self.queue_io:
+        if self.valid_paths and self.next_group is None and not self.queue_io:
             current = self.current
             if current is not None:
                 path = current.selector.select(size)

@@ -42,15 +42,29 @@ def parse_mask(word: str, bits: int) -> int:
 
     Linux: cpumask_parse().
     """
-    chunks = [chunk for chunk in word.split(",") if chunk]
+    chunks: list[str] = []
+    for part in word.split(","):
+        chunks += _chunks(part)
     mask: int = 0
     for chunk in chunks:
-        if len(chunk) > _CHUNK_DIGITS or not all(digit in _HEX for digit in chunk):
+        if not all(digit in _HEX for digit in chunk):
             raise TableError(f"{NAME} ps: invalid cpumask")
         mask = mask << _CHUNK_BITS | int(chunk, 16)
     if len(chunks) > -(-bits // _CHUNK_BITS) or mask >> bits:
         raise TableError(f"{NAME} ps: invalid cpumask")
     return mask
+
+
+def _chunks(part: str) -> list[str]:
+    """Linux reads from the end, and takes any one character that is no digit before eight digits for a comma."""
+    chunks: list[str] = []
+    while len(part) > _CHUNK_DIGITS:
+        before = len(part) - _CHUNK_DIGITS
+        if part[before - 1] in _HEX:
+            raise TableError(f"{NAME} ps: invalid cpumask")
+        chunks.insert(0, part[before:])
+        part = part[: before - 1]
+    return [part, *chunks] if part else chunks
 
 
 def print_mask(mask: int, bits: int) -> str:
