@@ -3,11 +3,11 @@
 import pytest
 
 from hawser.lab.world import Store, World
+from hawser.multipath import grammar
 from hawser.multipath.path import Path, PriorityGroup
-from hawser.multipath.selectors import queue_length, round_robin, service_time
 from hawser.multipath.selectors.base import SELECTORS, PathSelector
 
-MODULES = (queue_length, round_robin, service_time)
+MODULES = grammar.SELECTOR_MODULES
 
 
 def make(name: str, words: list[str]) -> tuple[PathSelector, list[Path]]:
@@ -60,7 +60,7 @@ def test_queue_length_counts_down_and_a_reinstated_path_goes_to_the_tail():
     selector, paths = make("queue-length", [""] * 3)
     picks(selector, paths, 3)
     for path in paths:
-        selector.end_io(path, 4096)
+        selector.end_io(path, 4096, 0)
     selector.fail_path(paths[0])
     selector.reinstate_path(paths[0])
     assert picks(selector, paths, 3) == [1, 2, 0]
@@ -93,7 +93,7 @@ def test_service_time_takes_sizes_into_account():
     assert picks(selector, paths, 1, 1 << 20) == [0]
     assert picks(selector, paths, 3, 4096) == [1, 1, 1]
     assert selector.info_words(paths[1]) == "12288 1"
-    selector.end_io(paths[0], 1 << 20)
+    selector.end_io(paths[0], 1 << 20, 0)
     assert picks(selector, paths, 1, 4096) == [0]
 
 
@@ -103,9 +103,20 @@ def test_service_time_does_not_overflow():
     assert picks(selector, paths, 3) == [1, 1, 1]
 
 
-@pytest.mark.parametrize("name", sorted(SELECTORS))
-def test_without_a_valid_path_there_is_none(name: str):
-    selector, paths = make(name, ["", ""])
+def test_those_of_linux_are_there():
+    assert set(SELECTORS) >= {
+        "round-robin",
+        "queue-length",
+        "service-time",
+        "historical-service-time",
+        "io-affinity",
+    }
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_without_a_valid_path_there_is_none(module):
+    name = module.__name__.rpartition(".")[2].replace("_", "-")
+    selector, paths = make(name, ["1", "2"])
     for path in paths:
         selector.fail_path(path)
     assert selector.select(4096) is None

@@ -49,6 +49,19 @@ def test_weights_are_throughputs_of_service_time_and_unknown_to_others():
     assert "259:0 1 5 259:1 1 0" in table("ram:?weight=5", "ram:?weight=0")
     assert table("ram:?weight=5", selector="round-robin 0").endswith("round-robin 0 1 1 259:0 1")
     assert table("ram:", selector="queue-length 0").endswith("queue-length 0 1 1 259:0 1")
+    assert table("ram:", selector="historical-service-time 1 7").endswith("historical-service-time 1 7 1 1 259:0 1")
+
+
+def test_with_io_affinity_each_path_of_a_group_has_a_connection_of_its_own():
+    assert table("ram:", "ram:", "ram:", selector="io-affinity 0").endswith("io-affinity 0 3 1 259:0 1 259:1 2 259:2 4")
+    alone = table("ram:", "ram:", selector="io-affinity 0", grouping="failover")
+    assert alone.endswith("0 2 1 io-affinity 0 1 1 259:0 1 io-affinity 0 1 1 259:1 1")
+
+
+@pytest.mark.parametrize("selector", ["historical-service-time 1 1024", "historical-service-time 3 1 2 3"])
+def test_arguments_that_the_selector_refuses_are_said(selector: str):
+    with pytest.raises(OptionError, match=f"selector '{selector}': base weight from 0 to 1023|more than two arguments"):
+        table("ram:", selector=selector)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +85,17 @@ def test_an_unknown_selector_is_named_with_those_that_there_are(selector: str):
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize("selector", ["service-time 0", "round-robin 0", "queue-length 0"])
+@pytest.mark.parametrize(
+    "selector",
+    [
+        "service-time 0",
+        "round-robin 0",
+        "queue-length 0",
+        "historical-service-time 0",
+        "historical-service-time 2 512 3",
+        "io-affinity 0",
+    ],
+)
 @pytest.mark.parametrize("mode", ["rq", "bio", "mq"])
 @pytest.mark.parametrize("grouping", ["failover", "multibus"])
 def test_every_table_that_is_built_can_be_loaded(selector: str, mode: str, grouping: str):

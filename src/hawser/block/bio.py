@@ -20,11 +20,12 @@ class BioOwner:
 
     `dead` is set when the owner went away: its bios that were not dispatched are then dropped rather than sent (DESIGN, Hard
     problems 7). `doubts_seen` are the doubt generations of the disks that it has opened, as they were then: a flush fails when
-    its disk has had doubts since (Hard problems 3).
+    its disk has had doubts since (Hard problems 3). `cpu` is where it submits from (path selector `io-affinity`).
     """
 
     def __init__(self) -> None:
         self.dead = False
+        self.cpu = 0
         # Made by who opens something: most owners pass on what a client has asked them for, and many live for one I/O.
         self.doubts_seen: dict[Disk, int] | None = None
 

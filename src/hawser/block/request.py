@@ -129,11 +129,16 @@ class Request:
         return min(bio.sector for bio in self.bios), max(bio.end_sector() for bio in self.bios)
 
     def for_whom(self) -> list[Bio]:
-        """The I/Os that it does something for, whoever made it. Asked only while somebody watches."""
+        """The I/Os that it does something for, whoever made it. For people, and for selectors that ask where it comes from."""
         request = self
         while request.original is not None:
             request = request.original
         return request.bios or request.owner.sharers(request)
+
+    def cpu(self) -> int:
+        """Where the first of these comes from (BioOwner.cpu)."""
+        bios = self.bios or self.for_whom()
+        return bios[0].client().cpu if bios else 0
 
     def count_segments(self, limits: QueueLimits) -> None:
         """Count them anew, on a device of these limits. Linux: blk_recalc_rq_segments()."""

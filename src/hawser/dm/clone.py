@@ -15,8 +15,8 @@ from hawser.dm.target import Target
 
 class CloneBio(Bio):
     """`device` is where the target mapped it, `number` tells copies apart (Linux: target_bio_nr), `context` is what the target
-    remembers between map and end (and, in a retry, of the try before), `written_before` how many writes a flush can promise, or
-    had been acknowledged when a write was mapped."""
+    remembers between map and end (and, in a retry, of the try before), `mapped_ns` when the last try was mapped, if it wants to
+    know, `written_before` how many writes a flush can promise, or had been acknowledged when a write was mapped."""
 
     def __init__(self, original: Bio, owner: BioOwner, target: Target) -> None:
         super().__init__(original.op, original.sector, original.size, owner, original.data, original.flags)
@@ -26,6 +26,7 @@ class CloneBio(Bio):
         self.number = 0
         self.context: MapContext | None = None
         self.answered_errors = 0
+        self.mapped_ns = 0
         self.written_before = 0
         self.segments = original.segments
         self.ioprio = original.ioprio

@@ -57,6 +57,9 @@ class TableFinder(DeviceFinder):
         device = self.registry.find(name)
         return self.registry.why(name) if device is None else self.registry.why_not(device, self.read_only)
 
+    def cpus(self) -> int:
+        return self.registry.cpus()
+
 
 class Control:
     """`make` may be missing where no devices can be made. `versions` are those of the targets that there are, in the order in

@@ -81,6 +81,10 @@ class DeviceFinder:
         """The errno of a name that `find` does not know. Linux: dm_devt_from_path(), bdev_file_open_by_dev()."""
         return "ENXIO" if is_device_number(name) else "ENOENT"
 
+    def cpus(self) -> int:
+        """How many CPUs submit I/O (Linux: nr_cpu_ids); 0 where connections do, whose number nobody knows beforehand."""
+        return 0
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class TargetHost:

@@ -429,5 +429,6 @@ class Connection(RequestSink):
         self.server.hangups.ignore(self.fd)
         self.sock.close()
         if self.volume is not None:
+            self.volume.close(self.owner)
             self.volume.device.open_count -= 1
         self.server.connection_closed(self)

@@ -19,11 +19,21 @@ class Volume:
     def __init__(self, name: str, device: MappedDevice) -> None:
         self.name = name
         self.device = device
+        # By index of their connections; an index that is free again goes to the next one.
+        self._clients: list[BioOwner | None] = []
 
     def open(self, client: BioOwner) -> None:
-        """`client` opens it: in what was lost before, on any disk below, it has no part."""
+        """`client` opens it: in what was lost before, on any disk below, it has no part. `client.cpu` becomes its index."""
         for disk in disks_below(self.device):
             client.open_disk(disk)
+        if None not in self._clients:
+            self._clients.append(None)
+        client.cpu = self._clients.index(None)
+        self._clients[client.cpu] = client
+
+    def close(self, client: BioOwner) -> None:
+        """`client` has gone, or is going: its index is free."""
+        self._clients[client.cpu] = None
 
     def export(self) -> Export:
         limits = self.device.limits

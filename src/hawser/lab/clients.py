@@ -71,6 +71,7 @@ class SimClient(BioOwner):
         self.plan = plan
         self.name: str = plan.name
         self.index = index
+        self.cpu = index
         self.lane = f"client {plan.name}"
         self.device = device
         self.hardware = hardware

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from hawser.core.rng import Rng
-from hawser.lab.draw_tables import SELECTORS, Layout, draw_layout
+from hawser.lab.draw_tables import SELECTORS, Layout, draw_layout, mask_words
 from hawser.lab.plan import MAP_NAME, DevicePlan, Plan
 
 SECOND: Final = "mpathb"
@@ -146,8 +146,9 @@ class StackDraw:
         """A map over maps, of the same kind."""
         selector = SELECTORS[self.rng.below(len(SELECTORS))]
         features = f"3 queue_if_no_path queue_mode {self.plan.mode}"
-        paths = " ".join(below)
-        return f"0 {self.plan.size_sectors} multipath {features} 0 1 1 {selector} 0 {len(below)} 0 {paths}"
+        told = [mask_words(place) if selector == "io-affinity" else [] for place in range(len(below))]
+        paths = " ".join(" ".join([name, *words]) for name, words in zip(below, told, strict=True))
+        return f"0 {self.plan.size_sectors} multipath {features} 0 1 1 {selector} 0 {len(below)} {len(told[0])} {paths}"
 
     def _pieces(self, disks: int) -> str:
         """Linear pieces of one map or two, in any order."""

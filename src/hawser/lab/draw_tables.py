@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from hawser.core.rng import Rng
+from hawser.multipath.selectors.io_affinity import IoAffinity
 
-SELECTORS: Final = ("round-robin", "queue-length", "service-time")
+SELECTORS: Final = ("round-robin", "queue-length", "service-time", "historical-service-time", "io-affinity")
 
 
 @dataclass(frozen=True)
@@ -39,26 +40,34 @@ class Layout:
             str(self.initial),
         ]
         for group, selector in zip(self.groups, self.selectors, strict=True):
-            words = min(self.words, 2 if selector == "service-time" else 1)
-            text.append(f"{selector} 0 {len(group)} {words}")
-            for path in group:
-                text.append(f"{{{self.name(path)}}}" + "".join(f" {self._word(word, path)}" for word in range(words)))
+            told = [self._words(selector, place, path) for place, path in enumerate(group)]
+            text.append(f"{selector} 0 {len(group)} {len(told[0])}")
+            for path, words in zip(group, told, strict=True):
+                text += [f"{{{self.name(path)}}}", *words]
         return " ".join(text)
 
     def name(self, path: int) -> str:
         """What tables and messages call a path."""
         return self.names[path] if self.names else f"p{path}"
 
-    def _word(self, place: int, path: int) -> int:
-        """A repeat count, then a throughput; both are of no consequence but to the selector."""
-        return 1 if place == 0 else 1 + path * 7 % 20
+    def _words(self, selector: str, place: int, path: int) -> list[str]:
+        """A repeat count, then a throughput; or the mask of a CPU, next to one that nobody owns if there are to be words. All are
+        of no consequence but to the selector."""
+        if selector == "io-affinity":
+            return mask_words(place * 2 if self.words else place)
+        return ["1", str(1 + path * 7 % 20)][: min(self.words, 2 if selector == "service-time" else 1)]
+
+
+def mask_words(cpu: int) -> list[str]:
+    """What `io-affinity` is told of a path that has this CPU."""
+    return IoAffinity().words_for(cpu, 1)
 
 
 def draw_layout(rng: Rng, size_sectors: int, mode: str, paths: int, groups: int, queues: bool) -> Layout:
     """`paths` paths in `groups` groups, as evenly as can be."""
     members = [[path for path in range(paths) if path % groups == number] for number in range(groups)]
-    same = SELECTORS[rng.below(3)]
-    selectors = [same if rng.chance(3, 4) else SELECTORS[rng.below(3)] for _ in members]
+    same = SELECTORS[rng.below(len(SELECTORS))]
+    selectors = [same if rng.chance(3, 4) else SELECTORS[rng.below(len(SELECTORS))] for _ in members]
     initial = 1 if rng.chance(3, 4) else rng.between(1, groups)
     extras: list[str] = []
     if rng.chance(1, 8):
@@ -85,7 +94,7 @@ def another(rng: Rng, layout: Layout, one_path_groups: bool) -> Layout:
         layout,
         mode=mode,
         groups=members,
-        selectors=[SELECTORS[rng.below(3)] for _ in members],
+        selectors=[SELECTORS[rng.below(len(SELECTORS))] for _ in members],
         initial=rng.between(1, len(members)),
         queues=layout.queues if rng.chance(3, 4) else not layout.queues,
         words=rng.below(3),

@@ -6,6 +6,7 @@ The same order of things as hawser.service.gateway: devices, table, manager; the
 from dataclasses import replace
 from typing import Final
 
+from hawser import plugins
 from hawser.block.driver import Driver
 from hawser.block.limits import QueueLimits
 from hawser.block.queue import RequestQueue
@@ -40,6 +41,7 @@ class Era:
     name, in the order in which they were made. `watches` are of the maps among them, the middle one first."""
 
     def __init__(self, plan: Plan, hardware: Hardware, links: list[Link]) -> None:
+        plugins.offer()
         self.plan = plan
         self.hardware = hardware
         self.turn = Turn()

@@ -11,6 +11,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from hawser import plugins
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.device import BlockDevice
 from hawser.block.dispatch import DEPTH_DEFAULT
@@ -222,6 +223,7 @@ class World:
     """Clock, turn, log and devices; `run` lets things happen. `machine`: whose request queue maps stand on."""
 
     def __init__(self, machine: str = MACHINE_TODAY) -> None:
+        plugins.offer()
         self.machine = machine
         self.clock = Clock()
         self.timers = Timers(self.clock)

@@ -14,7 +14,16 @@ from hawser.core.log import LogSink
 from hawser.dm.arguments import scan_uint
 from hawser.dm.target import DeviceFinder, TableError
 from hawser.multipath.path import Path, PriorityGroup
-from hawser.multipath.selectors.base import SELECTORS, PathSelector
+from hawser.multipath.selectors import (
+    historical_service_time,
+    io_affinity,
+    queue_length,
+    round_robin,
+    service_time,
+)
+from hawser.multipath.selectors.base import PathSelector, SelectorError, find_selector
+
+SELECTOR_MODULES: Final = (round_robin, queue_length, service_time, historical_service_time, io_affinity)
 
 FEATURE_WORDS_MAX: Final = 8
 COUNT_MAX: Final = 1024
@@ -131,6 +140,7 @@ def _group(text: Words, geometry: Geometry, devices: DeviceFinder, log: LogSink)
         raise TableError("not enough priority group arguments")
     group = PriorityGroup(len(geometry.groups) + 1, _selector(text))
     group.selector.log = log
+    group.selector.cpus = devices.cpus()
     paths = text.number(1, COUNT_MAX, "invalid number of paths")
     path_words = text.number(0, COUNT_MAX, "invalid number of selector args")
     for _ in range(paths):
@@ -142,11 +152,14 @@ def _group(text: Words, geometry: Geometry, devices: DeviceFinder, log: LogSink)
 
 def _selector(text: Words) -> PathSelector:
     name = text.shift()
-    if name not in SELECTORS:
+    make = find_selector(name)
+    if make is None:
         raise TableError("unknown path selector type")
     words = text.take(text.count(COUNT_MAX, "invalid number of path selector args"))
     try:
-        return SELECTORS[name](words)
+        return make(words)
+    except SelectorError:
+        raise
     except ValueError:
         raise TableError("path selector constructor failed") from None
 
@@ -199,5 +212,7 @@ def _print_group(group: PriorityGroup) -> list[str]:
     selector = group.selector
     words = [selector.name, selector.group_words(), str(len(group.paths)), str(selector.table_args)]
     for path in group.paths:
-        words += [path.device.devt, selector.table_words(path)]
+        words.append(path.device.devt)
+        if selector.table_args:
+            words.append(selector.table_words(path))
     return words

@@ -13,6 +13,7 @@ it.
 from mypy_extensions import mypyc_attr
 
 from hawser.block.device import BlockDevice
+from hawser.core.clock import Clock
 from hawser.core.log import LogSink
 from hawser.dm.arguments import scan_uint
 from hawser.dm.target import MessageError, TargetHost
@@ -52,7 +53,12 @@ class PathState:
     """The paths of one map. `current` is the group in use; `next_group` was asked for and is tried first."""
 
     def __init__(
-        self, groups: list[PriorityGroup], initial: PriorityGroup | None, host: TargetHost, log: LogSink
+        self,
+        groups: list[PriorityGroup],
+        initial: PriorityGroup | None,
+        host: TargetHost,
+        log: LogSink,
+        clock: Clock,
     ) -> None:
         self.groups = groups
         self.host = host
@@ -68,6 +74,10 @@ class PathState:
         # Set when choosing has entered a group; whoever chose looks at the fences once more and clears it.
         self.entered = False
         self.events: list[PathEvents] = []
+        for group in groups:
+            group.selector.clock = clock
+        # Whether a selector wants to know which CPU an I/O comes from, so that whoever asks for a path says so first.
+        self.asks_cpu = any(group.selector.asks_cpu for group in groups)
 
     def over(self, device: BlockDevice) -> list[Path]:
         """The paths that lead over `device`."""
@@ -77,9 +87,22 @@ class PathState:
         """Whether one of them is active."""
         return any(path.is_active for path in self.over(device))
 
+    def comes_from(self, cpu: int) -> None:
+        """The next I/O does."""
+        for group in self.groups:
+            group.selector.cpu = cpu
+
+    def why(self, path: Path, size: int, elsewhere: bool) -> str:
+        """Where an I/O goes and why there, for who watches."""
+        group = path.group
+        where = f"{path.device.devt} ({path.device.name})"
+        if elsewhere:
+            return f"to {where}: once more, on another path than the one that answered with an error"
+        return f"to {where}: {group.selector.explain(path, size)}; group {group.number} of {len(self.groups)}"
+
     def choose(self, size: int) -> Path | None:
         """The path for an I/O of `size` bytes, or None when no path is usable."""
-        if self.next_group is None and not self.queue_io:
+        if self.valid_paths and self.next_group is None and not self.queue_io:
             current = self.current
             if current is not None:
                 path = current.selector.select(size)

@@ -5,14 +5,13 @@ paths (hawser.multipath.disk), and errors that are answers: an EIO from somethin
 then is the client's, without failing the path (DESIGN, Hard problems 5).
 """
 
-from typing import Final
-
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
 from hawser.block.disk import Disk
 from hawser.block.ops import FLUSH, IN_COMPANY, READ, is_write_class
 from hawser.block.orphan import Orphan
 from hawser.block.request import ANSWERED, NOT_SENT, Request, RequestOwner
+from hawser.core.clock import NEVER
 from hawser.core.status import IOERR, OK, RESOURCE, is_path_error, status_name
 from hawser.core.trace import MAPPED
 from hawser.dm.clone import CloneBio
@@ -39,11 +38,8 @@ from hawser.multipath.fitness import check_geometry, shared_disk
 from hawser.multipath.grammar import Geometry, parse_geometry, print_table
 from hawser.multipath.path import Path, may_be_anothers
 from hawser.multipath.queueing import Queueing
-from hawser.multipath.selectors import queue_length, round_robin, service_time
 from hawser.multipath.state import PathState
 from hawser.multipath.waiting import common_orphans, end_client_ghosts
-
-SELECTOR_MODULES: Final = (round_robin, queue_length, service_time)
 
 
 class Multipath(Queueing):
@@ -56,7 +52,7 @@ class Multipath(Queueing):
         self.explains = True
         self.kind = BIO_BASED if geometry.queue_mode == "bio" else REQUEST_BASED
         self.geometry: Geometry = geometry
-        self.state = PathState(geometry.groups, geometry.initial, context.host, context.log)
+        self.state = PathState(geometry.groups, geometry.initial, context.host, context.log, context.clock)
         # Clones report to the stack of the device, which knows the target; set with the first request.
         self._clone_owner: RequestOwner | None = None
 
@@ -86,6 +82,8 @@ class Multipath(Queueing):
             return self._fence_bio(clone)
         if clone.op == FLUSH and not self.may_promise(original):
             return KILL
+        if self.state.asks_cpu:
+            self.state.comes_from(original.client().cpu)
         path = self.state.choose(clone.size)
         if path is None:
             return self._park_without_path(clone)
@@ -102,8 +100,11 @@ class Multipath(Queueing):
         clone.context = path
         clone.device = path.device
         if clone.life is not None:
-            clone.life.note(MAPPED, self._why(path, clone.size, retried))
-        path.group.selector.start_io(path, clone.size)
+            clone.life.note(MAPPED, self.state.why(path, clone.size, retried))
+        selector = path.group.selector
+        if selector.is_timed:
+            clone.mapped_ns = self.context.clock.now_ns
+        selector.start_io(path, clone.size)
         if clone.op == FLUSH:
             clone.written_before = written_by(path.device)
         elif clone.op != READ:
@@ -113,7 +114,6 @@ class Multipath(Queueing):
     def end_bio(self, clone: CloneBio) -> int:
         path = clone.context
         assert isinstance(path, Path)
-        path.group.selector.end_io(path, clone.size)
         original = clone.original
         if clone.orphan is not None:
             self._add_orphan(original, clone.orphan)
@@ -127,6 +127,7 @@ class Multipath(Queueing):
         if original.orphans is not None:
             end_client_ghosts(original.orphans)
         if clone.status == OK:
+            path.group.selector.end_io(path, clone.size, clone.mapped_ns)
             self._succeeded(path, clone.op, clone.size, clone.written_before)
             if clone.op == FLUSH:
                 if not self.may_promise(original):
@@ -138,6 +139,11 @@ class Multipath(Queueing):
                     self._withhold_bio(clone)
                     return END_INCOMPLETE
             return END_DONE
+        result = self._end_failed_bio(clone, path, original)
+        path.group.selector.end_io(path, clone.size, clone.mapped_ns)
+        return result
+
+    def _end_failed_bio(self, clone: CloneBio, path: Path, original: Bio) -> int:
         if clone.fate != NOT_SENT and is_write_class(clone.op):
             self._failed_write(path, clone.sector, clone.size, clone.fate)
         if clone.flags & IN_COMPANY and may_be_anothers(path, clone.op, clone.status, clone.fate):
@@ -186,6 +192,8 @@ class Multipath(Queueing):
             return self._fence_request(request)
         if request.op == FLUSH and request.bios and not self.may_promise(request.bios[0]):
             return KILL
+        if self.state.asks_cpu:
+            self.state.comes_from(request.cpu())
         path = self.state.choose(request.size)
         if path is None:
             return DELAY_REQUEUE if self.queue_if_no_path or self.handing_back else KILL
@@ -207,7 +215,7 @@ class Multipath(Queueing):
         clone.mapped_bytes = request.size
         request.mapped = clone
         if self.context.turn.tracer is not None:
-            self._trace_request(request, MAPPED, self._why(path, request.size, request.avoid is not None))
+            self._trace_request(request, MAPPED, self.state.why(path, request.size, request.avoid is not None))
         path.group.selector.start_io(path, request.size)
         if request.op == FLUSH:
             clone.written_before = written_by(path.device)
@@ -225,7 +233,7 @@ class Multipath(Queueing):
     def release_clone(self, clone: Request) -> None:
         path = clone.context
         assert isinstance(path, Path)
-        path.group.selector.end_io(path, clone.mapped_bytes)
+        path.group.selector.end_io(path, clone.mapped_bytes, NEVER)
         original = clone.original
         if original is not None and original.orphans is not None:
             end_client_ghosts(original.orphans)
@@ -248,12 +256,12 @@ class Multipath(Queueing):
         path = clone.context
         original = clone.original
         assert isinstance(path, Path) and original is not None
-        path.group.selector.end_io(path, clone.mapped_bytes)
         if clone.orphan is not None:
             self._add_request_orphan(original, clone.orphan)
         if original.orphans is not None:
             end_client_ghosts(original.orphans)
         if clone.status == OK:
+            path.group.selector.end_io(path, clone.mapped_bytes, clone.start_ns)
             self._succeeded(path, clone.op, clone.mapped_bytes, clone.written_before)
             if clone.op == FLUSH:
                 if original.bios and not self.may_promise(original.bios[0]):
@@ -272,6 +280,11 @@ class Multipath(Queueing):
                     path, clone.sector, clone.mapped_bytes, clone.bios, original.orphans, clone.written_before
                 )
             return END_DONE
+        result = self._end_failed_request(clone, path, original)
+        path.group.selector.end_io(path, clone.mapped_bytes, clone.start_ns)
+        return result
+
+    def _end_failed_request(self, clone: Request, path: Path, original: Request) -> int:
         if clone.fate != NOT_SENT and is_write_class(clone.op):
             told = clone.whole_bios_of(clone.good_bytes) if clone.good_bytes else 0
             if told:
@@ -294,15 +307,6 @@ class Multipath(Queueing):
         return END_DELAY_REQUEUE if clone.status == RESOURCE else END_REQUEUE
 
     # What both do.
-
-    def _why(self, path: Path, size: int, elsewhere: bool) -> str:
-        """Where an I/O goes and why there, for who watches."""
-        group = path.group
-        where = f"{path.device.devt} ({path.device.name})"
-        if elsewhere:
-            return f"to {where}: once more, on another path than the one that answered with an error"
-        groups = f"group {group.number} of {len(self.state.groups)}"
-        return f"to {where}: {group.selector.explain(path, size)}; {groups}"
 
     def _succeeded(self, path: Path, op: int, size: int, written_before: int) -> None:
         path.ios += 1

@@ -88,7 +88,7 @@ class RequestPair(RequestOwner):
         """Nobody waits for it. Whether it was an error that is an answer."""
         path = request.context
         assert isinstance(path, Path)
-        path.group.selector.end_io(path, request.mapped_bytes)
+        path.group.selector.end_io(path, request.mapped_bytes, request.start_ns)
         if request.status == OK or not self.keeper.looks_after(self.target):
             return False
         return _blame(self.target, path, request.status, request.fate)
@@ -110,6 +110,8 @@ class BioPair(BioOwner):
         self.twin = Bio(READ, clone.sector, clone.size, self, None, clone.flags | NOMERGE)
         self.twin.segments = clone.segments
         self.twin.ioprio = clone.ioprio
+        self.first_mapped_ns = clone.mapped_ns
+        self.twin_mapped_ns = target.context.clock.now_ns
         self._request = request
         self._passes_to = clone.owner
         # Whether one of them has failed.
@@ -145,6 +147,7 @@ class BioPair(BioOwner):
             self.keeper.twin_won()
         clone.context = self.twin_path
         clone.device = self.twin_path.device
+        clone.mapped_ns = self.twin_mapped_ns
         clone.data = bio.data
         clone.parts = None
         clone.done = 0
@@ -164,7 +167,8 @@ class BioPair(BioOwner):
     def _drop(self, bio: Bio) -> bool:
         """Nobody waits for it. Whether it was an error that is an answer. Of a dead client's it says nothing."""
         path = self.twin_path if bio is self.twin else self.first_path
-        path.group.selector.end_io(path, bio.size)
+        start_ns = self.twin_mapped_ns if bio is self.twin else self.first_mapped_ns
+        path.group.selector.end_io(path, bio.size, start_ns)
         if bio.status == OK or self.client_of(bio).dead or not self.keeper.looks_after(self.target):
             return False
         return _blame(self.target, path, bio.status, bio.fate)

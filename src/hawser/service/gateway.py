@@ -5,6 +5,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import Final
 
+from hawser import plugins
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.ops import FLUSH
 from hawser.core.log import LogSink
@@ -84,6 +85,7 @@ class Gateway:
     """Call `start`, then `stop`, within a running asyncio loop."""
 
     def __init__(self, options: ServeOptions, log: LogSink) -> None:
+        plugins.offer()
         self.options = options
         self.log = log
         self.loop = Loop()

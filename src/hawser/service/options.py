@@ -8,7 +8,7 @@ from hawser.exports.listen_uri import ListenUri
 from hawser.manager.policy import Policy
 from hawser.multipath.disk import CACHE_LUN, CACHE_NONE
 from hawser.multipath.retained import RETAINED_BYTES_MAX
-from hawser.multipath.selectors.base import SELECTORS
+from hawser.multipath.selectors.base import find_selector, selector_names
 from hawser.paths.uri import PathUri
 
 
@@ -88,21 +88,27 @@ class ServeOptions:
 
 def build_table(options: ServeOptions, devts: list[str], size_sectors: int) -> str:
     """The multipath line for these paths, whose devices have the numbers `devts`."""
-    words = options.selector.split()
-    selector = words[0] if words else ""
-    if selector not in SELECTORS:
-        raise OptionError(
-            f"selector {options.selector!r}: unknown path selector; there are {', '.join(sorted(SELECTORS))}"
-        )
     features = ["queue_if_no_path"] if options.policy.queues() else []
     if options.queue_mode != "rq":
         features += ["queue_mode", options.queue_mode]
     groups = options.grouped()
     line = [f"0 {size_sectors} multipath {len(features)}", *features, "0", str(len(groups)), "1"]
     for group in groups:
-        line += [options.selector, str(len(group)), "2" if selector == "service-time" else "1"]
-        for index in group:
-            line += [devts[index], "1"]
-            if selector == "service-time":
-                line.append(str(options.paths[index].weight))
+        told = _path_words(options.selector, [options.paths[index].weight for index in group])
+        line += [options.selector, str(len(group)), str(len(told[0]))]
+        for index, words in zip(group, told, strict=True):
+            line += [devts[index], *words]
     return " ".join(line)
+
+
+def _path_words(text: str, weights: list[int]) -> list[list[str]]:
+    """What the selector of an option wants to know of each path of a group. OptionError when there is no such selector."""
+    words = text.split()
+    try:
+        make = find_selector(words[0]) if words else None
+        if make is not None:
+            selector = make(words[2:])
+            return [selector.words_for(place, weight) for place, weight in enumerate(weights)]
+    except ValueError as error:
+        raise OptionError(f"selector {text!r}: {error}") from None
+    raise OptionError(f"selector {text!r}: unknown path selector; there are {', '.join(selector_names())}")

@@ -34,8 +34,8 @@ def test_the_document_has_the_same_list() -> None:
 @pytest.mark.parametrize(
     ("cmd", "kind"),
     [
-        (f"dmsetup create mp --table|{MULTIPATH} 0 0 1 1 historical-service-time 0 1 1 1:0 1", "selector"),
-        (f"dmsetup load mp --table|{MULTIPATH} 0 0 1 1 io-affinity 0 1 1 1:0 1", "selector"),
+        (f"dmsetup create mp --table|{MULTIPATH} 0 0 1 1 historical-service-time 0 1 1 1:0 1", ""),
+        (f"dmsetup load mp --table|{MULTIPATH} 0 0 1 1 io-affinity 0 1 1 1:0 1", ""),
         (f"dmsetup create mp --table|{MULTIPATH} 0 1 alua 1 1 round-robin 0 1 1 1:0 1", "handler"),
         (f"dmsetup create mp --table|{MULTIPATH} 2 queue_mode bio 1 alua 1 1 round-robin 0 1 1 1:0 1", ""),
         (f"dmsetup create mp --table|{MULTIPATH} 0 9 alua 1 1", ""),
@@ -90,7 +90,7 @@ class Session:
 def test_what_follows_a_table_that_was_skipped() -> None:
     session = Session()
     session.step("dmsetup create u0", "0 65536 linear 1:0 0")
-    assert session.step("dmsetup create mp", f"{MULTIPATH} 0 0 1 1 io-affinity 0 1 1 254:0 1") == "selector"
+    assert session.step("dmsetup create mp", "0 65536 snapshot-origin 254:0") == "target"
     assert session.step("dmsetup create u1", "0 65536 linear 1:0 0") == ""
     assert session.step("dmsetup status mp") == "follows"
     assert session.step("io read /dev/mapper/mp") == "follows"
@@ -105,13 +105,13 @@ def test_what_follows_a_table_that_was_skipped() -> None:
 
 def test_a_skipped_name_may_be_made_again() -> None:
     session = Session()
-    assert session.step("dmsetup create mp", f"{MULTIPATH} 0 0 1 1 io-affinity 0 1 1 1:0 1") == "selector"
+    assert session.step("dmsetup create mp", "0 65536 snapshot-origin 1:0") == "target"
     assert session.step("dmsetup create mp", "0 65536 linear 1:0 0") == ""
     assert session.step("dmsetup table mp") == "0 65536 linear 1:0 0\n"
 
 
 def test_a_job_about_a_skipped_device_is_not_waited_for() -> None:
     session = Session()
-    session.step("dmsetup create mp", f"{MULTIPATH} 0 0 1 1 io-affinity 0 1 1 1:0 1")
+    session.step("dmsetup create mp", "0 65536 snapshot-origin 1:0")
     assert session.step("bg w dmsetup wait mp") == "follows"
     assert session.step("wait w") == "follows"

@@ -20,7 +20,6 @@ from hawser.lab.conformance.kinds import (
     NOTE,
     PROGRAM,
     SCHEDULER,
-    SELECTOR,
     STATISTICS,
     TARGET,
     Kind,
@@ -31,7 +30,6 @@ from hawser.lab.linux.nodes import absolute
 from hawser.lab.linux.shell import is_known
 from hawser.lab.linux.sysfs import is_modelled
 
-SELECTORS_MISSING: Final = ("historical-service-time", "io-affinity")
 SCHEDULERS_MISSING: Final = ("bfq", "kyber")
 # Targets of Linux 6.12.
 LINUX_TARGETS: Final = (
@@ -241,8 +239,6 @@ def _kind_of_line(line: TableLine) -> Kind | None:
         return TARGET
     if line.type_name != "multipath":
         return None
-    if any(word in line.words for word in SELECTORS_MISSING):
-        return SELECTOR
     return HANDLER if _has_handler(line.words) else None
 
 

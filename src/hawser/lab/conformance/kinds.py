@@ -14,11 +14,6 @@ class Kind:
     reason: str
 
 
-SELECTOR: Final = Kind(
-    "selector",
-    "a table that names the path selector `historical-service-time` or `io-affinity`",
-    "hawser does not have them yet",
-)
 HANDLER: Final = Kind(
     "handler",
     "a request-based multipath table with a hardware handler, and a change of a disk's `dh_state`",
@@ -62,4 +57,4 @@ NOTE: Final = Kind(
     "it is not a command",
 )
 
-KINDS: Final = (SELECTOR, HANDLER, FOLLOWS, TARGET, STATISTICS, DMSETUP, SCHEDULER, PROGRAM, NOTE)
+KINDS: Final = (HANDLER, FOLLOWS, TARGET, STATISTICS, DMSETUP, SCHEDULER, PROGRAM, NOTE)

@@ -37,6 +37,7 @@ class Builder:
         nodes = Nodes()
         caches = PageCaches(kit)
         devices = LinuxDevices(header.number("dm_major", DM_MAJOR_DEFAULT), nodes)
+        devices.processors = max(1, header.number("cpus", 1))
         files = Files(devices, nodes, caches)
         sysfs = Sysfs(devices, files, kit.clock, header)
         versions = header.part("targets")

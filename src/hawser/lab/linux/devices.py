@@ -38,6 +38,8 @@ class LinuxDevices(DeviceRegistry):
     def __init__(self, major: int, nodes: Nodes) -> None:
         super().__init__(major)
         self.nodes = nodes
+        # Linux: nr_cpu_ids.
+        self.processors = 1
         self.disks: dict[str, LinuxDisk] = {}
         # Mapped devices that a program has for itself, by number.
         self.claims: set[str] = set()
@@ -55,6 +57,9 @@ class LinuxDevices(DeviceRegistry):
         if self.nodes.number_of(name):
             return "ENXIO"
         return "ENOTBLK" if self.nodes.is_other_file(name) else "ENOENT"
+
+    def cpus(self) -> int:
+        return self.processors
 
     def why_not(self, device: BlockDevice, read_only: bool) -> str:
         disk = self.disk_of(device)

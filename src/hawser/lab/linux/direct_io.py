@@ -22,6 +22,8 @@ from hawser.lab.linux.page_cache import PAGE, PageCache
 
 # Linux: BIO_MAX_VECS.
 VECTORS_MAX: Final = 256
+# Not bound to a processor by itself.
+ANY_CPU: Final = -1
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -40,6 +42,7 @@ class DirectIo(BioOwner):
         self.address = address
         self.flags = flags
         self.ioprio = 0
+        self.cpu = ANY_CPU
         self.left = 0
         self.is_done = False
         self.error = ""
@@ -56,6 +59,8 @@ class DirectIo(BioOwner):
         if self.size == 0:
             self._end()
             return
+        if self.cpu == ANY_CPU:
+            self.cpu = kit.cpu
         bios = self._make_bios()
         own = plug if plug is not None else Plug(len(bios) > 1)
         for bio in bios:

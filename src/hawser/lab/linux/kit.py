@@ -15,6 +15,8 @@ class Kit:
         self.log = KernelLog()
         self.tasks = Tasks(self.clock)
         self.softirq = Softirq(self.turn)
+        # The processor that the recorder has last bound itself to; what it starts inherits that.
+        self.cpu = 0
 
     def settle(self) -> None:
         """Everything that the block layer can do without time passing."""

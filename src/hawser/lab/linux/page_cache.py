@@ -78,7 +78,7 @@ class PageCache:
         return OK
 
     def read_block(self, page: Page, index: int, block: int) -> StatusLater:
-        bios = Bios()
+        bios = Bios(self.kit.cpu)
         bio = bios.bio(READ, (index * PAGE + block * self.block) >> SECTOR_SHIFT, self.block)
         submit_alone(self.device, bio)
         yield AllDone(bios)
@@ -92,7 +92,7 @@ class PageCache:
 
     def sync(self, first: int = 0, end: int | None = None) -> StatusLater:
         """Write what is dirty, between two places if they are given, and wait for it."""
-        bios = Bios()
+        bios = Bios(self.kit.cpu)
         batch: list[Bio] = []
         for index in self._between(first, end):
             page = self.pages[index]

@@ -24,8 +24,8 @@ VECTORS_MAX: Final = 256
 class _Filling(Bios):
     """Reads pages; those that come are valid."""
 
-    def __init__(self, pages: list[Page]) -> None:
-        super().__init__()
+    def __init__(self, pages: list[Page], cpu: int) -> None:
+        super().__init__(cpu)
         self.pages = pages
         self.firsts: dict[int, int] = {}
 
@@ -159,7 +159,7 @@ class Reader:
             return
         device = self.cache.device
         pages = [self.cache.pages[number] for number in run]
-        filling = _Filling(pages)
+        filling = _Filling(pages, self.cache.kit.cpu)
         for page in pages:
             page.filling = filling
         size_bytes = device.size_sectors << SECTOR_SHIFT

@@ -59,6 +59,7 @@ class Output:
     """What a program has written, in pieces; `together` when both streams go to one place, as in the background."""
 
     def __init__(self, together: bool = False) -> None:
+        self.together = together
         self._out: list[str] = []
         self._err: list[str] = self._out if together else []
 

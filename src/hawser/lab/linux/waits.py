@@ -6,10 +6,11 @@ from hawser.dm.condition import Condition
 
 
 class Bios(BioOwner):
-    """Several bios that are waited for together; `status` is the first error among them."""
+    """Several bios of a program on processor `cpu`, waited for together; `status` is the first error among them."""
 
-    def __init__(self) -> None:
+    def __init__(self, cpu: int) -> None:
         super().__init__()
+        self.cpu = cpu
         self.left = 0
         self.status = OK
 

@@ -5,10 +5,10 @@ Linux: drivers/md/dm-ps-queue-length.c.
 
 from hawser.dm.target import TableError
 from hawser.multipath.path import Path
-from hawser.multipath.selectors.base import PathSelector, parse_repeat_count, register_selector
+from hawser.multipath.selectors.base import PathSelector, RepeatingSelector, parse_repeat_count, register_selector
 
 
-class QueueLength(PathSelector):
+class QueueLength(RepeatingSelector):
     name = "queue-length"
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class QueueLength(PathSelector):
     def start_io(self, path: Path, size: int) -> None:
         path.in_flight += 1
 
-    def end_io(self, path: Path, size: int) -> None:
+    def end_io(self, path: Path, size: int, start_ns: int) -> None:
         path.in_flight -= 1
 
     def info_words(self, path: Path) -> str:

@@ -5,10 +5,10 @@ Linux: drivers/md/dm-ps-round-robin.c.
 
 from hawser.dm.target import TableError
 from hawser.multipath.path import Path
-from hawser.multipath.selectors.base import PathSelector, parse_repeat_count, register_selector
+from hawser.multipath.selectors.base import PathSelector, RepeatingSelector, parse_repeat_count, register_selector
 
 
-class RoundRobin(PathSelector):
+class RoundRobin(RepeatingSelector):
     name = "round-robin"
 
     def add_path(self, path: Path, words: list[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from hawser.dm.arguments import scan_uint
 from hawser.dm.target import TableError
 from hawser.multipath.path import Path
-from hawser.multipath.selectors.base import PathSelector, parse_repeat_count, register_selector
+from hawser.multipath.selectors.base import PathSelector, RepeatingSelector, parse_repeat_count, register_selector
 
 THROUGHPUT_MAX: Final = 100
 # Linux shifts both sums from (size_t)-1 >> 7 on, to keep the product within a size_t. Python's integers need none of it.
@@ -27,7 +27,7 @@ def compare(first: Path, second: Path, size: int) -> int:
     return difference if difference != 0 else second_weight - first_weight
 
 
-class ServiceTime(PathSelector):
+class ServiceTime(RepeatingSelector):
     name = "service-time"
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class ServiceTime(PathSelector):
     def start_io(self, path: Path, size: int) -> None:
         path.in_flight_bytes += size
 
-    def end_io(self, path: Path, size: int) -> None:
+    def end_io(self, path: Path, size: int, start_ns: int) -> None:
         path.in_flight_bytes -= size
 
     def info_words(self, path: Path) -> str:
@@ -80,6 +80,9 @@ class ServiceTime(PathSelector):
 
     def table_words(self, path: Path) -> str:
         return f"{path.repeat_count} {path.relative_throughput}"
+
+    def words_for(self, place: int, weight: int) -> list[str]:
+        return ["1", str(weight)]
 
 
 def make_service_time(words: list[str]) -> PathSelector:

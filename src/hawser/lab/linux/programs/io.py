@@ -11,7 +11,7 @@ from hawser.block.ops import READ, WRITE
 from hawser.block.plug import Plug
 from hawser.core.clock import NEVER
 from hawser.dm.condition import Condition, Waiting
-from hawser.lab.linux.direct_io import DirectIo, start
+from hawser.lab.linux.direct_io import ANY_CPU, DirectIo, start
 from hawser.lab.linux.errnos import printed
 from hawser.lab.linux.files import OpenFile, OsError
 from hawser.lab.linux.mersenne import MersenneTwister
@@ -40,6 +40,7 @@ class Job:
     verify: str
     mix: str
     log: str
+    cpu: int
 
 
 def job_of(op: str, options: dict[str, str]) -> Job:
@@ -61,6 +62,7 @@ def job_of(op: str, options: dict[str, str]) -> Job:
         options.get("verify", ""),
         options.get("mix", ""),
         options.get("log", ""),
+        int(options.get("cpu", str(ANY_CPU))),
     )
 
 
@@ -93,6 +95,7 @@ class _Slotted(DirectIo):
         self.number = number
         self.slot = slot
         self.wanted = size
+        self.cpu = ring.job.cpu
 
     def ended(self) -> None:
         self.ring.events.append(self)
@@ -164,6 +167,8 @@ class _Tally:
 
 def io(system: System, argv: list[str], output: Output) -> Run:
     job = job_of(argv[1], options_of(argv[3:]))
+    if job.cpu != ANY_CPU and not output.together:
+        system.kit.cpu = job.cpu
     try:
         file = system.files.open(argv[2], job.op != "read")
     except OsError as error:

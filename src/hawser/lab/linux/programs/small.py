@@ -132,7 +132,7 @@ def flush(system: System, file: OpenFile) -> Waiting:
         status = yield from cache.sync()
         if status != OK:
             raise OsError("EIO")
-    bios = Bios()
+    bios = Bios(system.kit.cpu)
     submit_alone(file.device, bios.bio(FLUSH, 0, 0))
     yield AllDone(bios)
     if bios.status not in (OK, NOTSUPP):
@@ -151,7 +151,7 @@ def discard(system: System, file: OpenFile, offset: int, length: int) -> Waiting
     if (offset | length) & (block - 1) or not length or end > device.size_sectors << SECTOR_SHIFT:
         raise OsError("EINVAL")
     system.caches.of(device).forget(offset, end)
-    bios = Bios()
+    bios = Bios(system.kit.cpu)
     batch: list[Bio] = []
     sector = offset >> SECTOR_SHIFT
     while sector < end >> SECTOR_SHIFT:
@@ -195,7 +195,7 @@ def zeroout(system: System, file: OpenFile, offset: int, length: int) -> Waiting
 def _write_zeroes(system: System, device: BlockDevice, sector: int, end: int) -> StatusLater:
     block = device.limits.block_sectors()
     most = min(device.limits.max_write_zeroes_sectors, SECTORS_MAX // block * block)
-    bios = Bios()
+    bios = Bios(system.kit.cpu)
     batch: list[Bio] = []
     while sector < end:
         count = min(end - sector, most)
@@ -208,7 +208,7 @@ def _write_zeroes(system: System, device: BlockDevice, sector: int, end: int) ->
 
 
 def _write_pages(system: System, device: BlockDevice, offset: int, end: int) -> StatusLater:
-    bios = Bios()
+    bios = Bios(system.kit.cpu)
     batch: list[Bio] = []
     while offset < end:
         size = min(end - offset, VECTORS_MAX * PAGE)

@@ -138,7 +138,7 @@ class DeviceStream(Stream):
         status = yield from cache.sync(self.position - count, self.position)
         if status != OK:
             raise OsError("EIO")
-        bios = Bios()
+        bios = Bios(self.system.kit.cpu)
         bio: Bio = bios.bio(FLUSH, 0, 0)
         submit_alone(self.file.device, bio)
         yield AllDone(bios)
