@@ -22,6 +22,8 @@ from hawser.core.clock import Clock, Timers
 from hawser.core.log import LogSink
 from hawser.core.turn import Turn
 from hawser.core.units import SECTOR_SHIFT, is_number
+from hawser.dm.parameters import Parameters
+from hawser.dm.passage import IoctlError, Passage
 
 if TYPE_CHECKING:
     from hawser.dm.clone import CloneBio
@@ -80,6 +82,10 @@ class DeviceFinder:
     def why(self, name: str) -> str:
         """The errno of a name that `find` does not know. Linux: dm_devt_from_path(), bdev_file_open_by_dev()."""
         return "ENXIO" if is_device_number(name) else "ENOENT"
+
+    def module_parameters(self) -> Parameters:
+        """What is set for the whole machine: the defaults, unless the world has some."""
+        return Parameters()
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -298,8 +304,16 @@ class Target(FlushGate):
         """A `dmsetup message`. Returns the reply's text, mostly empty. MessageError when it is refused."""
         raise MessageError("Target type does not support messages", of_core=True)
 
+    def prepare_ioctl(self) -> Passage:
+        """Where an ioctl goes that is not for device mapper. IoctlError (hawser.dm.passage)."""
+        raise IoctlError("ENOTTY", f"{self.type_name}: passes no ioctl on")
+
     def status_info(self) -> str:
         """The words behind the type in `dmsetup status`."""
+        return ""
+
+    def status_ima(self) -> str:
+        """What the kernel's integrity measurement records of it; an empty string: nothing is known of that here."""
         return ""
 
     def status_table(self) -> str:
