@@ -7,12 +7,17 @@
 Their names are read without regard to case.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from hawser.dm.target import MessageError, is_device_number
+from hawser.dm.arguments import look_up
+from hawser.dm.target import MessageError, TableError
+from hawser.multipath.path import Path
 
 if TYPE_CHECKING:
     from hawser.multipath.target import Multipath
+
+# Why a device cannot be opened for a table, though there may be one of that number.
+ABOUT_OPENING: Final = ("ENXIO", "EBUSY", "EACCES", "EROFS")
 
 
 def obey(target: "Multipath", words: list[str]) -> None:
@@ -38,9 +43,13 @@ def obey(target: "Multipath", words: list[str]) -> None:
 
 
 def _obey_about_path(target: "Multipath", verb: str, name: str) -> None:
-    if target.context.devices.find(name) is None and not is_device_number(name):
-        raise MessageError(f"message: error getting device {name}", "ENOENT")
-    paths = target.find_paths(name)
+    paths: list[Path] = []
+    try:
+        paths = target.state.over(look_up(target.context.devices, "", name, "error getting device"))
+    except TableError as error:
+        # A number is one, whether there is such a device or not, and it does not matter who else uses it.
+        if error.errno_name not in ABOUT_OPENING:
+            raise MessageError(f"message: error getting device {name}", error.errno_name) from None
     if not paths:
         raise MessageError(f"message: {name} is not a path of this device", is_logged=False)
     for path in paths:

@@ -1,8 +1,8 @@
 """Which path next: groups, the current one, failing and reinstating. The multipath state machine without any I/O.
 
 Linux: choose_pgpath(), fail_path(), reinstate_path(), bypass_pg(), switch_pg_num() of drivers/md/dm-mpath.c; `seeds.md` 3.14.
-The order is that of 6.12: the group that was asked for, then the current one. `current_first`: that of 6.16, the current one,
-then the one that was asked for; while paths are probed there (hawser.multipath.probe) the current group is not left.
+The order is that of 6.12: the group that was asked for, then the current one. With `current_first` it is that of 6.16: the
+current one, then the one that was asked for; while paths are probed there (hawser.multipath.probe) the current group is not left.
 
 What Linux does not have: a path may be *demoted* (hawser.manager.marginal says which and when). It is not failed: its letter
 stays A. But as long as a path that is not demoted can be used in some group that is not bypassed, its selector does without
@@ -53,12 +53,7 @@ class PathState:
     """The paths of one map. `current` is the group in use; `next_group` was asked for and is tried first."""
 
     def __init__(
-        self,
-        groups: list[PriorityGroup],
-        initial: PriorityGroup | None,
-        host: TargetHost,
-        log: LogSink,
-        current_first: bool = False,
+        self, groups: list[PriorityGroup], initial: PriorityGroup | None, host: TargetHost, log: LogSink
     ) -> None:
         self.groups = groups
         self.host = host
@@ -69,7 +64,8 @@ class PathState:
         self.current: PriorityGroup | None = None
         self.current_path: Path | None = None
         self.next_group = initial
-        self.current_first = current_first
+        # Set for the order of 6.16.
+        self.current_first = False
         # Linux: DELAY_PG_SWITCH, NEED_PG_SWITCH.
         self._is_probed = False
         self._leaves_later = False

@@ -63,7 +63,8 @@ class Multipath(Queueing):
         # What the rules of 6.12 and of 6.16 differ in is decided now, and stays so.
         is_6_16 = self.parameters.is_6_16()
         self.version = self.parameters.multipath_version()
-        self.state = PathState(geometry.groups, geometry.initial, context.host, context.log, current_first=is_6_16)
+        self.state = PathState(geometry.groups, geometry.initial, context.host, context.log)
+        self.state.current_first = is_6_16
         self.group_probe: GroupProbe | None = GroupProbe(self) if is_6_16 else None
         self.wait_for_path(self.state.valid_paths)
         # Clones report to the stack of the device, which knows the target; set with the first request.
