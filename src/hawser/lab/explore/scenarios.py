@@ -302,7 +302,7 @@ _LIST: Final = (
     Scenario(
         "suspended",
         "the map is suspended, by either way, while a write times out, and resumed",
-        Shape(("w0 | w0 | r0",), timeouts=1, verbs=("noflush",)),
+        Shape(("w0 | w0 | r0",), timeouts=1, verbs=("noflush",), gives_up=""),
         Shape(("w0 | w0 r0 | r0",), timeouts=1, verbs=("noflush", "flush")),
         SUPERSEDED,
         sectors=1,
