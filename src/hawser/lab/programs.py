@@ -145,6 +145,7 @@ class Programs:
             assert self._seen() == before, f"{' '.join(argv)} has changed something"
             if program.answer.rc:
                 self.era.hardware.marks.hit("program refused")
+        self.control.reap()
 
     def _seen(self) -> list[str]:
         """All that a verb that is refused leaves as it is."""
@@ -165,11 +166,14 @@ class Programs:
 
     def poll(self) -> bool:
         """Let those that wait go on if they can; whether any did."""
+        if not self._running:
+            return False
         moved = False
         for program in list(self._running):
             moved = program.go_on() or moved
         self._running = [program for program in self._running if not program.is_over]
-        self.control.reap()
+        if moved:
+            self.control.reap()
         return moved
 
     def end(self) -> None:
