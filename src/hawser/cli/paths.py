@@ -4,6 +4,7 @@ import click
 
 from hawser.cli.control_option import control_option, require_control
 from hawser.cli.dm import print_reply
+from hawser.cli.resize import print_pieces
 
 
 @click.command()
@@ -16,10 +17,17 @@ from hawser.cli.dm import print_reply
     help="Look at a failed path now, also at one that led to another disk; PATH is its number, name or URI. It is used again if "
     "what is found is right.",
 )
-def paths(control: str, as_json: bool, recheck: str) -> None:
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Read a block by every active path of the group in use, and fail those that cannot (Linux 6.16's DM_MPATH_PROBE_PATHS).",
+)
+def paths(control: str, as_json: bool, recheck: str, probe: bool) -> None:
     """Every path: in use or failed, what its last check found, why; and every fence, with what would lift it."""
     require_control(control, "hawser paths")
-    if recheck:
+    if probe:
+        print_pieces(control, "probe-paths", "hawser paths --probe")
+    elif recheck:
         print_reply(control, "paths", ["recheck", recheck])
     else:
         print_reply(control, "paths", ["json"] if as_json else [])

@@ -20,11 +20,16 @@ def resize(control: str) -> None:
     Clients that are connected keep the size that they were told; new connections are told the new one.
     """
     require_control(control, "hawser resize")
+    print_pieces(control, "resize", "hawser resize")
+
+
+def print_pieces(control: str, verb: str, command: str) -> None:
+    """Ask for what is answered bit by bit, and print it as it comes. What goes wrong ends the program."""
     try:
-        for reply in ask_for_pieces(control, "resize", [], PATIENCE_SECONDS):
+        for reply in ask_for_pieces(control, verb, [], PATIENCE_SECONDS):
             click.echo(reply.out, nl=False)
             if not reply.ok:
                 raise ValueError(reply.err)
     except (OSError, ValueError) as error:
-        click.echo(f"hawser resize: {error}", err=True)
+        click.echo(f"{command}: {error}", err=True)
         sys.exit(1)

@@ -68,6 +68,13 @@ RETAIN_MAX: Final = 16 * GIB
     metavar="DIR",
     help="Remember writes on their way, to fence them after a crash of hawser.",
 )
+@click.option(
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="As on a kernel's command line: dm_multipath.queue_if_no_path_timeout_secs=N, dm_multipath.semantics=6.12|6.16.",
+)
 @click.option("--read-only", is_flag=True)
 @click.option("--insecure-listen", is_flag=True, help="Allow addresses that are not loopback, without encryption.")
 @click.option(
@@ -90,6 +97,7 @@ def serve(
     retain: str,
     fence_agent: str,
     state_dir: str,
+    parameters: tuple[str, ...],
     read_only: bool,
     insecure_listen: bool,
     unsafe_no_fence: bool,
@@ -123,11 +131,13 @@ def serve(
             parse_agent(fence_agent),
             unsafe_no_fence,
             state_dir,
+            list(parameters),
         )
         if options.io_timeout_ns == 0:
             raise OptionError("--io-timeout 0 would give up on every command at once")
         options.grouped()
         options.check_devices()
+        options.check_parameters()
     except (UriError, ListenError, OptionError) as error:
         log.error(str(error))
         leave(2)

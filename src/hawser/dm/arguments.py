@@ -7,7 +7,7 @@ sscanf()'s of the kernel, which wraps what is too large, or kstrtouint()'s, whic
 from typing import Final
 
 from hawser.block.device import BlockDevice
-from hawser.dm.target import TableError, TargetContext
+from hawser.dm.target import DeviceFinder, TableError, TargetContext
 
 UINT_MAX: Final = 0xFFFF_FFFF
 _ULLONG_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
@@ -43,6 +43,11 @@ def _is_digits(word: str) -> bool:
 
 def find_device(context: TargetContext, word: str, error: str) -> BlockDevice:
     """The device that a word of a table names. TableError(`error`) with the errno of the look-up. Linux: dm_get_device()."""
+    return look_up(context.devices, context.host.name(), word, error)
+
+
+def look_up(devices: DeviceFinder, own: str, word: str, error: str) -> BlockDevice:
+    """The same, for a table of the device `own` (empty: whose it is does not matter)."""
     major, _, minor = word.partition(":")
     name = word
     is_number = _is_digits(major) and _is_digits(minor)
@@ -50,12 +55,11 @@ def find_device(context: TargetContext, word: str, error: str) -> BlockDevice:
         if scan_uint(major) > _MAJOR_MAX or scan_uint(minor) > _MINOR_MAX:
             raise TableError(error, "EOVERFLOW")
         name = f"{scan_uint(major)}:{scan_uint(minor)}"
-    device = context.devices.find(name)
-    own = context.host.name()
-    if name == own or (device is not None and device.devt == own):
+    device = devices.find(name)
+    if own and (name == own or (device is not None and device.devt == own)):
         raise TableError(error)
     if device is None:
-        raise TableError(error, context.devices.why(name))
+        raise TableError(error, devices.why(name))
     return device
 
 

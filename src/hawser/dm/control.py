@@ -14,6 +14,7 @@ from hawser.block.device import BlockDevice
 from hawser.core.log import LogSink
 from hawser.dm.condition import Waiting
 from hawser.dm.mapped_device import MappedDevice
+from hawser.dm.parameters import Parameters
 from hawser.dm.registry import MINORS_MAX, DeviceRegistry
 from hawser.dm.suspension import ControlError
 from hawser.dm.table import TableLine
@@ -53,6 +54,9 @@ class TableFinder(DeviceFinder):
                     return device
         return None
 
+    def module_parameters(self) -> Parameters:
+        return self.registry.parameters
+
     def why(self, name: str) -> str:
         device = self.registry.find(name)
         return self.registry.why(name) if device is None else self.registry.why_not(device, self.read_only)
@@ -75,7 +79,7 @@ class Control:
         self.registry: DeviceRegistry = registry
         self.log = log if log is not None else LogSink()
         self.make = make
-        self.versions = versions if versions is not None else known_versions()
+        self.versions = versions if versions is not None else known_versions(registry.parameters)
         # Writes out what the world still holds back of a device's data, before it is suspended.
         self.freeze: Freezer | None = None
         # Why the last thing that was refused was refused, in words for people; empty when errno says it all.
@@ -239,6 +243,7 @@ class Control:
         return ""
 
 
-def known_versions() -> dict[str, str]:
+def known_versions(parameters: Parameters) -> dict[str, str]:
     """Of the targets that there are here; the last one registered comes first."""
-    return {name: TARGETS[name].version for name in reversed(list(TARGETS))}
+    own = {"multipath": parameters.multipath_version()}
+    return {name: own.get(name, TARGETS[name].version) for name in reversed(list(TARGETS))}

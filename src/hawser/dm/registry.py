@@ -1,13 +1,14 @@
 """DeviceRegistry: the block devices that exist, by name, by `major:minor` and by alias, as tables and verbs find them.
 
 Of mapped devices it also knows what drivers/md/dm-ioctl.c keeps in its hash tables and dm.c in its map of minor numbers: names,
-uuids, the lowest free minor, and who holds a device open because a table names it.
+uuids, the lowest free minor, and who holds a device open because a table names it. What is set for all of them is here, too.
 """
 
 from typing import Final
 
 from hawser.block.device import BlockDevice
 from hawser.dm.mapped_device import MappedDevice
+from hawser.dm.parameters import Parameters
 from hawser.dm.target import DeviceFinder
 
 MAJOR_DEFAULT: Final = 254
@@ -20,6 +21,7 @@ class DeviceRegistry(DeviceFinder):
 
     def __init__(self, major: int = MAJOR_DEFAULT) -> None:
         self.major = major
+        self.parameters = Parameters()
         self._devices: dict[str, BlockDevice] = {}
         self._mapped: dict[str, MappedDevice] = {}
         self._aliases: dict[str, BlockDevice] = {}
@@ -56,6 +58,9 @@ class DeviceRegistry(DeviceFinder):
 
     def find(self, name: str) -> BlockDevice | None:
         return self._aliases.get(name)
+
+    def module_parameters(self) -> Parameters:
+        return self.parameters
 
     def by_number(self, devt: str) -> BlockDevice | None:
         """The device of that `major:minor`."""

@@ -22,6 +22,8 @@ from hawser.core.clock import Clock, Timers
 from hawser.core.log import LogSink
 from hawser.core.turn import Turn
 from hawser.core.units import SECTOR_SHIFT, is_number
+from hawser.dm.parameters import Parameters
+from hawser.dm.passage import IoctlError, Passage
 
 if TYPE_CHECKING:
     from hawser.dm.clone import CloneBio
@@ -84,6 +86,10 @@ class DeviceFinder:
     def cpus(self) -> int:
         """How many CPUs submit I/O (Linux: nr_cpu_ids); 0 where connections do, whose number nobody knows beforehand."""
         return 0
+
+    def module_parameters(self) -> Parameters:
+        """What is set for the whole machine: the defaults, unless the world has some."""
+        return Parameters()
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -302,8 +308,16 @@ class Target(FlushGate):
         """A `dmsetup message`. Returns the reply's text, mostly empty. MessageError when it is refused."""
         raise MessageError("Target type does not support messages", of_core=True)
 
+    def prepare_ioctl(self) -> Passage:
+        """Where an ioctl goes that is not for device mapper. IoctlError (hawser.dm.passage)."""
+        raise IoctlError("ENOTTY", f"{self.type_name}: passes no ioctl on")
+
     def status_info(self) -> str:
         """The words behind the type in `dmsetup status`."""
+        return ""
+
+    def status_ima(self) -> str:
+        """What the kernel's integrity measurement records of it; an empty string: nothing is known of that here."""
         return ""
 
     def status_table(self) -> str:

@@ -16,6 +16,7 @@ from hawser.lab.devices.service_time import SPREADS
 from hawser.lab.draw_clients import ClientDraw
 from hawser.lab.draw_faults import STEPS_MAX, FaultDraw, declare, log_between, tamed
 from hawser.lab.draw_marginal import draw_care
+from hawser.lab.draw_programs import draw_programs
 from hawser.lab.draw_shapes import Wishes, draw_shape
 from hawser.lab.draw_stacks import ON_TWO, StackDraw, draw_kind, named
 from hawser.lab.draw_tables import Layout, another, draw_layout, refused
@@ -49,6 +50,7 @@ def _draw(seed: int, bare: bool) -> Plan:
     _draw_tables(tables, plan, wishes, kind, bare)
     plan.clients = ClientDraw(clients, plan, span_ns).clients(wishes.workload, wishes.ops)
     draw_care(rng.split(), plan, span_ns)
+    programs = draw_programs(rng.split(), plan, span_ns)
     steps: list[Step] = []
     if shape is not None:
         steps = shape.steps(faults, plan, span_ns)
@@ -56,7 +58,7 @@ def _draw(seed: int, bare: bool) -> Plan:
         steps += _swarm(faults, plan, span_ns)
     if plan.below or plan.above:
         steps += _by_hand(faults, plan, span_ns)
-    plan.steps = tamed(plan, steps, span_ns)
+    plan.steps = tamed(plan, steps + programs, span_ns)
     if any(path.cache == CACHE_PATH for path in plan.paths):
         # Nobody else flushes a cache that was left.
         plan.manager = True
@@ -89,6 +91,7 @@ def draw_false_lun(seed: int) -> Plan:
     queues = "queue_if_no_path" in plan.tables[0]
     together = [list(range(len(plan.paths)))]
     plan.tables = [Layout(plan.size_sectors, plan.mode, together, ["round-robin"], queues=queues).line()]
+    plan.steps = [step for step in plan.steps if step.kind != "dm"]
     for step in plan.steps:
         if step.kind == "kill":
             step.amount = 0

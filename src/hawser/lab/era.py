@@ -15,6 +15,7 @@ from hawser.core.turn import Turn
 from hawser.core.units import SECTOR_SHIFT, SECTOR_SIZE
 from hawser.dm import targets
 from hawser.dm.mapped_device import MappedDevice
+from hawser.dm.parameters import SEMANTICS
 from hawser.dm.registry import DeviceRegistry
 from hawser.dm.request_based import RequestMapper
 from hawser.dm.table import parse_lines
@@ -48,6 +49,7 @@ class Era:
         self.timers = Timers(hardware.clock)
         self.log = TracingLog(hardware)
         self.registry: DeviceRegistry = DeviceRegistry()
+        self.registry.parameters.set(SEMANTICS, plan.semantics)
         self.disks = [self._make_disk(number) for number in range(plan.luns)]
         self.disk = self.disks[0]
         self._hosts = [Host(server.commands_max) for server in plan.servers]

@@ -13,6 +13,7 @@ from hawser.dm.targets.flakey import FlakeyTarget
 from hawser.lab.era import Era
 from hawser.lab.map_watch import MapWatch
 from hawser.lab.plan import MAP_NAME, QUEUE_STEPS, Step
+from hawser.lab.programs import Programs
 from hawser.multipath.disk import PathDevice
 from hawser.multipath.target import Multipath
 
@@ -175,6 +176,7 @@ class MapVerbs:
         self.era = era
         self.hardware = era.hardware
         self._devices = [DeviceVerbs(era, name) for name in era.devices]
+        self.programs = Programs(era)
 
     def is_suspended(self) -> bool:
         """Whether a device holds I/O back."""
@@ -192,6 +194,8 @@ class MapVerbs:
             self._set(step)
         elif step.kind == "message":
             self._of(step.target).message(step.word)
+        elif step.kind == "dm":
+            self.programs.start(step)
         elif step.kind == "suspend":
             self._of(step.target).suspend(step.amount == 1, step.duration_ns)
         else:
@@ -218,6 +222,7 @@ class MapVerbs:
     def heal(self) -> None:
         """An operator puts right what an operator may have done, and sees to it that no ghost lands any more."""
         era = self.era
+        self.programs.end()
         for device in self._devices:
             device.heal()
             era.settle()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, SECTOR_SIZE
+from hawser.dm.parameters import LINUX_6_12
 from hawser.multipath.retained import RETAINED_BYTES_MAX
 
 # Transports of a path, as hawser.paths has them: what can be proved differs.
@@ -55,6 +56,7 @@ MAP_STEPS: Final = (
     "message",  # `dmsetup message` with the words of `word`
     "suspend",  # `amount` 1: noflush; resumed after `duration_ns`
     "reload",  # suspend (`amount` 1: noflush), load table number `word`, resume
+    "dm",  # dmsetup with the words of `word`, interrupted after `duration_ns` (hawser.lab.programs)
 )
 # To the request queue of the map, of a path, or of the mapped device that is named, under load.
 QUEUE_STEPS: Final = (
@@ -202,7 +204,7 @@ class Plan:
     the paths; `marginal_tick_ns`: how often it looks for slow and flaky ones (0: it does not), which all of its other times go
     by; `keepalive_ns`: how often it asks idle ones (0: not at all); `hedge_after_ns`: after which reads are asked for twice (0:
     never), and of how many in a hundred. `unsafe_no_fence`: the shipped switch, to show what fences
-    are for. `retain_bytes`: see hawser.multipath.retained.
+    are for. `retain_bytes`: see hawser.multipath.retained. `semantics`: whose rules count (hawser.dm.parameters).
     """
 
     seed: int = 0
@@ -234,6 +236,7 @@ class Plan:
     queue_timeout_ns: int | None = 60 * NS_PER_S
     unsafe_no_fence: bool = False
     retain_bytes: int = RETAINED_BYTES_MAX
+    semantics: str = LINUX_6_12
     marginal_tick_ns: int = 0
     keepalive_ns: int = 0
     hedge_after_ns: int = 0

@@ -10,6 +10,8 @@ from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 
+from hawser.dm.dmsetup.program import VERBS
+from hawser.dm.parameters import NAMES, RELEASES, ParameterError, Parameters
 from hawser.lab.devices.array import CACHE_LUN, CACHE_NONE, CACHE_PATH
 from hawser.lab.devices.service_time import SPREADS
 from hawser.lab.plan import (
@@ -144,6 +146,7 @@ def check(plan: Plan) -> None:
         size = _size(places, client.device, f"{where}.device")
         for place, op in enumerate(client.ops):
             _check_op(plan, size, op, f"{where}.ops[{place}]")
+    _one_of(plan.semantics, RELEASES, "plan.semantics")
     for number, step in enumerate(plan.steps):
         _check_step(plan, step, f"plan.steps[{number}]", names)
 
@@ -295,6 +298,8 @@ def _check_step(plan: Plan, step: Step, where: str, names: list[str]) -> None:
         if step.kind == "reload":
             numbers = tuple(str(number) for number in range(len(_tables_of(plan, step.target))))
             _one_of(step.word, numbers, f"{where}.word")
+        elif step.kind == "dm":
+            _check_program(plan, step, where)
     elif step.kind in QUEUE_STEPS:
         paths = [f"p{number}" for number in range(len(plan.paths))]
         _one_of(step.target, ("", *paths, *_device_names(plan)), f"{where}.target")
@@ -302,6 +307,22 @@ def _check_step(plan: Plan, step: Step, where: str, names: list[str]) -> None:
     words = STEP_WORDS.get(step.kind, ())
     if words:
         _one_of(step.word, words, f"{where}.word")
+
+
+def _check_program(plan: Plan, step: Step, where: str) -> None:
+    """The verb, and the table that it reads; what else it says is for dmsetup to judge."""
+    words, reads, number = step.word.partition("<")
+    verb, *others = words.split() or [""]
+    _one_of(verb, (*VERBS, "probe", "parameter"), f"{where}.word")
+    if verb == "parameter":
+        _one_of(others[0].partition("=")[0] if others else "", NAMES, f"{where}.word")
+        try:
+            Parameters().assign(others[0])
+        except ParameterError as error:
+            raise PlanError(f"{where}.word: {error}") from None
+    elif reads:
+        numbers = tuple(str(place) for place in range(len(_tables_of(plan, step.target))))
+        _one_of(number, numbers, f"{where}.word")
 
 
 def _tables_of(plan: Plan, name: str) -> list[str]:

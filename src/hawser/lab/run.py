@@ -118,6 +118,8 @@ class Run:
         self.sentinel = Sentinel(self.hardware, self.referee, self.stopwatch)
         self.era = Era(plan, self.hardware, self.links)
         self.verbs = MapVerbs(self.era)
+        # Of eras that are over: what was at work then has ended with them, and undoes nothing.
+        self._former_verbs: list[MapVerbs] = []
         self.clients: list[SimClient] = []
         self.is_powered = True
         self._steps_left = len(plan.steps)
@@ -190,6 +192,8 @@ class Run:
         if not self.is_powered:
             return
         self.era.settle()
+        while self.verbs.programs.poll():
+            self.era.settle()
         self.sentinel.look(self.era, self.verbs.is_suspended())
 
     def _is_over(self) -> bool:
@@ -268,6 +272,7 @@ class Run:
         for server in self.servers:
             server.power_on()
         self.is_powered = True
+        self._former_verbs.append(self.verbs)
         self.era = Era(self.plan, self.hardware, self.links)
         self.verbs = MapVerbs(self.era)
         self._begin_era()

@@ -199,7 +199,7 @@ class Shrinker:
             self.attempt(replace(clone(self.plan), manager=False))
         if self.plan.limits != LimitsPlan():
             self.attempt(replace(clone(self.plan), limits=LimitsPlan()))
-        reloads = any(step.kind == "reload" for step in self.plan.steps)
+        reloads = any(step.kind == "reload" or "<" in step.word for step in self.plan.steps)
         if len(self.plan.tables) > 1 and not reloads:
             self.attempt(replace(clone(self.plan), tables=self.plan.tables[:1]))
         self._strip_table()

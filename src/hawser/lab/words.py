@@ -54,6 +54,7 @@ _STEPS: Final = {
     "message": "message {w}",
     "suspend": "suspend, and resume after {d}",
     "reload": "reload with table {w}",
+    "dm": "dmsetup {w}",
     "scheduler": "the scheduler becomes {w}",
     "attribute": "the scheduler is tuned: {w}",
     "nomerges": "nomerges becomes {n}",
@@ -117,6 +118,8 @@ def describe_step(step: Step) -> str:
     text = _STEPS[step.kind].format(d=duration(step.duration_ns), n=step.amount, w=word)
     if step.kind == "kill" and step.amount == 1:
         text += "; its cache survives"
+    if step.kind == "dm" and step.duration_ns:
+        text += f", interrupted after {duration(step.duration_ns)}"
     if step.kind in ("suspend", "reload") and step.amount == 1:
         text += " (noflush)"
     where = lane_of_target(step)

@@ -11,7 +11,7 @@ from typing import Final
 
 from hawser.block.device import BlockDevice
 from hawser.core.log import LogSink
-from hawser.dm.arguments import scan_uint
+from hawser.dm.arguments import look_up, scan_uint
 from hawser.dm.target import DeviceFinder, TableError
 from hawser.multipath.path import Path, PriorityGroup
 from hawser.multipath.selectors import (
@@ -166,9 +166,7 @@ def _selector(text: Words) -> PathSelector:
 
 def _path(text: Words, geometry: Geometry, group: PriorityGroup, words: int, devices: DeviceFinder) -> Path:
     name = text.shift()
-    device = devices.find(name)
-    if device is None:
-        raise TableError("error getting device", devices.why(name))
+    device = look_up(devices, "", name, "error getting device")
     _keep_handler(geometry, device)
     path = Path(device, group)
     group.selector.add_path(path, text.take(words))

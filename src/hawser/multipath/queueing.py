@@ -3,11 +3,16 @@
 Linux: queue_if_no_path(), multipath_presuspend(), multipath_postsuspend() and multipath_resume() of drivers/md/dm-mpath.c. A
 flush suspend cannot end while I/O is parked, so it turns queueing off and resume restores it; so does, bio-based, a noflush one,
 whose parked bios are handed back instead.
+
+The no-path timer (enable_nopath_timeout()) turns queueing off for good when the machine allows a map without paths only so long
+(hawser.dm.parameters). It runs from the moment at which there is none and the map queues, until a path is reinstated.
 """
 
 from mypy_extensions import mypyc_attr
 
+from hawser.core.clock import Timer
 from hawser.core.trace import PARKED
+from hawser.core.units import NS_PER_S
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import BIO_BASED, KILL, REQUEUE, SUBMITTED, TargetContext
 from hawser.multipath.disk import SharedDisk
@@ -23,6 +28,15 @@ class Sleeper:
         raise NotImplementedError
 
 
+class _NoPathTimer(Timer):
+    def __init__(self, target: "Queueing") -> None:
+        super().__init__()
+        self.target = target
+
+    def expire(self) -> None:
+        self.target.no_path_for_long()
+
+
 class Queueing(WaitingRoom):
     """The part of Multipath that decides whether to wait for a path."""
 
@@ -36,6 +50,26 @@ class Queueing(WaitingRoom):
         self._is_set_aside = False
         self.is_suspended = False
         self.sleeper: Sleeper | None = None
+        self.parameters = context.devices.module_parameters()
+        self._no_path_timer = _NoPathTimer(self)
+
+    def wait_for_path(self, valid_paths: int) -> None:
+        """Something has happened after which there may be no path, and queueing may be on: then its time begins."""
+        seconds = self.parameters.queue_if_no_path_timeout_secs
+        if seconds and valid_paths == 0 and self.queue_if_no_path:
+            self.context.timers.arm(self._no_path_timer, seconds * NS_PER_S)
+
+    def wait_no_more(self) -> None:
+        self.context.timers.cancel(self._no_path_timer)
+
+    def no_path_for_long(self) -> None:
+        """The no-path timer has expired."""
+        self.context.log.warning(f"multipath: queue_if_no_path timeout on {self.host.name()}, failing queued IO")
+        self.set_queue_if_no_path(False)
+
+    def destroy(self) -> None:
+        self.wait_no_more()
+        super().destroy()
 
     def _park_without_path(self, clone: CloneBio) -> int:
         """What to do with a bio for which there is no path."""

@@ -1,7 +1,8 @@
 """Which path next: groups, the current one, failing and reinstating. The multipath state machine without any I/O.
 
-Linux: choose_pgpath(), fail_path(), reinstate_path(), bypass_pg(), switch_pg_num() of drivers/md/dm-mpath.c, in the order of
-6.12; `seeds.md` 3.14.
+Linux: choose_pgpath(), fail_path(), reinstate_path(), bypass_pg(), switch_pg_num() of drivers/md/dm-mpath.c; `seeds.md` 3.14.
+The order is that of 6.12: the group that was asked for, then the current one. With `current_first` it is that of 6.16: the
+current one, then the one that was asked for; while paths are probed there (hawser.multipath.probe) the current group is not left.
 
 What Linux does not have: a path may be *demoted* (hawser.manager.marginal says which and when). It is not failed: its letter
 stays A. But as long as a path that is not demoted can be used in some group that is not bypassed, its selector does without
@@ -69,6 +70,13 @@ class PathState:
         self.current: PriorityGroup | None = None
         self.current_path: Path | None = None
         self.next_group = initial
+        # Set for the order of 6.16.
+        self.current_first = False
+        # Linux: DELAY_PG_SWITCH, NEED_PG_SWITCH.
+        self._is_probed = False
+        self._leaves_later = False
+        # How often the groups were gone through to choose a path: it is then, and only then, that Linux takes the target's lock.
+        self.slow_choices = 0
         # Set until the first I/O has chosen a group, as Linux has it.
         self.queue_io = True
         # Set when choosing has entered a group; whoever chose looks at the fences once more and clears it.
@@ -102,7 +110,7 @@ class PathState:
 
     def choose(self, size: int) -> Path | None:
         """The path for an I/O of `size` bytes, or None when no path is usable."""
-        if self.valid_paths and self.next_group is None and not self.queue_io:
+        if self.valid_paths and (self.next_group is None or self.current_first) and not self.queue_io:
             current = self.current
             if current is not None:
                 path = current.selector.select(size)
@@ -133,18 +141,23 @@ class PathState:
         return path.group is avoid.group or not (has_own_cache(path.device) or has_own_cache(avoid.device))
 
     def _choose_group(self, size: int) -> Path | None:
+        self.slow_choices += 1
         if self.valid_paths == 0:
             self.queue_io = False
             self.current = None
             self.current_path = None
             return None
+        if self.current_first and self.current is not None:
+            path = self._choose_in(self.current, size)
+            if path is not None:
+                return path
         group = self.next_group
         if group is not None:
             self.next_group = None
             path = self._choose_in(group, size)
             if path is not None:
                 return path
-        if self.current is not None:
+        if self.current is not None and not self.current_first:
             path = self._choose_in(self.current, size)
             if path is not None:
                 return path
@@ -305,8 +318,7 @@ class PathState:
         group.bypassed = bypassed
         if self.demoted_paths:
             self._sort_out()
-        self.current = None
-        self.current_path = None
+        self._leave_group()
         self.host.raise_event()
 
     def switch_group(self, number: str) -> None:
@@ -314,16 +326,34 @@ class PathState:
         group = self._group(number, "switch_pg_num")
         for other in self.groups:
             other.bypassed = False
-        self.current = None
-        self.current_path = None
+        self._leave_group()
         self.next_group = group
         if self.demoted_paths:
             self._sort_out()
         self.host.raise_event()
 
+    def _leave_group(self) -> None:
+        """The next I/O chooses a group anew, unless the paths of the current one are being probed: then that waits."""
+        if self._is_probed:
+            self._leaves_later = True
+            return
+        self.current = None
+        self.current_path = None
+
+    def probe_begins(self) -> None:
+        self._is_probed = True
+
+    def probe_ended(self) -> None:
+        self._is_probed = False
+        if self._leaves_later:
+            self._leaves_later = False
+            self._leave_group()
+
     def group_number(self) -> int:
         """The group number that status and table print."""
         group = self.next_group or self.current
+        if self.current_first and self.current is not None:
+            group = self.current
         if group is not None:
             return group.number
         return 1 if self.groups else 0

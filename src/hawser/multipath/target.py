@@ -15,6 +15,7 @@ from hawser.core.clock import NEVER
 from hawser.core.status import IOERR, OK, RESOURCE, is_path_error, status_name
 from hawser.core.trace import MAPPED
 from hawser.dm.clone import CloneBio
+from hawser.dm.passage import Passage
 from hawser.dm.target import (
     BIO_BASED,
     DELAY_REQUEUE,
@@ -29,16 +30,19 @@ from hawser.dm.target import (
     MessageError,
     Target,
     TargetContext,
-    is_device_number,
     register_target,
 )
 from hawser.multipath.disk import PathDevice, count_write, written_by
 from hawser.multipath.fence import must_withhold
 from hawser.multipath.fitness import check_geometry, shared_disk
 from hawser.multipath.grammar import Geometry, parse_geometry, print_table
+from hawser.multipath.messages import obey
+from hawser.multipath.passing import path_for_ioctl
 from hawser.multipath.path import Path, may_be_anothers
+from hawser.multipath.probe import GroupProbe
 from hawser.multipath.queueing import Queueing
 from hawser.multipath.state import PathState
+from hawser.multipath.status import ima_words, info_words
 from hawser.multipath.waiting import common_orphans, end_client_ghosts
 
 
@@ -52,7 +56,13 @@ class Multipath(Queueing):
         self.explains = True
         self.kind = BIO_BASED if geometry.queue_mode == "bio" else REQUEST_BASED
         self.geometry: Geometry = geometry
+        # What the rules of 6.12 and of 6.16 differ in is decided now, and stays so.
+        is_6_16 = self.parameters.is_6_16()
+        self.version = self.parameters.multipath_version()
         self.state = PathState(geometry.groups, geometry.initial, context.host, context.log, context.clock)
+        self.state.current_first = is_6_16
+        self.group_probe: GroupProbe | None = GroupProbe(self) if is_6_16 else None
+        self.wait_for_path(self.state.valid_paths)
         # Clones report to the stack of the device, which knows the target; set with the first request.
         self._clone_owner: RequestOwner | None = None
 
@@ -383,6 +393,7 @@ class Multipath(Queueing):
         """Take a path out of use. What waits for a tag of its device goes back to be mapped elsewhere (I5)."""
         if path.is_active:
             self.state.fail(path, reason)
+            self.wait_for_path(self.state.valid_paths)
             path.device.bounce()
 
     def bounce(self) -> None:
@@ -392,51 +403,23 @@ class Multipath(Queueing):
         """Put a path back in use, and let go what waited for one."""
         if self.state.reinstate(path):
             self.kick()
+        self.wait_no_more()
 
     def message(self, words: list[str]) -> str:
         """The messages of dm-mpath. MessageError as the kernel refuses them (transcript 21)."""
         if self.is_suspended:
             raise MessageError("The device is suspended.", "EBUSY", is_logged=False)
-        count = len(words)
-        verb = words[0].lower() if words else ""
-        if count == 1 and verb in ("queue_if_no_path", "fail_if_no_path"):
-            self.set_queue_if_no_path(verb == "queue_if_no_path")
-        elif count == 2 and verb in ("disable_group", "enable_group"):
-            self.state.set_bypassed(words[1], verb == "disable_group")
-        elif count == 2 and verb == "switch_group":
-            self.state.switch_group(words[1])
-        elif count == 2 and verb in ("fail_path", "reinstate_path"):
-            self._message_path(verb, words[1])
-        elif count != 2:
-            raise MessageError(f"Invalid multipath message arguments. Expected 2 arguments, got {count}.")
-        else:
-            raise MessageError(f"Unrecognised multipath message received: {words[0]}")
+        obey(self, words)
         return ""
 
-    def _message_path(self, verb: str, name: str) -> None:
-        if self.context.devices.find(name) is None and not is_device_number(name):
-            raise MessageError(f"message: error getting device {name}", "ENOENT")
-        paths = self.find_paths(name)
-        if not paths:
-            raise MessageError(f"message: {name} is not a path of this device", is_logged=False)
-        for path in paths:
-            if verb == "fail_path":
-                path.failed_by_user = True
-                self.fail(path, "")
-            elif path.is_active or not self.state.must_look_first(path):
-                self.reinstate(path)
-
     def status_info(self) -> str:
-        state = self.state
-        words = ["2", "1" if state.queue_io else "0", "0", "0", str(len(state.groups)), str(state.group_number())]
-        for group in state.groups:
-            selector = group.selector
-            words += [state.group_letter(group), selector.group_words(), str(len(group.paths)), str(selector.info_args)]
-            for path in group.paths:
-                words += [path.device.devt, path.letter(), str(path.fail_count)]
-                if selector.info_args:
-                    words.append(selector.info_words(path))
-        return " ".join(words) + " "
+        return info_words(self.state)
+
+    def status_ima(self) -> str:
+        return ima_words(self.state, self.version)
+
+    def prepare_ioctl(self) -> Passage:
+        return path_for_ioctl(self)
 
     def status_table(self) -> str:
         return print_table(self.geometry, self.queue_if_no_path, self.state.group_number())

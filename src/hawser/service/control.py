@@ -20,7 +20,9 @@ from hawser.exports.unix_socket import bind_unix
 from hawser.service.control_error import ControlVerbError
 from hawser.service.dm_verbs import DM_VERBS, DmRun
 from hawser.service.gateway import Gateway
+from hawser.service.parameters import parameters
 from hawser.service.path_states import paths
+from hawser.service.probe_paths import probe_paths
 from hawser.service.resize import resize
 from hawser.service.statistics import stats
 from hawser.service.tracing import trace
@@ -52,10 +54,10 @@ Verb = Callable[[Gateway, list[str]], str]
 StreamVerb = Callable[[Gateway, list[str], Callable[[], bool]], AsyncIterator[str]]
 
 
-VERBS: Final[dict[str, Verb]] = {"stats": stats, "paths": paths}
+VERBS: Final[dict[str, Verb]] = {"stats": stats, "parameters": parameters, "paths": paths}
 
 # Verbs that take their time, and answer in pieces.
-STREAMS: Final[dict[str, StreamVerb]] = {"trace": trace, "resize": resize}
+STREAMS: Final[dict[str, StreamVerb]] = {"trace": trace, "resize": resize, "probe-paths": probe_paths}
 
 
 class ControlServer:

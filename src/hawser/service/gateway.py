@@ -90,6 +90,8 @@ class Gateway:
         self.log = log
         self.loop = Loop()
         self.registry: DeviceRegistry = DeviceRegistry(MAP_MAJOR)
+        for text in options.parameters:
+            self.registry.parameters.assign(text)
         self.control = Control(self.registry, log, self._new_device)
         self.disk = SharedDisk(options.name, log)
         self.disk.fences.enabled = not options.unsafe_no_fence

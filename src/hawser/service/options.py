@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from hawser.block.elevators.base import ELEVATORS
 from hawser.core.units import NS_PER_S
+from hawser.dm.parameters import ParameterError, Parameters
 from hawser.exports.listen_uri import ListenUri
 from hawser.manager.policy import Policy
 from hawser.multipath.disk import CACHE_LUN, CACHE_NONE
@@ -44,6 +45,16 @@ class ServeOptions:
     unsafe_no_fence: bool = False
     # Where what must be found again after a crash is kept (hawser.service.state_dir); empty: nowhere.
     state_dir: str = ""
+    # What is set for the whole process, as `NAME=VALUE` (hawser.dm.parameters).
+    parameters: list[str] = field(default_factory=list)
+
+    def check_parameters(self) -> None:
+        """Refuse what `Parameters.assign` does."""
+        try:
+            for text in self.parameters:
+                Parameters().assign(text)
+        except ParameterError as error:
+            raise OptionError(f"--parameter {error}") from None
 
     def check_devices(self) -> None:
         """Refuse names that are taken, and an export that is none of them."""

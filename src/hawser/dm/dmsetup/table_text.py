@@ -14,6 +14,9 @@ LARGEST: Final = (1 << 64) - 1
 # A word of more digits is too large, whatever they are: Python would refuse to read some.
 DIGITS_MAX: Final = 1000
 TYPE_NAME_MAX: Final = 15
+# Linux: isspace() of lib/ctype.c, which knows Latin-1.
+SPACES: Final = b" \t\n\v\f\r\xa0"
+BACKSLASH: Final = ord("\\")
 _LINE: Final = re.compile(r"([+-]?\d++)\s*([+-]?\d++)\s*(\S+)\s*(.*)", re.ASCII | re.DOTALL)
 
 
@@ -48,26 +51,29 @@ def _unsigned(digits: str) -> int:
 
 
 def split_words(text: str) -> list[str]:
-    """Words between white space, with backslashes taken away and what follows them kept."""
-    words: list[str] = []
-    word = ""
+    """Words between white space, with backslashes taken away and what follows them kept; byte by byte, as the kernel does it."""
+    words: list[bytes] = []
+    word = bytearray()
     is_open = False
-    place = 0
-    while place < len(text):
-        letter = text[place]
-        place += 1
-        if letter == "\\" and place < len(text):
-            word += text[place]
-            place += 1
+    is_quoted = False
+    for byte in text.encode("utf-8", "surrogateescape"):
+        if is_quoted:
+            is_quoted = False
+            word.append(byte)
+        elif byte == BACKSLASH:
+            is_quoted = True
             is_open = True
-        elif letter.isspace():
+        elif byte in SPACES:
             if is_open:
-                words.append(word)
-            word = ""
+                words.append(bytes(word))
+            word.clear()
             is_open = False
         else:
-            word += letter
+            word.append(byte)
             is_open = True
+    if is_quoted:
+        # There is nothing behind it that it could stand before.
+        word.append(BACKSLASH)
     if is_open:
-        words.append(word)
-    return words
+        words.append(bytes(word))
+    return [found.decode("utf-8", "surrogateescape") for found in words]

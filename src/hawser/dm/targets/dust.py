@@ -15,6 +15,7 @@ from hawser.core.log import LogSink
 from hawser.core.units import SECTOR_SHIFT, SECTOR_SIZE
 from hawser.dm.arguments import NOT_A_NUMBER, find_device, scan_sector, scan_uint, strict_uint
 from hawser.dm.clone import CloneBio
+from hawser.dm.passage import Passage, straight
 from hawser.dm.target import KILL, REMAPPED, MessageError, TableError, Target, TargetContext, register_target
 
 BLOCK_SECTORS_MAX: Final = 2097152
@@ -59,6 +60,9 @@ class DustTarget(Target):
 
     def areas(self) -> list[tuple[BlockDevice, int, int]]:
         return [(self.device, self.offset, self.length)]
+
+    def prepare_ioctl(self) -> Passage:
+        return straight(self.device, self.offset, self.length)
 
     def map_bio(self, clone: CloneBio) -> int:
         # As in the kernel, a flush counts as a write to where it would go if it had a sector, which is the device's first.

@@ -23,6 +23,7 @@ from hawser.core.units import NS_PER_S
 from hawser.dm.answers import Answer
 from hawser.dm.arguments import NOT_A_NUMBER, UINT_MAX, Arguments, find_device, scan_sector
 from hawser.dm.clone import CloneBio
+from hawser.dm.passage import Passage, straight
 from hawser.dm.target import (
     END_DONE,
     KILL,
@@ -71,6 +72,9 @@ class FlakeyTarget(Target):
 
     def areas(self) -> list[tuple[BlockDevice, int, int]]:
         return [(self.device, self.offset, self.length)]
+
+    def prepare_ioctl(self) -> Passage:
+        return straight(self.device, self.offset, self.length)
 
     def is_down(self) -> bool:
         elapsed_s = (self.clock.now_ns - self.start_ns) // NS_PER_S

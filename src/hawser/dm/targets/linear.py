@@ -3,6 +3,7 @@
 from hawser.block.device import BlockDevice
 from hawser.dm.arguments import NOT_A_NUMBER, find_device, scan_sector
 from hawser.dm.clone import CloneBio
+from hawser.dm.passage import Passage, straight
 from hawser.dm.target import REMAPPED, TableError, Target, TargetContext, register_target
 
 
@@ -25,6 +26,9 @@ class LinearTarget(Target):
 
     def areas(self) -> list[tuple[BlockDevice, int, int]]:
         return [(self.device, self.offset, self.length)]
+
+    def prepare_ioctl(self) -> Passage:
+        return straight(self.device, self.offset, self.length)
 
     def map_bio(self, clone: CloneBio) -> int:
         clone.device = self.device

@@ -16,6 +16,7 @@ from typing import Final
 
 from hawser.lab.explore.command import BEGUN, DONE, RECEIVED, Command
 from hawser.lab.explore.manual_path import ManualPath
+from hawser.lab.explore.operator import RESUME
 from hawser.lab.explore.small_world import SmallWorld
 
 SUBMIT: Final = 0
@@ -36,10 +37,11 @@ PROVE: Final = 14
 WRITE_BACK: Final = 15
 TICK: Final = 16
 DIE: Final = 17
+OPERATE: Final = 18
 
 NAMES: Final = (
     "submit", "execute", "answer", "time-out", "refuse", "shorten", "reset", "crash", "connect", "reinstate", "hole", "heal",
-    "land", "drop", "prove", "write-back", "tick", "die",
+    "land", "drop", "prove", "write-back", "tick", "die", "operate",
 )  # fmt: skip
 
 _KIND: Final = 10_000
@@ -88,6 +90,11 @@ def enabled(world: SmallWorld) -> list[int]:
     _moves_of_caches(world, found)
     if world.has_timers():
         found.append(make_move(TICK))
+    for item, verb in enumerate(world.budget.verbs):
+        if world.operator.may(verb):
+            found.append(make_move(OPERATE, 0, item))
+    if world.operator.may(RESUME):
+        found.append(make_move(OPERATE, 1))
     return found
 
 
@@ -148,7 +155,7 @@ def _moves_of_path(world: SmallWorld, path: ManualPath, number: int, found: list
             found.append(make_move(RESET, number))
         if budget.crashes:
             found.append(make_move(CRASH, number))
-        if world.scenario.reinstates and world.has_failed(number):
+        if world.scenario.reinstates and world.has_failed(number) and not world.operator.is_away():
             found.append(make_move(REINSTATE, number))
     elif world.manager is not None or world.scenario.reinstates:
         found.append(make_move(CONNECT, number))

@@ -15,6 +15,7 @@ from hawser.lab.explore.moves import (
     EXECUTE,
     HOLE,
     LAND,
+    OPERATE,
     PROVE,
     REFUSE,
     REINSTATE,
@@ -28,6 +29,7 @@ from hawser.lab.explore.moves import (
     is_given_up,
     parts_of,
 )
+from hawser.lab.explore.operator import RESUME
 from hawser.lab.explore.small_world import PATH_NAMES, SmallWorld
 
 
@@ -43,6 +45,8 @@ def perform(world: SmallWorld, move: int) -> None:
         world.clients[place].device.cancel_dead()
     elif kind == TICK:
         _tick(world)
+    elif kind == OPERATE:
+        world.operator.do(RESUME if place else world.budget.verbs.pop(item))
     elif kind == WRITE_BACK:
         _write_back(world, place, item)
     elif kind <= SHORTEN:

@@ -25,7 +25,7 @@ class Shape:
     """`clients`: the operations of each. `failures`: how many there may be in all; then how many of each kind: commands
     that time out, connections that end, server processes that die with their cache, black holes, commands that are refused
     with an error of the medium, or done by half, clients that die. `gives_up`: the paths whose connection may be reset after a
-    timeout, as no late answer comes."""
+    timeout, as no late answer comes. `verbs`: what an operator does (hawser.lab.explore.operator), each once."""
 
     clients: tuple[str, ...]
     failures: int = 1
@@ -37,6 +37,7 @@ class Shape:
     shorts: int = 0
     deaths: int = 0
     gives_up: str = "AB"
+    verbs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -297,6 +298,37 @@ _LIST: Final = (
         SUPERSEDED,
         sectors=1,
         above=TWIN,
+    ),
+    Scenario(
+        "suspended",
+        "the map is suspended, by either way, while a write times out, and resumed",
+        Shape(("w0 | w0 | r0",), timeouts=1, verbs=("noflush",), gives_up=""),
+        Shape(("w0 | w0 r0 | r0",), timeouts=1, verbs=("noflush", "flush")),
+        SUPERSEDED,
+        sectors=1,
+        features=_QUEUEING,
+        reinstates=True,
+    ),
+    Scenario(
+        "reloaded",
+        "the same table is loaded once more, and made live, while a write times out",
+        Shape(("w0 | w0 | r0",), timeouts=1, verbs=("load", "noflush"), gives_up=""),
+        Shape(("w0 | w0 r0 | r0",), timeouts=1, resets=1, verbs=("load", "noflush")),
+        SUPERSEDED,
+        sectors=1,
+        features=_QUEUEING,
+        reinstates=True,
+    ),
+    Scenario(
+        "switched",
+        "the map is switched to the group of the other path, and back, while a write times out",
+        Shape(("w0 | w0 | r0",), timeouts=1, verbs=("switch_group 2",), gives_up=""),
+        Shape(("w0 w0 | w0 | r0",), timeouts=1, verbs=("switch_group 2", "disable_group 2", "enable_group 2")),
+        SUPERSEDED,
+        sectors=1,
+        groups=2,
+        features=_QUEUEING,
+        reinstates=True,
     ),
     _mixed("same", "writes to the same sector, a read, a flush, a failure", "w0 w0 r0 | r0", "w0 w0 w0 f r0 | r0", 1),
     _mixed("overlap", "writes of two sectors that overlap", "w0+2 w1+2 | r0+2", "w0+2 w1+2 w0 f | r0+2", 3),

@@ -20,6 +20,7 @@ from hawser.lab.devices.array import CACHE_PATH, Array
 from hawser.lab.explore.client import ScriptClient
 from hawser.lab.explore.judge import Judge
 from hawser.lab.explore.manual_path import ManualPath
+from hawser.lab.explore.operator import Operator
 from hawser.lab.explore.register import Automaton
 from hawser.lab.explore.scenarios import MIRROR, TWIN, Scenario, Shape, parse_ops
 from hawser.lab.explore.story import Story
@@ -60,6 +61,8 @@ class Budget:
         self.shorts = shape.shorts
         self.deaths = shape.deaths
         self.gives_up = shape.gives_up
+        # What an operator may still do, each once.
+        self.verbs = list(shape.verbs)
 
     def spend(self) -> None:
         """A failure happens. What cannot happen any more then is no difference between states."""
@@ -104,6 +107,7 @@ class SmallWorld:
         self.registry: DeviceRegistry = DeviceRegistry()
         self.paths = [self._make_path(number) for number in range(len(PATH_NAMES))]
         self.devices: list[MappedDevice] = []
+        self.lines: list[str] = []
         self.maps = [self._make_map("mpatha", mode)]
         if scenario.above == TWIN:
             self.maps.append(self._make_map("mpathb", mode))
@@ -114,6 +118,7 @@ class SmallWorld:
         self.manager: Manager | None = None
         if scenario.manager:
             self.manager = Manager(self.targets[0], Policy(queue_timeout_ns=None), self.timers, self.log)
+        self.operator = Operator(self.maps[0], self.registry, self.lines[0], story)
         self.clients = self._make_clients(shape)
         self.letters = ["A"] * (len(PATH_NAMES) * len(self.maps))
         self.settle()
@@ -144,6 +149,7 @@ class SmallWorld:
 
     def _make(self, name: str, line: str) -> MappedDevice:
         device = MappedDevice(name, f"254:{len(self.devices)}", self.turn, self.clock, self.timers, self.log)
+        self.lines.append(line)
         device.load(parse_lines(line), self.registry)
         if device.queue is not None:
             device.queue.set_scheduler(self.scenario.scheduler)
@@ -171,6 +177,8 @@ class SmallWorld:
             if drains == DRAINS_MAX:
                 self.judge.say(RESTLESS, "the engine does not come to rest")
                 return
+        if self.operator.has_swapped():
+            self.targets = [_multipath_of(device) for device in self.maps]
         if self.scenario.durable:
             self.judge.check_power_loss(self.array.medium)
         if self.story.told:
@@ -213,6 +221,7 @@ class SmallWorld:
             self.budget,
             [device.stack() for device in self.devices],
             [target for device in self.devices for target in device.live_targets()],
+            [self.operator.state()],
             self.disk,
             self.paths,
             self.array,

@@ -7,6 +7,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from hawser.dm.parameters import NO_PATH_TIMEOUT, Parameters
 from hawser.lab.linux.facts import Json
 from hawser.lab.linux.files import OsError
 
@@ -76,6 +77,24 @@ class ParameterFolder(Folder):
             self.values[name] = "Y" if value[:1] in ("Y", "y", "1") else "N"
         else:
             self.values[name] = str(parse_number(value, 0, UINT_MAX))
+
+
+class MultipathFolder(ParameterFolder):
+    """The parameters of dm_multipath: those that decide something are the machine's."""
+
+    def __init__(self, values: Json, parameters: Parameters) -> None:
+        super().__init__(values)
+        self.parameters = parameters
+        for name in values:
+            self._tell(name)
+
+    def store(self, name: str, value: str) -> None:
+        super().store(name, value)
+        self._tell(name)
+
+    def _tell(self, name: str) -> None:
+        if f"dm_multipath.{name}" == NO_PATH_TIMEOUT:
+            self.parameters.set(NO_PATH_TIMEOUT, self.values[name])
 
 
 class LinkFolder(Folder):

@@ -10,9 +10,9 @@ from hawser.block.device import BlockDevice
 from hawser.core.clock import Clock
 from hawser.dm.mapped_device import MappedDevice
 from hawser.lab.linux.devices import LinuxDevices
-from hawser.lab.linux.facts import Facts
+from hawser.lab.linux.facts import Facts, Json
 from hawser.lab.linux.files import Files, OsError
-from hawser.lab.linux.folder import FixedFolder, Folder, ParameterFolder
+from hawser.lab.linux.folder import FixedFolder, Folder, MultipathFolder, ParameterFolder
 from hawser.lab.linux.nodes import absolute
 from hawser.lab.linux.scsi_debug import ScsiDebug
 from hawser.lab.linux.sysfs_disk import DiskFolder
@@ -53,7 +53,10 @@ class Sysfs:
         self.scsi_settings = Facts({}, "scsi_debug")
         self._settings: dict[str, QueueSettings] = {}
         parameters = header.part("dm_params")
-        self._parameters = {name: ParameterFolder(parameters.part(name).values) for name in parameters.names()}
+        self._parameters = {name: self._module(name, parameters.part(name).values) for name in parameters.names()}
+
+    def _module(self, name: str, values: Json) -> ParameterFolder:
+        return MultipathFolder(values, self.devices.parameters) if name == "dm_multipath" else ParameterFolder(values)
 
     # Files.
 

@@ -1,0 +1,68 @@
+"""Parameters: what is set for a whole machine rather than in a table, under the names that it has on a kernel's command line.
+
+Linux: module_param_named() in drivers/md/dm-mpath.c, /sys/module/dm_multipath/parameters. One name is not the kernel's:
+`dm_multipath.semantics` says which release's rules count where 6.12 and 6.16 differ (docs/differences.md has the list); a table
+keeps those under which it was loaded.
+"""
+
+from typing import Final
+
+from hawser.core.units import is_number
+
+NO_PATH_TIMEOUT: Final = "dm_multipath.queue_if_no_path_timeout_secs"
+SEMANTICS: Final = "dm_multipath.semantics"
+LINUX_6_12: Final = "6.12"
+LINUX_6_16: Final = "6.16"
+RELEASES: Final = (LINUX_6_12, LINUX_6_16)
+NAMES: Final = (NO_PATH_TIMEOUT, SEMANTICS)
+# Of the multipath target, by release.
+MULTIPATH_VERSIONS: Final = {LINUX_6_12: "1.14.0", LINUX_6_16: "1.15.0"}
+
+UINT_MAX: Final = 0xFFFF_FFFF
+
+
+class ParameterError(ValueError):
+    """There is no such parameter, or it cannot have that value; the message says what would be right."""
+
+
+class Parameters:
+    """Of one machine. `queue_if_no_path_timeout_secs`: so long a map without any path queues; 0: as long as its table says."""
+
+    def __init__(self) -> None:
+        self.queue_if_no_path_timeout_secs = 0
+        self.semantics = LINUX_6_12
+
+    def set(self, name: str, value: str) -> None:
+        """Set the parameter of that name. ParameterError; then nothing has changed."""
+        if name == NO_PATH_TIMEOUT:
+            if not is_number(value) or int(value) > UINT_MAX:
+                raise ParameterError(f"{name}={value}: is not a number of seconds from 0 to {UINT_MAX}")
+            self.queue_if_no_path_timeout_secs = int(value)
+        elif name == SEMANTICS:
+            if value not in RELEASES:
+                raise ParameterError(f"{name}={value}: is none of {', '.join(RELEASES)}")
+            self.semantics = value
+        else:
+            raise ParameterError(f"there is no parameter {name!r}; there are {', '.join(NAMES)}")
+
+    def get(self, name: str) -> str:
+        """Its value, as `set` takes it. ParameterError."""
+        if name == NO_PATH_TIMEOUT:
+            return str(self.queue_if_no_path_timeout_secs)
+        if name == SEMANTICS:
+            return self.semantics
+        raise ParameterError(f"there is no parameter {name!r}; there are {', '.join(NAMES)}")
+
+    def assign(self, text: str) -> None:
+        """`NAME=VALUE`. ParameterError."""
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ParameterError(f"{text!r} is not NAME=VALUE; names are {', '.join(NAMES)}")
+        self.set(name, value)
+
+    def is_6_16(self) -> bool:
+        return self.semantics == LINUX_6_16
+
+    def multipath_version(self) -> str:
+        """That of the multipath target."""
+        return MULTIPATH_VERSIONS[self.semantics]

@@ -1,0 +1,22 @@
+"""The `parameters` verb of the control socket: what is set for the whole process rather than in a table, shown or set.
+
+Linux: /sys/module/*/parameters (hawser.dm.parameters has the names).
+"""
+
+from hawser.dm.parameters import NAMES, ParameterError, Parameters
+from hawser.service.control_error import ControlVerbError
+from hawser.service.gateway import Gateway
+
+
+def parameters(gateway: Gateway, args: list[str]) -> str:
+    """`parameters [NAME=VALUE...]`: sets all or none of them, and says what they are then."""
+    own = gateway.registry.parameters
+    trial = Parameters()
+    try:
+        for text in args:
+            trial.assign(text)
+        for text in args:
+            own.assign(text)
+    except ParameterError as error:
+        raise ControlVerbError(str(error)) from None
+    return "".join(f"{name}={own.get(name)}\n" for name in NAMES)

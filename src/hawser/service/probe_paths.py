@@ -1,0 +1,47 @@
+"""The `probe-paths` verb of the control socket: the active paths of the current group are probed (hawser.multipath.probe).
+
+Linux 6.16: the ioctl DM_MPATH_PROBE_PATHS. A map that was loaded under the rules of 6.12 does not know it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from hawser.dm.dmsetup.call import STRERROR
+from hawser.multipath.probe import GroupProbe, GroupProbeListener
+from hawser.service.control_error import ControlVerbError
+from hawser.service.gateway import Gateway
+
+POLL_SECONDS: Final = 0.01
+
+
+class _Probed(GroupProbeListener):
+    def __init__(self) -> None:
+        self.is_over = False
+        self.errno_name = ""
+
+    def group_probed(self, errno_name: str) -> None:
+        self.is_over = True
+        self.errno_name = errno_name
+
+
+async def probe_paths(gateway: Gateway, args: list[str], is_gone: Callable[[], bool]) -> AsyncIterator[str]:
+    """`probe-paths`. ControlVerbError: ENOTTY under the rules of 6.12, ENOTCONN when no path is left."""
+    if args:
+        raise ControlVerbError("probe-paths takes nothing: it asks the paths of the group in use")
+    target = gateway.target
+    probe: GroupProbe | None = target.group_probe if target is not None else None
+    if target is None or probe is None:
+        raise ControlVerbError(f"{STRERROR['ENOTTY']}: the map was loaded under the rules of Linux 6.12")
+    probed = _Probed()
+    asked: GroupProbe = probe
+    gateway.loop.run(lambda: asked.ask(probed))
+    while not probed.is_over and not is_gone():
+        await asyncio.sleep(POLL_SECONDS)
+    if probed.errno_name:
+        raise ControlVerbError(f"{STRERROR[probed.errno_name]}: no path is left")
+    if target.state.current is None:
+        yield "no group is in use\n"
+        return
+    for path in target.state.current.paths:
+        yield f"{path.device.devt} {path.letter()} {path.fail_count}\n"
