@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from tools.mptest import plan, report
 from tools.mptest.__main__ import main
-from tools.mptest.cases import CASES
+from tools.mptest.cases import CASES, is_even
 from tools.mptest.plan import Variant
 from tools.mptest.trial import RESUME_BOUND_S, Result
 
@@ -27,6 +27,11 @@ def test_every_case_is_played_in_every_mode():
 def test_states_last_a_second_as_in_mptest_and_less_in_runs_of_a_few():
     assert Variant("M-03", "rq").seconds == 30 and Variant("M-03", "rq").pause_s == 1
     assert Variant("M-03", "rq", 3).pause_s < 0.5
+
+
+def test_half_is_half_within_five_percent():
+    assert is_even((1000, 1000, 0, 0)) and is_even((1049, 951, 0, 0)) and is_even((951, 1049, 7, 0))
+    assert not is_even((1051, 949, 0, 0)) and not is_even((949, 1051, 0, 0)) and not is_even((100, 0, 0, 0))
 
 
 def test_io_goes_on_within_the_kernels_delay_after_the_first_path_is_back():

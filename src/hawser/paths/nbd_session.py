@@ -44,6 +44,9 @@ _COMMANDS: Final = {
     WRITE_ZEROES: protocol.CMD_WRITE_ZEROES,
 }
 
+# Under this number, which no command has, is the rest of an answer that has begun to come, and was given up.
+_REST: Final = 0
+
 # An in-range I/O that the server calls out of range or not permitted: it is not the disk that it was (DESIGN, Hard problems 5).
 _MISMATCH: Final = (protocol.EINVAL, protocol.EPERM, protocol.EOVERFLOW)
 
@@ -305,6 +308,8 @@ class NbdSession(Handler):
         request = self._reading
         self._reading = None
         if request is None:
+            if self.late.pop(_REST, None) is not None:
+                self.driver.late_answer(self)
             return
         request.data = data
         request.finish(OK, request.size)
@@ -346,8 +351,7 @@ class NbdSession(Handler):
         """Give up on the commands whose time is over. They are in flight in order of their deadlines."""
         now_ns = self.driver.clock.now_ns
         if self._reading is not None and self._reading.deadline_ns <= now_ns:
-            self.end("an answer stopped in the middle of its data", by_peer=False)
-            return
+            self._give_up_reading(self._reading)
         overdue = [cookie for cookie, request in self.in_flight.items() if request.deadline_ns <= now_ns]
         self._give_up(overdue)
         if overdue:
@@ -367,6 +371,15 @@ class NbdSession(Handler):
         self._give_up(overdue)
         if overdue:
             self.driver.timed_out(self, f"{len(overdue)} commands without an answer were given up")
+
+    def _give_up_reading(self, request: Request) -> None:
+        """An answer has stopped in the midst of its data. Its rest may still come, and behind it the answers to writes: to end the
+        session for it would throw away what could prove their fate."""
+        self._reading = None
+        self.late[_REST] = _Late(0, None, False)
+        request.finish(TIMEOUT, 0, UNKNOWN)
+        self.driver.complete(request)
+        self.driver.timed_out(self, "an answer stopped in the middle of its data")
 
     def _give_up(self, overdue: list[int]) -> None:
         for cookie in overdue:
