@@ -297,7 +297,9 @@ def test_a_late_error_of_a_flush_is_a_word_about_a_lost_write(bench: NbdBench, s
     assert bench.disk.doubt == 1
 
 
-def test_an_answer_that_stops_in_its_middle_is_a_late_one_and_proves_nothing_away(bench: NbdBench, server: Conversation):
+def test_an_answer_that_stops_in_its_middle_is_a_late_one_and_proves_nothing_away(
+    bench: NbdBench, server: Conversation
+):
     """A server that stands still may have begun to answer a read: what it does with a write is behind that."""
     write, read = bench.write(0, DATA), bench.read(8, 256 * KIB)
     commands = server.take(2)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from tests.support import fio
 from tests.support.fleet import Fleet
@@ -140,7 +141,7 @@ class Rig:
         assert self.gateway.end() < 5
         self.gateway.assert_no_traceback()
 
-    def fio_jobs(self) -> list[dict[str, object]]:
+    def fio_jobs(self) -> list[dict[str, Any]]:
         """What fio says of its jobs, when it has ended."""
         assert self._fio is not None
         return fio.reports(self._fio.output())

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.support.fleet import Fleet
 from tools.mptest.cases import CASES, Case
@@ -81,8 +82,9 @@ def _play(rig: Rig, kind: type[Case]) -> Result:
     jobs = rig.fio_jobs()
     assert all(job["error"] == 0 for job in jobs), jobs
     assert any(job["read"]["total_ios"] for job in jobs), "fio has verified nothing"
-    result.ios = (sum(_ios(job, "total_ios") for job in jobs), rig.load.done())
-    result.longest_s = max(job[way]["clat_ns"]["max"] for job in jobs for way in ("read", "write")) / NS_PER_S
+    ways: list[dict[str, Any]] = [job[way] for job in jobs for way in ("read", "write")]
+    result.ios = (sum(way["total_ios"] for way in ways), rig.load.done())
+    result.longest_s = max(way["clat_ns"]["max"] for way in ways) / NS_PER_S
     result.outages_s = [outage.ended - outage.began for outage in rig.outages]
     result.resumed_s = [outage.resumed_after_s() for outage in rig.outages]
     assert bool(rig.outages) == case.HAS_OUTAGES
@@ -95,7 +97,3 @@ def run(variant: Variant, tell: Callable[[str], None] = _quiet) -> Result:
         return play(variant, tell)
     except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
         return Result(variant, error=str(error).splitlines()[0] if str(error) else type(error).__name__)
-
-
-def _ios(job: dict[str, dict[str, int]], what: str) -> int:
-    return job["read"][what] + job["write"][what]

@@ -44,9 +44,8 @@ _COMMANDS: Final = {
     WRITE_ZEROES: protocol.CMD_WRITE_ZEROES,
 }
 
-# Under this number, which no command has, is the rest of an answer that has begun to come, and was given up.
+# No command's cookie: the rest of an answer that had begun to come, and was given up.
 _REST: Final = 0
-
 # An in-range I/O that the server calls out of range or not permitted: it is not the disk that it was (DESIGN, Hard problems 5).
 _MISMATCH: Final = (protocol.EINVAL, protocol.EPERM, protocol.EOVERFLOW)
 
@@ -355,9 +354,8 @@ class NbdSession(Handler):
         overdue = [cookie for cookie, request in self.in_flight.items() if request.deadline_ns <= now_ns]
         self._give_up(overdue)
         if overdue:
-            self.driver.timed_out(
-                self, f"no answer for {self.driver.timeout_ns / NS_PER_S:g} s to {len(overdue)} commands"
-            )
+            waited_s = self.driver.timeout_ns / NS_PER_S
+            self.driver.timed_out(self, f"no answer for {waited_s:g} s to {len(overdue)} commands")
         oldest = self._reading
         for request in self.in_flight.values():
             oldest = request
@@ -373,8 +371,7 @@ class NbdSession(Handler):
             self.driver.timed_out(self, f"{len(overdue)} commands without an answer were given up")
 
     def _give_up_reading(self, request: Request) -> None:
-        """An answer has stopped in the midst of its data. Its rest may still come, and behind it the answers to writes: to end the
-        session for it would throw away what could prove their fate."""
+        """An answer has stopped in its midst. Behind its rest may come the answers to writes, the best proof of their fate."""
         self._reading = None
         self.late[_REST] = _Late(0, None, False)
         request.finish(TIMEOUT, 0, UNKNOWN)
