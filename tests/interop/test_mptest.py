@@ -52,7 +52,7 @@ def test_m00_no_failure(runs: Runs):
 
 def test_m01_servers_stopped_killed_and_started(runs: Runs):
     result = runs.of("M-01")
-    assert result.failures == [result.rounds] * 4 and len(result.resumed_s) == result.rounds >= 2
+    assert min(result.failures) >= result.rounds and len(result.resumed_s) == result.rounds >= 2
 
 
 def test_m02_paths_deleted_and_back_by_a_noflush_reload(runs: Runs):
@@ -98,6 +98,8 @@ class Astray(NoFailure):
 
 class Uneven(NoFailure):
     """One path carries all."""
+
+    EVEN_OUT_S = 0.1
 
     def round(self, number: int) -> None:
         self.rig.swap(self.rig.table_of((0, 2)))

@@ -23,12 +23,14 @@ class Case:
     ROUNDS_MIN = 1
     # Whether it takes paths away: then I/O stands still meanwhile, and goes on soon after.
     HAS_OUTAGES = True
+    # Whether nothing else can fail a path.
+    IS_EXACT = True
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
         self.pause_s = rig.variant.pause_s
-        # Fail counts that are due.
-        self.failures = 0
+        # How often each path has been failed here.
+        self.failed = 0
 
     def round(self, number: int) -> None:
         raise NotImplementedError
@@ -37,18 +39,25 @@ class Case:
         """When all rounds are over, and I/O goes on."""
 
     def assert_whole(self, status: MultipathStatus, letters: tuple[str, ...] = ("AE",)) -> None:
-        """All paths work, with the failures that are due; nothing waits."""
-        assert status.states() == "AAAA" and status.failures() == [self.failures] * PATHS, status
+        """All paths work, none has failed but by what was done here, and nothing waits."""
+        assert status.states() == "AAAA", status
+        self._assert_failures(status)
         assert status.letters() in letters, f"groups are {status.letters()}, not {letters}"
-        assert status.group == (2 if "EA" in status.letters() else status.group)
+        assert status.group == 1 + status.letters().index("A")
         assert (status.queue_io, status.pg_init_count) == (0, 0), status
 
     def assert_none(self) -> None:
         """All paths have failed once more, and no group is in use as soon as an I/O has found that out."""
-        self.failures += 1
+        self.failed += 1
         none = self.rig.wait_for_status(lambda status: status.letters() == "EE", "no group is in use")
-        assert none.states() == "FFFF" and none.failures() == [self.failures] * PATHS, none
+        assert none.states() == "FFFF", none
+        self._assert_failures(none)
         assert (none.queue_io, none.group) == (0, 1), none
+
+    def _assert_failures(self, status: MultipathStatus) -> None:
+        counts = status.failures()
+        assert min(counts) >= self.failed, f"fail counts {counts}, each path has failed {self.failed} times"
+        assert max(counts) == self.failed or not self.IS_EXACT, f"fail counts {counts}, not {self.failed}"
 
 
 def is_even(carried: tuple[int, ...]) -> bool:
@@ -61,6 +70,7 @@ class NoFailure(Case):
     """M-00. Group 1 carries all, each path half of it; nothing happens."""
 
     HAS_OUTAGES = False
+    EVEN_OUT_S = EVEN_OUT_S
 
     def round(self, number: int) -> None:
         self.rig.tell("all is well")
@@ -68,7 +78,7 @@ class NoFailure(Case):
         self.assert_whole(self.rig.status())
 
     def check(self) -> None:
-        wait_for(lambda: is_even(self.carried()), f"the paths carried {self.carried()}", EVEN_OUT_S)
+        wait_for(lambda: is_even(self.carried()), f"the paths carried {self.carried()}", self.EVEN_OUT_S)
         assert self.carried()[2:] == (0, 0), f"group 2 is not in use, and the paths carried {self.carried()}"
         assert self.rig.events() == 0
 
@@ -80,6 +90,8 @@ class Offline(Case):
     """M-01. All servers stand still, are killed, and started again: every other time so soon that nothing has timed out."""
 
     ROUNDS_MIN = 2
+    # On a busy machine something may time out that was not meant to.
+    IS_EXACT = False
 
     def round(self, number: int) -> None:
         rig = self.rig

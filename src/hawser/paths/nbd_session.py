@@ -1,8 +1,7 @@
 """NbdSession: one connection to an NBD server, from connect to the last byte; commands pipelined, answers in any order.
 
 It knows what became of each command when the connection ends: one that was never handed to the transport is *not sent*; any other
-without an answer is *unknown*. A command that timed out is kept as *late*: its answer may still come, and is then the best proof
-there is.
+without an answer is *unknown*. A command that timed out is kept as *late*: its answer may still come, and is the best proof then.
 """
 
 import contextlib
