@@ -11,9 +11,11 @@ from tools.mptest.plan import Variant
 from tools.mptest.trial import RESUME_BOUND_S, Result
 
 
-def result(**figures):
+def result(slack_s=0.0, **figures):
     known = {"rounds": 3, "ios": (1000, 500), "longest_s": 1.05, "outages_s": [0.5, 1.0], "resumed_s": [0.001, 0.09]}
-    return Result(Variant("M-01", "rq"), **{**known, "carried": (10, 11, 0, 0), "failures": [2] * 4, **figures})
+    return Result(
+        Variant("M-01", "rq", slack_s=slack_s), **{**known, "carried": (10, 11, 0, 0), "failures": [2] * 4, **figures}
+    )
 
 
 def test_every_case_is_played_in_every_mode():
@@ -38,7 +40,7 @@ def test_io_goes_on_within_the_kernels_delay_after_the_first_path_is_back():
     assert result().too_long() == []
     (said,) = result(resumed_s=[0.001, 0.11]).too_long()
     assert "110 ms after the first path" in said
-    assert result(resumed_s=[0.11]).too_long(slack_s=0.05) == []
+    assert result(0.05, resumed_s=[0.11]).too_long() == []
 
 
 def test_an_io_may_wait_for_the_longest_outage_and_no_longer():

@@ -16,6 +16,7 @@ from tools.mptest.plan import Variant
 from tools.mptest.trial import Result
 
 SECONDS_MIN, SECONDS_MAX = 1.0, 3600.0
+SLACK_MAX_MS = 60_000
 PROGRAMS = ("fio", "nbdkit")
 
 
@@ -30,8 +31,17 @@ PROGRAMS = ("fio", "nbdkit")
     help="How long fio runs in each case.",
 )
 @click.option("--quick", is_flag=True, help=f"{plan.QUICK_SECONDS:g} seconds each.")
+@click.option(
+    "--slack",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, SLACK_MAX_MS),
+    help="Milliseconds that anything may take longer, on a machine that has other things to do.",
+)
 @click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there, too.")
-def main(cases: tuple[str, ...], modes: tuple[str, ...], seconds: float, quick: bool, output: Path | None) -> None:
+def main(
+    cases: tuple[str, ...], modes: tuple[str, ...], seconds: float, quick: bool, slack: int, output: Path | None
+) -> None:
     """The cases of mptest: fio verifies what it writes to four paths in two groups, while they fail, go, and come back.
 
     Exit status: 1 if something went wrong or took too long, 2 for wrong usage, 3 if a program is missing.
@@ -40,7 +50,8 @@ def main(cases: tuple[str, ...], modes: tuple[str, ...], seconds: float, quick: 
     if lacking:
         click.echo(f"not installed: {', '.join(lacking)}", err=True)
         sys.exit(3)
-    sys.exit(_run(plan.make(cases, modes, plan.QUICK_SECONDS if quick else seconds), output))
+    variants = plan.make(cases, modes, plan.QUICK_SECONDS if quick else seconds, slack / 1000)
+    sys.exit(_run(variants, output))
 
 
 def _run(variants: list[Variant], output: Path | None) -> int:

@@ -24,12 +24,14 @@ QUICK_BELOW_S = 10.0
 
 @dataclass(frozen=True)
 class Variant:
-    """One row. `rate_iops`: as much of fio's writes and reads a second at most; 0: as many as there can be."""
+    """One row. `rate_iops`: so many of fio's writes and reads a second at most; 0: as many as there can be. `slack_s`: how much
+    longer than it may anything may take, where the machine has other things to do."""
 
     case: str
     mode: str
     seconds: float = SECONDS
     rate_iops: int = 0
+    slack_s: float = 0.0
 
     @property
     def pause_s(self) -> float:
@@ -37,6 +39,7 @@ class Variant:
         return PAUSE_S if self.seconds >= QUICK_BELOW_S else QUICK_PAUSE_S
 
 
-def make(cases: tuple[str, ...], modes: tuple[str, ...], seconds: float) -> list[Variant]:
+def make(cases: tuple[str, ...], modes: tuple[str, ...], seconds: float, slack_s: float = 0.0) -> list[Variant]:
     """The rows, mode by mode; empty: all."""
-    return [Variant(case, mode, seconds) for mode, case in product(modes or MODES, cases or tuple(CASES))]
+    kinds = product(modes or MODES, cases or tuple(CASES))
+    return [Variant(case, mode, seconds, slack_s=slack_s) for mode, case in kinds]

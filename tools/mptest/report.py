@@ -88,6 +88,7 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
                 "case": result.variant.case,
                 "mode": result.variant.mode,
                 "seconds": result.variant.seconds,
+                "slack_s": result.variant.slack_s,
                 "rounds": result.rounds,
                 "fio_ios": result.ios[0],
                 "journal_ios": result.ios[1],

@@ -40,8 +40,9 @@ class Result:
         """The slowest I/O may have waited for the longest outage, and for I/O to go on."""
         return max(self.outages_s, default=0.0) + RESUME_BOUND_S
 
-    def too_long(self, slack_s: float = 0.0) -> list[str]:
+    def too_long(self) -> list[str]:
         """What took longer than it may, in words."""
+        slack_s = self.variant.slack_s
         found: list[str] = []
         resumed_s = max(self.resumed_s, default=0.0)
         if resumed_s > RESUME_BOUND_S + slack_s:
