@@ -24,7 +24,7 @@ FIO_SIZE = "48M"
 FIRST_BLOCK = 48 * MIB // 4096
 LOOK_S = 1.0
 # What a server may have grown by when it has had all its buffers at once for a while.
-GROWTH_KIB = 48 << 10
+GROWTH_KIB = 16 << 10
 
 
 def verify_for(directory: Path, mode: str, seconds: int, rate_iops: int) -> None:
