@@ -4,12 +4,11 @@ DESIGN, Hard problems 1; a naive multipath that keeps the old connection open lo
 """
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from tests.support.black_hole import BlackHole
 from tests.support.fleet import MIB, Fleet
-from tests.support.upstreams import NBD_PORT, Upstream, content
+from tests.support.upstreams import content
 
 pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "ip"), pytest.mark.timeout(120)]
 
@@ -19,22 +18,12 @@ NEW = b"N" * 4096
 LINGER_S = 5.0
 
 
-@pytest.fixture
-def hole() -> Iterator[BlackHole]:
-    made = BlackHole()
-    try:
-        yield made
-    finally:
-        made.remove()
-
-
 class Scene:
     """Two servers over one file: the first behind the hole, the second on a unix socket."""
 
     def __init__(self, fleet: Fleet, hole: BlackHole, **attributes: object) -> None:
         self.image = fleet.image("disk", 8 * MIB, b"0")
-        command = [*hole.prefix, "nbdkit", "-f", "-i", hole.address, "-p", str(NBD_PORT), "file", str(self.image)]
-        first = fleet.keep(Upstream("far", fleet.directory, command, (hole.address, NBD_PORT)))
+        first = fleet.beyond(hole, "far", self.image)
         second = fleet.nbdkit("near", "file", self.image)
         self.gateway = fleet.serve(
             [first.uri(**attributes), second.uri(**attributes)], "--io-timeout", "1", "--grouping", "failover"
@@ -93,8 +82,7 @@ def test_with_the_default_cache_nothing_is_promised_that_the_lost_server_may_bre
     """The first server has an unflushed write and a cache that nobody can flush now: everything waits, and then goes on."""
     scene = Scene.__new__(Scene)
     scene.image = fleet.image("disk", 8 * MIB, b"0")
-    command = [*hole.prefix, "nbdkit", "-f", "-i", hole.address, "-p", str(NBD_PORT), "file", str(scene.image)]
-    first = fleet.keep(Upstream("far", fleet.directory, command, (hole.address, NBD_PORT)))
+    first = fleet.beyond(hole, "far", scene.image)
     second = fleet.nbdkit("near", "file", scene.image)
     gateway = fleet.serve([first.uri(), second.uri()], "--io-timeout", "1")
     gateway.wait_for_paths("AA")

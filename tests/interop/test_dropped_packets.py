@@ -2,13 +2,11 @@
 TCP sends again what neither side has forgotten. The client journals what it is told."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from tests.support.black_hole import BlackHole
 from tests.support.fleet import MIB, Fleet
-from tests.support.load import Load
-from tests.support.upstreams import NBD_PORT, Upstream
+from tests.support.journalled_disk import JournalledDisk
 
 pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "ip", "nft"), pytest.mark.timeout(180)]
 
@@ -17,37 +15,15 @@ LINGER_S = 5.0
 TIMEOUT_S = 1
 
 
-@pytest.fixture
-def hole() -> Iterator[BlackHole]:
-    made = BlackHole()
-    try:
-        yield made
-    finally:
-        made.remove()
-
-
-class Scene:
+class Scene(JournalledDisk):
     """The first server is behind the firewall, and I/O goes to both. So few blocks that much overlaps."""
 
     def __init__(self, fleet: Fleet, hole: BlackHole, mode: str, **attributes: object) -> None:
-        self.image = fleet.image("disk", 8 * MIB)
-        command = [*hole.prefix, "nbdkit", "-f", "-i", hole.address, "-p", str(NBD_PORT), "file", str(self.image)]
-        far = fleet.keep(Upstream("far", fleet.directory, command, (hole.address, NBD_PORT)))
-        near = fleet.nbdkit("near", "file", self.image)
-        paths = [far.uri(cache="lun", timeout=TIMEOUT_S, **attributes), near.uri(cache="lun")]
-        self.gateway = fleet.serve(paths, "--queue-mode", mode, "--double-failed-time", "off")
-        self.gateway.wait_for_paths("AA")
-        self.load = Load(self.gateway, blocks=16).start()
-        self.load.wait_for_progress()
-
-    def end(self) -> None:
-        self.gateway.wait_for_states("AA")
-        self.load.wait_for_progress()
-        self.load.stop()
-        self.load.check()
-        self.load.flush()
-        self.load.check_below(self.image)
-        self.gateway.assert_no_traceback()
+        image = fleet.image("disk", 8 * MIB)
+        servers = [fleet.beyond(hole, "far", image), fleet.nbdkit("near", "file", image)]
+        paths = [servers[0].uri(cache="lun", timeout=TIMEOUT_S, **attributes), servers[1].uri(cache="lun")]
+        always = ["--queue-mode", mode, "--double-failed-time", "off"]
+        super().__init__(fleet, image, servers, paths, *always, blocks=16)
 
 
 CASES = [
@@ -71,8 +47,7 @@ def test_healed_before_the_connection_is_reset_the_late_answers_are_the_proof(fl
         scene.gateway.wait_for_states("FA")
         time.sleep(0.3)
         hole.let_through()
-        scene.gateway.wait_for_states("AA")
-        scene.load.wait_for_progress()
+        scene.wait_until_whole()
     scene.end()
     assert "fate unknown" in scene.gateway.log()
     assert "unproven" not in scene.gateway.log()
@@ -87,4 +62,5 @@ def test_healed_after_that_only_the_declared_time_lets_newer_writes_go(fleet, ho
     scene.gateway.wait_for_log("unproven", 2 * LINGER_S + 10)
     scene.load.wait_for_progress()
     hole.let_through()
+    scene.wait_until_whole()
     scene.end()

@@ -9,7 +9,7 @@ import time
 import pytest
 from tests.support.file_system import as_file, require_loop_and_fuse
 from tests.support.fleet import MIB, Fleet
-from tests.support.load import Load
+from tests.support.journalled_disk import JournalledDisk
 from tests.support.upstreams import content
 
 pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server"), pytest.mark.timeout(180)]
@@ -33,11 +33,11 @@ def test_what_their_caches_held_is_there_all_the_same(fleet: Fleet, kind, mode, 
     chance = random.Random(rounds)
     image = fleet.image("disk", 8 * MIB)
     servers = [fleet.cached(kind, name, image) for name in ("one", "two")]
-    paths = [server.uri() for server in servers]
-    gateway = fleet.serve(paths, "--queue-mode", mode, "--queue-timeout", "forever")
-    gateway.wait_for_paths("AA")
-    load = Load(gateway, blocks=BLOCKS, overlap=False, rate=400).start()
-    load.wait_for_progress()
+    always = ["--queue-mode", mode, "--queue-timeout", "forever"]
+    disk = JournalledDisk(
+        fleet, image, servers, [server.uri() for server in servers], *always, blocks=BLOCKS, overlap=False, rate=400
+    )
+    load = disk.load
     for turn in range(rounds):
         server = servers[turn % 2]
         if turn % 3 == 2:
@@ -50,17 +50,10 @@ def test_what_their_caches_held_is_there_all_the_same(fleet: Fleet, kind, mode, 
             server.kill()
         time.sleep(chance.uniform(0.1, 0.4))
         server.start()
-        gateway.wait_for_states("AA")
-        load.wait_for_progress()
-    load.stop()
-    load.check()
-    load.flush()
-    for server in servers:
-        server.kill()
-    load.check_below(image)
-    assert "what its cache held was written again" in gateway.log()
+        disk.wait_until_whole()
+    disk.end(kill_servers=True)
+    assert "what its cache held was written again" in disk.gateway.log()
     assert load.done() > 100 * rounds
-    gateway.assert_no_traceback()
 
 
 SLOW_S = 3

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from tests.support.fleet import MIB, Fleet
-from tests.support.load import Load
+from tests.support.journalled_disk import JournalledDisk
 
 pytestmark = [
     pytest.mark.interop,
@@ -33,22 +33,14 @@ def test_what_a_stopped_server_does_when_it_goes_on_harms_nothing(fleet: Fleet, 
     image = fleet.image("disk", 8 * MIB)
     servers = [fleet.server(kind, name, image) for name in ("one", "two")]
     paths = [server.uri(cache="lun", timeout=TIMEOUT_S) for server in servers]
-    always = ["--queue-timeout", "forever", "--double-failed-time", "off"]
-    gateway = fleet.serve(paths, "--queue-mode", mode, *always)
-    gateway.wait_for_paths("AA")
-    load = Load(gateway, blocks=BLOCKS).start()
-    load.wait_for_progress()
+    always = ["--queue-mode", mode, "--queue-timeout", "forever", "--double-failed-time", "off"]
+    disk = JournalledDisk(fleet, image, servers, paths, *always, blocks=BLOCKS)
     for turn in range(rounds):
         index, server = turn % 2, servers[turn % 2]
         server.freeze()
-        gateway.wait_for_states("FA" if index == 0 else "AF")
+        disk.gateway.wait_for_states("FA" if index == 0 else "AF")
         time.sleep(0.5)
         server.thaw()
-        gateway.wait_for_states("AA")
-        load.wait_for_progress()
-    load.stop()
-    load.check()
-    load.flush()
-    load.check_below(image)
-    assert "fate unknown" in gateway.log(), "writes were to be in the stopped servers"
-    gateway.assert_no_traceback()
+        disk.wait_until_whole()
+    disk.end()
+    assert "fate unknown" in disk.gateway.log(), "writes were to be in the stopped servers"

@@ -297,13 +297,40 @@ def test_a_late_error_of_a_flush_is_a_word_about_a_lost_write(bench: NbdBench, s
     assert bench.disk.doubt == 1
 
 
-def test_an_answer_that_stops_in_its_middle_ends_the_session(bench: NbdBench, server: Conversation):
-    bio = bench.read(0, 256 * KIB)
-    (command,) = server.take()
-    server.say(protocol.simple_reply(command.cookie, 0) + bytes(1000))
+def test_an_answer_that_stops_in_its_middle_is_a_late_one_and_proves_nothing_away(
+    bench: NbdBench, server: Conversation
+):
+    """A server that stands still may have begun to answer a read: what it does with a write is behind that."""
+    write, read = bench.write(0, DATA), bench.read(8, 256 * KIB)
+    commands = server.take(2)
+    server.say(protocol.simple_reply(commands[1].cookie, 0) + bytes(1000))
     bench.reactor.pass_time(NS_PER_S)
-    assert (bio.status, bio.fate) == (TRANSPORT, UNKNOWN)
-    assert "stopped in the middle" in bench.driver.trouble()
+    assert [(bio.status, bio.fate) for bio in (write, read)] == [(TIMEOUT, UNKNOWN)] * 2
+    assert bench.driver.outstanding() == [] and proof_of(write) == ""
+    assert any("stopped in the middle" in text for _, text in bench.log.lines)
+    bench.reactor.pass_time(NS_PER_S)
+    server.say(bytes(256 * KIB - 1000))
+    bench.reactor.pass_time(NS_PER_S)
+    server.answer(commands[0])
+    assert proof_of(write) == "answered"
+    bench.reactor.pass_time(60 * NS_PER_S)
+    again = bench.read(8, 4096)
+    server.answer(server.take()[0], data=DATA)
+    assert again.status == OK and data_of(again) == DATA
+    assert set(bench.ear.heard) == {"ready"}, "it was never lost"
+
+
+@pytest.mark.parametrize("said", [1000, 256 * KIB - 1])
+def test_an_answer_whose_rest_never_comes_costs_the_session_like_one_that_does_not_come_at_all(
+    bench: NbdBench, server: Conversation, said: int
+):
+    bench.read(0, 256 * KIB)
+    (command,) = server.take()
+    server.say(protocol.simple_reply(command.cookie, 0) + bytes(said))
+    bench.reactor.pass_time(5 * NS_PER_S)
+    assert bench.driver.trouble() == ""
+    bench.reactor.pass_time(2 * NS_PER_S)
+    assert "no late answer" in bench.driver.trouble()
 
 
 def test_what_waited_for_room_in_the_socket_until_its_timeout_was_not_sent(make: Make):

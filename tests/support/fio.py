@@ -49,8 +49,27 @@ verify_backlog=16
 """
 
 
-def verify_command(uri: str, runtime_s: int, size: str = "128M") -> list[str]:
-    """Random reads and writes, every block verified, while it runs and at the end; any error or difference ends it at once."""
+# The workload of mptest, and what lies beside it on the same disk: the job `kept`, and, below all of it, room for others.
+MPTEST_BYTES = 80 << 20
+MPTEST_FREE_BYTES = 13 << 20
+_MPTEST = """
+[mptest]
+rw=randwrite
+bs=512k
+iodepth=2
+direct=1
+offset=16M
+size=64M
+verify=meta
+verify_interval=4k
+verify_backlog=32
+time_based=1
+"""
+
+
+def verify_command(uri: str, runtime_s: int, size: str = "128M", rate_iops: int = 0) -> list[str]:
+    """Random reads and writes, every block verified, while it runs and at the end; any error or difference ends it at once.
+    `rate_iops`: so many reads and so many writes a second at most."""
     return [
         require_program("fio"),
         "--name=verify",
@@ -65,6 +84,8 @@ def verify_command(uri: str, runtime_s: int, size: str = "128M") -> list[str]:
         "--verify=crc32c",
         "--verify_fatal=1",
         "--verify_backlog=64",
+        "--verify_state_save=0",
+        *([f"--rate_iops={rate_iops},{rate_iops}"] if rate_iops else []),
         "--output-format=json",
     ]
 
@@ -111,13 +132,22 @@ def mixed_command(directory: Path, uri: str, runtime_s: int, block: int, fsync: 
     return _command(directory / "mixed.fio", jobs)
 
 
+def mptest_command(directory: Path, uri: str, runtime_s: float, rate_iops: int = 0) -> list[str]:
+    """Random writes of 512 KiB, two at a time, to 64 MiB again and again; what was written is verified soon, and long before
+    it is written anew, each 4 KiB of it. Beside it the job `kept`, which `kept_command` will look for. `rate_iops`: so many a
+    second at most."""
+    timed = f"runtime={round(runtime_s * 1000)}ms\n" + (f"rate_iops={rate_iops},{rate_iops}\n" if rate_iops else "")
+    pace = f"do_verify=0\nrate_iops={int(_KEPT_IOS / runtime_s) + 1}\n"
+    return _command(directory / "mptest.fio", _head(f"ioengine=nbd\nuri={uri}\n") + _KEPT + pace + _MPTEST + timed)
+
+
 def kept_command(directory: Path, file: Path) -> list[str]:
     """Whether `file` holds what the job `kept` has written, said by somebody else than the server."""
     return _command(directory / "kept.fio", _head(f"ioengine=psync\nfilename={file}\nverify_only=1\n") + _KEPT)
 
 
 def _head(more: str) -> str:
-    return f"[global]\nverify=crc32c\nverify_fatal=1\nexitall_on_error=1\n{more}"
+    return f"[global]\nverify=crc32c\nverify_fatal=1\nverify_state_save=0\nexitall_on_error=1\n{more}"
 
 
 def _command(path: Path, jobs: str) -> list[str]:

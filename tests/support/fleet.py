@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support import upstreams
+from tests.support.black_hole import BlackHole
 from tests.support.gateway import Gateway
 from tests.support.nbd_client import NbdClient
 from tests.support.processes import Process
 from tests.support.programs import require_program
 from tests.support.relay import Relay
-from tests.support.upstreams import Upstream
+from tests.support.upstreams import NBD_PORT, Upstream
 
 MIB = 1 << 20
 _SHIM_SOURCE = Path(__file__).with_name("slow_writes.c")
@@ -71,6 +72,11 @@ class Fleet:
         back = self.server(kind, f"{name}-back", image)
         words = [f"socket={back.address}", *([f"export={back.export}"] if back.export else [])]
         return self.nbdkit(name, "nbd", *words, *cache, filters=["cache"], environment=environment)
+
+    def beyond(self, hole: BlackHole, name: str, image: Path) -> Upstream:
+        """nbdkit over a file, in the namespace at the far end of a cable."""
+        command = [*hole.prefix, "nbdkit", "-f", "-i", hole.address, "-p", str(NBD_PORT), "file", str(image)]
+        return self.keep(Upstream(name, self.directory, command, (hole.address, NBD_PORT)))
 
     def keep(self, upstream: Upstream) -> Upstream:
         self._upstreams.append(upstream)

@@ -4,6 +4,8 @@ test, each answer judged as it comes (tests.support.journal)."""
 import random
 import threading
 import time
+from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -57,6 +59,8 @@ class Load:
         self.bad = bad
         self.answers: Counter[str] = Counter()
         self.errors: Counter[tuple[str, int]] = Counter()
+        # When each command has succeeded, in seconds of the monotonic clock.
+        self._answered_at = array("d")
         self._mix = {what: weight for what, weight in mix.items() if what != ZEROES or self._can_zero()}
         self._blocks = blocks
         self._chance = random.Random(seed)
@@ -103,6 +107,14 @@ class Load:
         if self._fault is not None:
             raise self._fault
         return sum(self.answers.values())
+
+    def in_flight(self) -> int:
+        return len(self._flying)
+
+    def first_answer(self, since: float) -> float:
+        """When the first command succeeded after that moment of the monotonic clock; 0 if none has."""
+        at = bisect_left(self._answered_at, since)
+        return self._answered_at[at] if at < len(self._answered_at) else 0.0
 
     def wait_for_progress(self, count: int = 100, seconds: float = PATIENCE_S) -> None:
         """Until so many more commands have succeeded, of each kind one at least."""
@@ -237,6 +249,7 @@ class Load:
                 self._failed(what, command, error)
                 continue
             self.answers[what] += 1
+            self._answered_at.append(time.monotonic())
             if isinstance(command, Write):
                 self.journal.acknowledge(command)
             elif isinstance(command, Read):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tools.ghost_write.plan import CACHES, FAULTS, SIZES, Variant
 from tools.ghost_write.trial import Outcome
+from tools.markdown import padded_table
 
 HEAD = (
     "server",
@@ -43,14 +44,7 @@ class Row:
 
 
 def render(rows: Sequence[Row]) -> str:
-    """The table; columns are padded, so that it reads as text, too."""
-    lines = [HEAD, *(cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
-    shown = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
-    ]
-    shown.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(shown)
+    return padded_table(HEAD, [cells(row) for row in rows])
 
 
 def cells(row: Row) -> tuple[str, ...]:

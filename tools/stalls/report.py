@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+from tools.markdown import padded_table
 from tools.stalls.plan import BEYOND_TIMEOUT_S, FAULTS, KILL_BOUND_S
 from tools.stalls.proofs import PROOFS, Waited
 from tools.stalls.trial import Result
@@ -64,7 +65,7 @@ def holds(result: Result) -> bool:
 
 
 def stall_table(results: Sequence[Result]) -> str:
-    return _table(STALL_HEAD, [_stall_cells(result) for result in results])
+    return padded_table(STALL_HEAD, [_stall_cells(result) for result in results])
 
 
 def _stall_cells(result: Result) -> tuple[str, ...]:
@@ -121,7 +122,7 @@ def proof_table(waits: Sequence[Waited]) -> str:
                 "; ".join([*dict.fromkeys(wait.said for wait in right), *errors]),
             )
         )
-    return _table(PROOF_HEAD, rows)
+    return padded_table(PROOF_HEAD, rows)
 
 
 def unproven_undeclared(results: Sequence[Result], waits: Sequence[Waited]) -> int:
@@ -188,14 +189,3 @@ def as_json(results: Sequence[Result], waits: Sequence[Waited]) -> dict[str, Any
 
 def _ms(values: Sequence[float], pick: Any) -> str:
     return f"{pick(values) * 1000:.1f} ms" if values else "-"
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Markdown; columns are padded, so that it reads as text, too."""
-    lines = [head, *([cell.replace("|", "/") for cell in row] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    shown = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
-    ]
-    shown.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(shown)

@@ -9,7 +9,7 @@ from tests.support.black_hole import BlackHole
 from tests.support.fleet import Fleet
 from tests.support.gateway import Gateway
 from tests.support.programs import find_program
-from tests.support.upstreams import NBD_PORT, Upstream
+from tests.support.upstreams import Upstream
 from tools.stalls.plan import Variant
 
 DISK_BYTES = 4 << 30
@@ -28,7 +28,9 @@ class Rig:
         self.frozen: Upstream | None = None
         tcp = variant.transport == "tcp"
         first = (
-            self._behind(self.hole) if self.hole is not None else fleet.server(variant.server, "one", self.image, tcp)
+            fleet.beyond(self.hole, "one", self.image)
+            if self.hole is not None
+            else fleet.server(variant.server, "one", self.image, tcp)
         )
         self.servers = [first, fleet.server(variant.server, "two", self.image, tcp)]
         words: dict[str, object] = {"cache": variant.cache}
@@ -39,11 +41,6 @@ class Rig:
             options += ["--io-timeout", f"{variant.io_timeout_s:g}"]
         self.gateway: Gateway = fleet.serve([server.uri(**words) for server in self.servers], *options)
         self.gateway.wait_for_paths("AA")
-
-    def _behind(self, hole: BlackHole) -> Upstream:
-        """nbdkit in the namespace at the far end of the cable."""
-        command = [*hole.prefix, "nbdkit", "-f", "-i", hole.address, "-p", str(NBD_PORT), "file", str(self.image)]
-        return self.fleet.keep(Upstream("one", self.fleet.directory, command, (hole.address, NBD_PORT)))
 
     def prepare(self) -> None:
         """Both paths work, and where only one can be struck that one is in use."""

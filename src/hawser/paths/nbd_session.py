@@ -1,8 +1,7 @@
 """NbdSession: one connection to an NBD server, from connect to the last byte; commands pipelined, answers in any order.
 
 It knows what became of each command when the connection ends: one that was never handed to the transport is *not sent*; any other
-without an answer is *unknown*. A command that timed out is kept as *late*: its answer may still come, and is then the best proof
-there is.
+without an answer is *unknown*. A command that timed out is kept as *late*: its answer may still come, and is the best proof then.
 """
 
 import contextlib
@@ -44,6 +43,8 @@ _COMMANDS: Final = {
     WRITE_ZEROES: protocol.CMD_WRITE_ZEROES,
 }
 
+# No command's cookie: the rest of an answer that had begun to come, and was given up.
+_REST: Final = 0
 # An in-range I/O that the server calls out of range or not permitted: it is not the disk that it was (DESIGN, Hard problems 5).
 _MISMATCH: Final = (protocol.EINVAL, protocol.EPERM, protocol.EOVERFLOW)
 
@@ -305,6 +306,8 @@ class NbdSession(Handler):
         request = self._reading
         self._reading = None
         if request is None:
+            if self.late.pop(_REST, None) is not None:
+                self.driver.late_answer(self)
             return
         request.data = data
         request.finish(OK, request.size)
@@ -346,14 +349,12 @@ class NbdSession(Handler):
         """Give up on the commands whose time is over. They are in flight in order of their deadlines."""
         now_ns = self.driver.clock.now_ns
         if self._reading is not None and self._reading.deadline_ns <= now_ns:
-            self.end("an answer stopped in the middle of its data", by_peer=False)
-            return
+            self._give_up_reading(self._reading)
         overdue = [cookie for cookie, request in self.in_flight.items() if request.deadline_ns <= now_ns]
         self._give_up(overdue)
         if overdue:
-            self.driver.timed_out(
-                self, f"no answer for {self.driver.timeout_ns / NS_PER_S:g} s to {len(overdue)} commands"
-            )
+            waited_s = self.driver.timeout_ns / NS_PER_S
+            self.driver.timed_out(self, f"no answer for {waited_s:g} s to {len(overdue)} commands")
         oldest = self._reading
         for request in self.in_flight.values():
             oldest = request
@@ -367,6 +368,14 @@ class NbdSession(Handler):
         self._give_up(overdue)
         if overdue:
             self.driver.timed_out(self, f"{len(overdue)} commands without an answer were given up")
+
+    def _give_up_reading(self, request: Request) -> None:
+        """An answer has stopped in its midst. Behind its rest may come the answers to writes, the best proof of their fate."""
+        self._reading = None
+        self.late[_REST] = _Late(0, None, False)
+        request.finish(TIMEOUT, 0, UNKNOWN)
+        self.driver.complete(request)
+        self.driver.timed_out(self, "an answer stopped in the middle of its data")
 
     def _give_up(self, overdue: list[int]) -> None:
         for cookie in overdue:
