@@ -322,7 +322,7 @@ def test_parameters_have_the_names_of_a_kernels_command_line():
     assert (parameters.get("dm_multipath.queue_if_no_path_timeout_secs"), parameters.get(SEMANTICS)) == ("30", "6.16")
     for wrong in (
         "dm_multipath.queue_if_no_path_timeout_secs=-1",
-        "dm_multipath.queue_if_no_path_timeout_secs=4294967296",
+        "dm_multipath.queue_if_no_path_timeout_secs=18446744073709551616",
         "dm_multipath.queue_if_no_path_timeout_secs=soon",
         "dm_multipath.semantics=6.13",
         "dm_multipath.semantics",

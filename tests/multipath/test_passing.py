@@ -128,3 +128,32 @@ def test_of_a_map_without_groups_it_records_that():
     world = World()
     device = world.mapped("mp", f"0 {SECTORS} multipath 0 0 0 0")
     assert device.table.targets[0].status_ima() == "target_name=multipath,target_version=1.14.0,nr_priority_groups=0;"
+
+
+# What a kernel with `ima_policy=critical_data` had in its list of measurements when these tables were loaded.
+RECORDED = [
+    (
+        "round-robin 0 1 1 254:0 1 service-time 0 2 2 254:0 1 10 254:1 1 20",
+        "target_name=multipath,target_version=1.14.0,nr_priority_groups=2,pg_state_0=E,nr_pgpaths_0=1,"
+        "path_selector_name_0=round-robin,path_name_0_0=254:0,is_active_0_0=A,fail_count_0_0=0,path_selector_status_0_0=,"
+        "pg_state_1=E,nr_pgpaths_1=2,path_selector_name_1=service-time,path_name_1_0=254:0,is_active_1_0=A,"
+        "fail_count_1_0=0,path_selector_status_1_0=,path_name_1_1=254:1,is_active_1_1=A,fail_count_1_1=0,"
+        "path_selector_status_1_1=;",
+    ),
+    (
+        "round-robin 0 1 1 254:0 1",
+        "target_name=multipath,target_version=1.14.0,nr_priority_groups=1,pg_state_0=E,nr_pgpaths_0=1,"
+        "path_selector_name_0=round-robin,path_name_0_0=254:0,is_active_0_0=A,fail_count_0_0=0,path_selector_status_0_0=;",
+    ),
+]
+
+
+@pytest.mark.parametrize(("groups", "recorded"), RECORDED)
+def test_as_linux_6_12_117_has_recorded_it(groups: str, recorded: str):
+    world = World()
+    world.ram_path("ram0", Store(32 * MIB))
+    for number in range(2):
+        world.mapped(f"u{number}", "0 65536 linear 259:0 0")
+    count = 2 if "service-time" in groups else 1
+    device = world.mapped("mp", f"0 65536 multipath 2 queue_mode bio 0 {count} 1 {groups}")
+    assert device.table.targets[0].status_ima() == recorded

@@ -37,6 +37,9 @@ def test_of_a_server(fleet):
     assert probe(gateway) == ("259:0 A 0\n259:1 A 0\n", "")
     gateway.dm("message", "mpatha", "0", "fail_path", "259:0")
     assert probe(gateway) == ("259:0 F 1\n259:1 A 0\n", "")
+    gateway.dm("suspend", "mpatha")
+    assert probe(gateway) == ("", "Resource temporarily unavailable: the map is suspended")
+    gateway.dm("resume", "mpatha")
     refused = ask(control, "parameters", [f"{TIMEOUT}=8", f"{SEMANTICS}=7"])
     assert (refused.ok, "none of 6.12, 6.16" in refused.err) == (False, True)
     assert ask(control, "parameters", []).out == f"{TIMEOUT}=7\n{SEMANTICS}=6.16\n", (

@@ -7,8 +7,6 @@ keeps those under which it was loaded.
 
 from typing import Final
 
-from hawser.core.units import is_number
-
 NO_PATH_TIMEOUT: Final = "dm_multipath.queue_if_no_path_timeout_secs"
 SEMANTICS: Final = "dm_multipath.semantics"
 LINUX_6_12: Final = "6.12"
@@ -18,7 +16,8 @@ NAMES: Final = (NO_PATH_TIMEOUT, SEMANTICS)
 # Of the multipath target, by release.
 MULTIPATH_VERSIONS: Final = {LINUX_6_12: "1.14.0", LINUX_6_16: "1.15.0"}
 
-UINT_MAX: Final = 0xFFFF_FFFF
+DIGITS_MAX: Final = 20
+ULONG_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
 
 
 class ParameterError(ValueError):
@@ -35,8 +34,8 @@ class Parameters:
     def set(self, name: str, value: str) -> None:
         """Set the parameter of that name. ParameterError; then nothing has changed."""
         if name == NO_PATH_TIMEOUT:
-            if not is_number(value) or int(value) > UINT_MAX:
-                raise ParameterError(f"{name}={value}: is not a number of seconds from 0 to {UINT_MAX}")
+            if not (value.isascii() and value.isdecimal() and len(value) <= DIGITS_MAX and int(value) <= ULONG_MAX):
+                raise ParameterError(f"{name}={value}: is not a number of seconds from 0 to {ULONG_MAX}")
             self.queue_if_no_path_timeout_secs = int(value)
         elif name == SEMANTICS:
             if value not in RELEASES:

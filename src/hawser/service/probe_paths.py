@@ -26,13 +26,16 @@ class _Probed(GroupProbeListener):
 
 
 async def probe_paths(gateway: Gateway, args: list[str], is_gone: Callable[[], bool]) -> AsyncIterator[str]:
-    """`probe-paths`. ControlVerbError: ENOTTY under the rules of 6.12, ENOTCONN when no path is left."""
+    """`probe-paths`. ControlVerbError: ENOTTY under the rules of 6.12, EAGAIN while the map is suspended, ENOTCONN when no path
+    is left."""
     if args:
         raise ControlVerbError("probe-paths takes nothing: it asks the paths of the group in use")
     target = gateway.target
     probe: GroupProbe | None = target.group_probe if target is not None else None
     if target is None or probe is None:
         raise ControlVerbError(f"{STRERROR['ENOTTY']}: the map was loaded under the rules of Linux 6.12")
+    if gateway.device is not None and gateway.device.is_suspended():
+        raise ControlVerbError(f"{STRERROR['EAGAIN']}: the map is suspended")
     probed = _Probed()
     asked: GroupProbe = probe
     gateway.loop.run(lambda: asked.ask(probed))

@@ -60,6 +60,12 @@ def test_a_line_that_cannot_be_read(text: str) -> None:
         parse_table(text, "on stdin")
 
 
+def test_words_of_a_table_keep_their_backslashes_and_what_is_white_only_elsewhere() -> None:
+    """As Linux 6.12 was seen to have them: libdm doubles backslashes, and the kernel's white space is that of Latin-1's bytes."""
+    words = parse_table("0 8 x 254\\:0 a\u2003b \x1c c\xa0d \x85\n", "on command line")[0].words
+    assert words == ["254\\:0", "a\u2003b", "\x1c", "c\udcc2", "d", "\x85"]
+
+
 def test_a_backslash_takes_the_next_character_as_it_is() -> None:
     assert split_words(r"a\ b  c \\ d\#") == ["a b", "c", "\\", "d#"]
 

@@ -29,6 +29,7 @@ STRERROR: Final = {
     "EBADF": "Bad file descriptor",
     "ENOSPC": "No space left on device",
     "ENOTTY": "Inappropriate ioctl for device",
+    "EAGAIN": "Resource temporarily unavailable",
     "ENOTCONN": "Transport endpoint is not connected",
 }
 

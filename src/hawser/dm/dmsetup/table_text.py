@@ -2,7 +2,8 @@
 
 lvm2: _parse_line() and _parse_file() of dmsetup.c. Numbers are read as scanf(3) reads `%llu`: a negative one wraps round, one
 that is too large becomes the largest. The parameters are split as the kernel does it: dm_split_args() of drivers/md/dm-table.c,
-where a backslash takes the next character as it is.
+where a backslash takes the next character as it is; but libdm doubles those of a table, so that they come through, unlike those
+of a message.
 """
 
 import re
@@ -16,6 +17,7 @@ DIGITS_MAX: Final = 1000
 TYPE_NAME_MAX: Final = 15
 # Linux: isspace() of lib/ctype.c, which knows Latin-1.
 SPACES: Final = b" \t\n\v\f\r\xa0"
+ASCII_SPACES: Final = " \t\n\v\f\r"
 BACKSLASH: Final = ord("\\")
 _LINE: Final = re.compile(r"([+-]?\d++)\s*([+-]?\d++)\s*(\S+)\s*(.*)", re.ASCII | re.DOTALL)
 
@@ -28,7 +30,7 @@ def parse_table(text: str, source: str) -> list[TableLine]:
     """The lines of `text`; empty lines and comments are passed over. `source` says in complaints where it came from."""
     lines: list[TableLine] = []
     for number, line in enumerate(text.split("\n"), 1):
-        stripped = line.strip()
+        stripped = line.strip(ASCII_SPACES)
         if not stripped or stripped.startswith("#"):
             continue
         match = _LINE.match(stripped)
@@ -39,7 +41,7 @@ def parse_table(text: str, source: str) -> list[TableLine]:
             raise TableTextError(f"Target type name {type_name} is too long.")
         parameters = match.group(4).partition("#")[0]
         start, length = _unsigned(match.group(1)), _unsigned(match.group(2))
-        lines.append(TableLine(start, length, type_name, split_words(parameters)))
+        lines.append(TableLine(start, length, type_name, split_words(parameters.replace("\\", "\\\\"))))
     return lines
 
 

@@ -249,7 +249,7 @@ def _has_handler(words: list[str]) -> bool:
     features = words[1 : 1 + int(words[0])]
     rest = words[1 + int(words[0]) :]
     is_bio = any(
-        word.lower() == "queue_mode" and features[place + 1 : place + 2] == ["bio"]
+        word.lower() == "queue_mode" and "".join(features[place + 1 : place + 2]).lower() == "bio"
         for place, word in enumerate(features)
     )
     return not is_bio and bool(rest) and rest[0].isdecimal() and 0 < int(rest[0]) < len(rest)

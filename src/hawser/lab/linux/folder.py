@@ -3,6 +3,7 @@
 Linux: fs/sysfs; an attribute has a mode and a show() and a store() of its own. Also root may only do what the mode says.
 """
 
+import re
 from typing import Final
 
 from mypy_extensions import mypyc_attr
@@ -12,6 +13,9 @@ from hawser.lab.linux.facts import Json
 from hawser.lab.linux.files import OsError
 
 UINT_MAX: Final = 0xFFFF_FFFF
+ULONG_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
+# As the kernel's kstrto...() with base 0: hexadecimal behind 0x, octal behind 0.
+_NUMBER: Final = re.compile(r"\+?(0[xX](?P<hex>[0-9a-fA-F]+)|(?P<octal>0[0-7]*)|(?P<decimal>[1-9][0-9]*))\n?", re.ASCII)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -76,7 +80,11 @@ class ParameterFolder(Folder):
                 raise OsError("EINVAL")
             self.values[name] = "Y" if value[:1] in ("Y", "y", "1") else "N"
         else:
-            self.values[name] = str(parse_number(value, 0, UINT_MAX))
+            self.values[name] = str(parse_parameter(value, self.most(name)))
+
+    def most(self, name: str) -> int:
+        """What a number may be at most."""
+        return UINT_MAX
 
 
 class MultipathFolder(ParameterFolder):
@@ -87,6 +95,9 @@ class MultipathFolder(ParameterFolder):
         self.parameters = parameters
         for name in values:
             self._tell(name)
+
+    def most(self, name: str) -> int:
+        return ULONG_MAX if f"dm_multipath.{name}" == NO_PATH_TIMEOUT else super().most(name)
 
     def store(self, name: str, value: str) -> None:
         super().store(name, value)
@@ -108,6 +119,22 @@ class LinkFolder(Folder):
 
     def folder(self, name: str) -> Folder | None:
         return Folder() if name in self.links else None
+
+
+def parse_parameter(text: str, high: int) -> int:
+    """A number up to `high` as a module takes it. OsError (EINVAL; ERANGE for one that is too large)."""
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        raise OsError("EINVAL")
+    if match["hex"] is not None:
+        value = int(match["hex"], 16)
+    elif match["octal"] is not None:
+        value = int(match["octal"], 8)
+    else:
+        value = int(match["decimal"])
+    if value > high:
+        raise OsError("ERANGE")
+    return value
 
 
 def parse_number(text: str, low: int, high: int) -> int:
