@@ -41,9 +41,9 @@ STATISTICS: Final = Kind(
 )
 DMSETUP: Final = Kind(
     "dmsetup",
-    "dmsetup's verbs `help`, `mangle`, `measure`, `setgeometry`, `splitname` and `udev...`, its options `--select` and "
-    "`--exec`, and fields of `-o` that are not of device mapper (`help`, `all`, unknown ones)",
-    "they are about the tool itself, udev or LVM",
+    "where dmsetup explains itself: `help` among the fields of `-o`, and the lists of fields or operators that stand before a "
+    "complaint about one that there is not; its verb `measure`",
+    "the words are its authors'; a multipath map has no form for the kernel's measurements yet",
 )
 SCHEDULER: Final = Kind(
     "scheduler",

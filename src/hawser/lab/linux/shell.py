@@ -45,6 +45,10 @@ def run(system: System, argv: list[str], stdin: str, output: Output) -> Run:
 def _dmsetup(system: System, argv: list[str], stdin: str, output: Output) -> Run:
     answer = Answer()
     yield from dmsetup(system.control, system.surroundings, argv[1:], stdin, answer)
+    for words in answer.programs:
+        # What dmsetup prints itself comes at its end, as its output is buffered.
+        if is_known(words[0]):
+            yield from run(system, words, "", output)
     output.write(answer.stdout, answer.stderr)
     return answer.rc
 
