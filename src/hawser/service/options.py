@@ -44,6 +44,8 @@ class ServeOptions:
     unsafe_no_fence: bool = False
     # Where what must be found again after a crash is kept (hawser.service.state_dir); empty: nowhere.
     state_dir: str = ""
+    # The smallest block that clients are told of, in bytes, if the paths do not need larger ones.
+    block_size: int = 0
 
     def check_devices(self) -> None:
         """Refuse names that are taken, and an export that is none of them."""
