@@ -114,10 +114,12 @@ def parse_selection(text: str) -> Selection:
     if len(text) > LENGTH_MAX:
         raise SelectionError([f"A selection has at most {LENGTH_MAX} characters."])
     parser = _Parser(text)
-    root = parser.either(0)
-    place = _skip_space(text, parser.place)
-    if place < len(text):
-        raise SelectionError(["Expecting logical operator", *_syntax(text[place:])])
+    try:
+        root = parser.either(0)
+        if parser.place < len(text):
+            raise SelectionError(["Expecting logical operator", *_syntax(text[_skip_space(text, parser.place) :])])
+    except SelectionError as error:
+        raise SelectionError([*parser.said, *error.lines], error.lists) from None
     return Selection(root, parser.fields, parser.said)
 
 
@@ -174,6 +176,8 @@ class _Parser:
             raise SelectionError([f"Syntax error: left parenthesis expected at '{self.text[self.place :]}'"])
         term = self.either(depth + 1)
         if not self._takes((")",)):
+            if opened == "(":
+                self.place = _skip_space(self.text, self.place)
             raise SelectionError([f"Syntax error: right parenthesis expected at '{self.text[self.place :]}'"])
         # What is turned round twice stays turned round, as in libdm.
         term.negated = term.negated or opened == "!"
@@ -203,6 +207,7 @@ class _Parser:
         else:
             comparison = self._value(field, operator, begin)
         self.fields.append(field)
+        self.place = _skip_space(text, self.place)
         return comparison
 
     def _wrong(self, line: str, begin: int, lists: str = "") -> SelectionError:
