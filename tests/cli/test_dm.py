@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,15 @@ def test_a_batch_that_cannot_be_read_is_not_begun(tmp_path: Path) -> None:
     assert (missing.exit_code, "cannot be read" in missing.stderr) == (2, True)
     assert CliRunner().invoke(main, ["dm", "--batch", "-", "ls"]).exit_code == 1
     assert CliRunner().invoke(main, ["dm", "--echo", "ls"]).exit_code == 1
+
+
+def test_the_example_of_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    example = "    disk sda" + readme.partition("    disk sda")[2].partition("\n\n")[0]
+    status, out, err = batch(text=textwrap.dedent(example))
+    assert status == 0, err
+    assert out == "ok=16\nok=16\n0 131072 multipath 2 0 0 0 1 1 A 0 2 0 8:0 F 1 8:16 A 0 \n"
+    assert "Expected 2 arguments, got 1" in err
 
 
 def test_a_batch_has_tables_from_files(tmp_path: Path) -> None:
