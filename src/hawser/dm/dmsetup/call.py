@@ -6,7 +6,16 @@ from mypy_extensions import mypyc_attr
 
 from hawser.dm.control import Control
 from hawser.dm.dmsetup.arguments import Arguments
-from hawser.dm.dmsetup.names import AUTO, NAME_BYTES, NONE, NameTextError, check_mangled_once, mangle, unmangle
+from hawser.dm.dmsetup.names import (
+    AUTO,
+    NAME_BYTES,
+    NONE,
+    NameTextError,
+    check_mangled_once,
+    is_mangled,
+    mangle,
+    unmangle,
+)
 from hawser.dm.mapped_device import MappedDevice
 
 if TYPE_CHECKING:
@@ -57,10 +66,10 @@ class Surroundings:
         return device.devt if device is not None else ""
 
     def block_name(self, number: str) -> str:
-        """What the kernel calls the device of that `major:minor`, or an empty string."""
+        """What the kernel calls the device of that `major:minor`, or an empty string: one that had no table yet has no disk."""
         device = self.control.registry.by_number(number)
         if isinstance(device, MappedDevice):
-            return device.disk_name()
+            return device.disk_name() if device.kind else ""
         return device.name if device is not None else ""
 
     def read_ahead(self, device: MappedDevice) -> int:
@@ -144,3 +153,15 @@ class Call:
     def shown(self, text: str) -> str:
         """A name or a uuid of the kernel's, as people see it."""
         return text if self.mangling == NONE else unmangle(text)
+
+    def why_not_shown(self, name: str) -> str:
+        """Why a name of the kernel's cannot be shown: somebody has made it who does not mangle. An empty string if it can."""
+        if self.mangling == NONE:
+            return ""
+        try:
+            check_mangled_once(name, "name", self.mangling)
+        except NameTextError as error:
+            return str(error)
+        return (
+            "" if is_mangled(name) else f'The name "{name}" should be mangled but it contains blacklisted characters.'
+        )

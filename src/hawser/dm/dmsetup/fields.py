@@ -35,6 +35,10 @@ class Subject:
         self.split = split
 
 
+class FieldError(ValueError):
+    """A value that cannot be had; the text is the complaint."""
+
+
 FieldReader = Callable[[Call, MappedDevice], str]
 SplitReader = Callable[[SplitName], str]
 
@@ -61,7 +65,7 @@ class Field:
         self._read_split = read_split
 
     def value(self, call: Call, subject: Subject) -> str | None:
-        """None where the subject has no such thing."""
+        """None where the subject has no such thing. FieldError."""
         if self._read_split is not None:
             return self._read_split(subject.split) if subject.split is not None else None
         if self._read is not None and subject.device is not None:
@@ -109,7 +113,10 @@ def _read_ahead(call: Call, device: MappedDevice) -> str:
 
 
 def _block_name(call: Call, device: MappedDevice) -> str:
-    return call.surroundings.block_name(device.devt)
+    name = call.surroundings.block_name(device.devt)
+    if not name:
+        raise FieldError(f"Could not resolve block device name for {device.devt}.")
+    return name
 
 
 def _attributes(call: Call, device: MappedDevice) -> str:

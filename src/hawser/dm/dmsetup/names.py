@@ -85,6 +85,11 @@ def _is_plain(byte: int) -> bool:
     return byte in PLAIN or (byte < 128 and chr(byte).isalnum())
 
 
+def is_mangled(text: str) -> bool:
+    """Whether there is nothing in it that would have to be mangled, but for backslashes."""
+    return all(_is_plain(byte) or byte == ord("\\") for byte in text.encode("utf-8", "replace"))
+
+
 def unmangle(text: str) -> str:
     """`text` as people meant it."""
     if "\\x" not in text:

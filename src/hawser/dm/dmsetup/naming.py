@@ -26,8 +26,9 @@ def mangle_names(call: Call, words: list[str]) -> bool:
     form = call.value("manglename").lower() or AUTO
     call.mangling = NONE
     if means_all(call, words):
-        done = True
-        for device in all_devices(call):
+        devices = all_devices(call)
+        done = devices is not None
+        for device in devices or []:
             done = _mangle(call, device, form) and done
         return done
     task = task_for(call, words[0] if words else None)

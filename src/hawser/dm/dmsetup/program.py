@@ -152,9 +152,7 @@ def _begin_report(call: Call, selects: bool) -> bool:
     if not report.begin():
         return False
     call.report = report
-    if report.needs_tree():
-        show.all_devices(call)
-    return True
+    return not report.needs_tree() or show.all_devices(call) is not None
 
 
 def _times(call: Call, verb: Verb, words: list[str], selects: bool) -> WaitingBool:
@@ -204,8 +202,9 @@ def _select(call: Call, verb: Verb, words: list[str]) -> WaitingBool:
     """For each device, or each of those that are named, that the selection picks."""
     call.many = True
     if show.means_all(call, words):
-        done = True
-        for device in show.all_devices(call):
+        devices = show.all_devices(call)
+        done = devices is not None
+        for device in devices or []:
             is_done = yield from _select_one(call, verb, Task(call, device.name))
             done = is_done and done
         return done or call.complain("Command failed.")

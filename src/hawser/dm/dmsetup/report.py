@@ -19,6 +19,7 @@ from hawser.dm.dmsetup.fields import (
     SPLIT_FIELDS,
     STATS,
     TREE,
+    FieldError,
     Subject,
     canonical,
     field_named,
@@ -178,7 +179,12 @@ class Report:
             if column.name == SELECTED:
                 row[SELECTED] = "1"
                 continue
-            value = ALL_FIELDS[column.name].value(self.call, subject)
+            try:
+                value = ALL_FIELDS[column.name].value(self.call, subject)
+            except FieldError as error:
+                self.call.complain(str(error))
+                self.call.complain(f"_do_report_object: report function failed for field {column.name}")
+                return None
             if value is None:
                 self.call.complain(f"_do_report_object: no data assigned to field {column.name}")
                 return None
@@ -250,7 +256,8 @@ class Report:
 
 def explains_itself(arguments: Arguments) -> bool:
     """Whether a report with these options lists fields or operators, as asked for or before a complaint."""
-    for word in _words(arguments.value("options").removeprefix("+")):
+    asked = arguments.value("options")
+    for word in _words(f"{DEFAULT_FIELDS},{asked[1:]}" if asked.startswith("+") else asked):
         name = field_named(word)
         if name in HELP or (not name and canonical(word) != "all" and not groups_named(word)):
             return True

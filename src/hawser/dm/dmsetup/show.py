@@ -27,12 +27,15 @@ MAPPER: Final = "/dev/mapper"
 WORDS_MAX: Final = 256
 
 
-def all_devices(call: Call) -> list[MappedDevice]:
-    """Every mapped device; says so when there is none."""
+def all_devices(call: Call) -> list[MappedDevice] | None:
+    """Every mapped device; says so when there is none. None, after complaints, when the kernel's names cannot be shown."""
     devices = call.control.registry.all_mapped()
     if not devices:
         call.put("No devices found")
-    return devices
+    complaints = [complaint for complaint in (call.why_not_shown(device.name) for device in devices) if complaint]
+    for complaint in complaints:
+        call.complain(complaint)
+    return None if complaints else devices
 
 
 def means_all(call: Call, words: list[str]) -> bool:
@@ -54,8 +57,9 @@ def status(call: Call, words: list[str]) -> bool:
 def _lines(call: Call, words: list[str], verb: str) -> bool:
     if means_all(call, words):
         call.many = True
-        done = True
-        for device in all_devices(call):
+        devices = all_devices(call)
+        done = devices is not None
+        for device in devices or []:
             done = _show_lines(call, device, verb) and done
         return done
     task = task_for(call, words[0] if words else None)
@@ -134,8 +138,9 @@ def _quoted(text: str) -> str:
 
 def info(call: Call, words: list[str]) -> bool:
     if means_all(call, words):
-        done = True
-        for device in all_devices(call):
+        devices = all_devices(call)
+        done = devices is not None
+        for device in devices or []:
             done = display_info(call, device) and done
         return done
     task = task_for(call, words[0] if words else None)
@@ -229,14 +234,13 @@ def check_units(call: Call) -> bool:
 
 
 def device_word(call: Call, number: str, separator: str) -> str:
-    """A device as `-o` wants it, between parentheses."""
+    """A device as `-o` wants it, between parentheses; by its number where it has no disk to be named after."""
     way = named_by(call)
     mapped = call.control.registry.by_number(number)
-    if way == MAP_NAMES and isinstance(mapped, MappedDevice):
-        return f"({call.shown(mapped.name)})"
-    if way in (BLOCK_NAMES, MAP_NAMES):
-        return f"({call.surroundings.block_name(number)})"
-    return f"({number.replace(':', separator)})"
+    name = call.surroundings.block_name(number) if way in (BLOCK_NAMES, MAP_NAMES) else ""
+    if name and way == MAP_NAMES and isinstance(mapped, MappedDevice):
+        name = call.shown(mapped.name)
+    return f"({name or number.replace(':', separator)})"
 
 
 def dependencies(table: Table | None) -> list[str]:
@@ -251,9 +255,10 @@ def dependencies(table: Table | None) -> list[str]:
 def deps(call: Call, words: list[str]) -> bool:
     if means_all(call, words):
         call.many = True
-        for device in all_devices(call):
+        devices = all_devices(call)
+        for device in devices or []:
             _show_deps(call, device)
-        return True
+        return devices is not None
     task = task_for(call, words[0] if words else None)
     if task is None:
         return False
@@ -278,13 +283,14 @@ def _show_deps(call: Call, device: MappedDevice) -> None:
 def ls(call: Call, words: list[str]) -> bool:
     if call.has("target") or call.has("exec"):
         return _lines(call, words, "ls")
+    devices = all_devices(call)
     if call.has("tree"):
-        for _ in all_devices(call)[:1]:
+        if devices:
             show_tree(call)
-        return True
-    for device in all_devices(call):
+        return devices is not None
+    for device in devices or []:
         call.put(f"{call.shown(device.name)}\t{device_word(call, device.devt, ':')}")
-    return True
+    return devices is not None
 
 
 # What there is.

@@ -217,6 +217,9 @@ def _kind_of_dmsetup(step: StepWords) -> Kind | None:
     arguments = step.arguments
     if step.verb in VERBS_MISSING or (_is_report(step) and explains_itself(arguments)):
         return DMSETUP
+    program = arguments.value("exec").split()[:1]
+    if program and not is_known(program[0]) and VERBS.get(step.verb) is not None:
+        return PROGRAM
     if step.verb == "stats" or (step.verb == "message" and arguments.words[3:4] and _is_statistics(arguments.words[3])):
         return STATISTICS
     for line in step.lines:

@@ -52,7 +52,7 @@ SCHEDULER: Final = Kind(
 )
 PROGRAM: Final = Kind(
     "program",
-    "a program other than dmsetup, dd, blockdev, ls, cat and the recorder's own commands; what is listed or read in other "
+    "a program other than dmsetup, dd, blockdev, ls, cat, echo and the recorder's own commands; what is listed or read in other "
     "places than /dev/mapper and, of sysfs, block devices and the parameters of device mapper and scsi_debug",
     "nothing is known of what else the recording machine held",
 )

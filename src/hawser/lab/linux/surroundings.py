@@ -36,6 +36,8 @@ class LinuxSurroundings(Surroundings):
 
     def block_name(self, number: str) -> str:
         device = self.control.registry.by_number(number)
+        if isinstance(device, MappedDevice) and not device.kind:
+            return ""
         return device.disk_name() if device is not None else ""
 
     def read_ahead(self, device: MappedDevice) -> int:
