@@ -65,7 +65,8 @@ def _create_one(call: Call, new: NewDevice) -> WaitingBool:
             return False
         lines = read
     if new.minor >= 0:
-        task.major, task.minor = call.control.registry.major, new.minor
+        task.minor = new.minor
+        task.major = call.arguments.number("major") if call.has("major") else call.control.registry.major
     try:
         device = call.control.create(task.name, task.uuid, new.minor)
     except ControlError as error:
@@ -75,7 +76,11 @@ def _create_one(call: Call, new: NewDevice) -> WaitingBool:
     if lines:
         done = yield from _fill(call, task, device, lines, new.read_only)
         if not done:
-            _take_back(call, device)
+            if _is_elsewhere(task):
+                task.failed("remove", "ENXIO")
+                call.complain("Failed to revert device creation.")
+            else:
+                _take_back(call, device)
             return False
     if call.has("verbose"):
         put_info(call, device)
@@ -90,12 +95,26 @@ def _fill(call: Call, task: Task, device: MappedDevice, lines: list[TableLine], 
         return Task(call, device.name, "", call.control.registry.major, device.minor()).failed(
             "reload", error.errno_name
         )
+    if _is_elsewhere(task):
+        # The kernel makes the device of that minor number with its own major one, and does not find it by the other.
+        call.control.log.error(f"ioctl: Invalid ioctl structure: name {device.name}, dev {_device_code(task):x}")
+        return Task(call, device.name, "", task.major, task.minor).failed("resume", "ENXIO")
     try:
         yield from resume_device(call.control, device, call.has("noflush"))
     except ControlError as error:
         return Task(call, device.name, "", task.major, task.minor).failed("resume", error.errno_name)
     show_node(call, device)
     return True
+
+
+def _is_elsewhere(task: Task) -> bool:
+    """Whether `--major` names another major number than device mapper's."""
+    return task.minor >= 0 and task.major != task.call.control.registry.major
+
+
+def _device_code(task: Task) -> int:
+    """Linux: huge_encode_dev()."""
+    return (task.minor & 0xFF) | task.major << 8 | (task.minor & ~0xFF) << 12
 
 
 def _take_back(call: Call, device: MappedDevice) -> None:
@@ -350,7 +369,9 @@ def wait(call: Call, words: list[str]) -> WaitingBool:
     device = task.find()
     if device is None:
         return task.failed("waitevent", "ENXIO")
+    name = device.name
     yield from wait_event(device, leading_number(rest[-1]) if rest else 0)
     if call.has("verbose"):
-        put_info(call, device)
+        # By the name that it had when the wait began.
+        put_info(call, device, name)
     return True

@@ -79,7 +79,7 @@ class Regex:
     def matches(self, text: str) -> bool:
         """Whether any part of `text` matches."""
         states = self._reached([self._start])
-        for char in (HAT, *(ord(char) for char in text), DOLLAR):
+        for char in [HAT, *[ord(letter) for letter in text], DOLLAR]:
             following = [state.first for state in states if state.first is not None and state.takes(char)]
             states = self._reached(following)
             for state in states:

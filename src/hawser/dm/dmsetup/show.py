@@ -160,13 +160,13 @@ def display_info(call: Call, device: MappedDevice) -> bool:
     return True
 
 
-def put_info(call: Call, device: MappedDevice) -> None:
-    """A block of lines, with an empty one behind."""
+def put_info(call: Call, device: MappedDevice, name: str = "") -> None:
+    """A block of lines, with an empty one behind. `name`: what it is called there, if not by its own."""
     state = "SUSPENDED" if device.is_suspended() else "ACTIVE"
     state += " (READ-ONLY)" if is_read_only(call, device) else ""
     state += " (DEFERRED REMOVE)" if device.deferred_remove else ""
     shown = shown_table(call, device)
-    rows = [("Name:", call.shown(device.name)), ("State:", state)]
+    rows = [("Name:", call.shown(name or device.name)), ("State:", state)]
     trouble = call.surroundings.why_no_read_ahead(device)
     if trouble:
         call.complain(trouble)

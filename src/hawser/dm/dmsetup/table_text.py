@@ -1,8 +1,8 @@
 """Tables as dmsetup takes them: lines of `START LENGTH TYPE PARAMETERS...`, from the command line, a file or standard input.
 
 lvm2: _parse_line() and _parse_file() of dmsetup.c. Numbers are read as scanf(3) reads `%llu`: a negative one wraps round, one
-that is too large becomes the largest. The parameters are split as the kernel does it: dm_split_args() of drivers/md/dm-table.c,
-where a backslash takes the next character as it is.
+that is too large becomes the largest. Libdm doubles the backslashes of parameters, which makes them plain characters. From a
+message the kernel takes them away: dm_split_args() of drivers/md/dm-table.c, where one takes the next character as it is.
 """
 
 import re
@@ -14,6 +14,9 @@ LARGEST: Final = (1 << 64) - 1
 # A word of more digits is too large, whatever they are: Python would refuse to read some.
 DIGITS_MAX: Final = 1000
 TYPE_NAME_MAX: Final = 15
+# What isspace(3) takes for white space.
+SPACE: Final = " \t\n\r\v\f"
+_SPACES: Final = re.compile(r"[ \t\n\r\v\f]+")
 _LINE: Final = re.compile(r"([+-]?\d++)\s*([+-]?\d++)\s*(\S+)\s*(.*)", re.ASCII | re.DOTALL)
 
 
@@ -36,7 +39,7 @@ def parse_table(text: str, source: str) -> list[TableLine]:
             raise TableTextError(f"Target type name {type_name} is too long.")
         parameters = match.group(4).partition("#")[0]
         start, length = _unsigned(match.group(1)), _unsigned(match.group(2))
-        lines.append(TableLine(start, length, type_name, split_words(parameters)))
+        lines.append(TableLine(start, length, type_name, [word for word in _SPACES.split(parameters) if word]))
     return lines
 
 
@@ -60,7 +63,7 @@ def split_words(text: str) -> list[str]:
             word += text[place]
             place += 1
             is_open = True
-        elif letter.isspace():
+        elif letter in SPACE:
             if is_open:
                 words.append(word)
             word = ""
