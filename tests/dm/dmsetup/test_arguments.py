@@ -69,3 +69,8 @@ def test_names_are_mangled_for_the_kernel_and_back() -> None:
     assert mangled("a b") == r"a\x20b"
     assert mangled(r"a\x20b") == r"a\x20b"
     assert unmangle(r"a\x20b") == "a b"
+
+
+def test_backslashes_of_a_table_stay() -> None:
+    """Libdm doubles them, and the kernel takes one of two away."""
+    assert parse_table("0 8 linear 1\\:1 a\\ b\n", "")[0].words == ["1\\:1", "a\\", "b"]

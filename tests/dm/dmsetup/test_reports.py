@@ -160,3 +160,36 @@ def test_selections_agree_with_the_real_dmsetup() -> None:
         assert (rc, out) == (real.returncode, real.stdout), argv
         if "------" not in real.stderr:
             assert err == real.stderr, argv
+
+
+def test_names_that_were_never_mangled_are_not_listed() -> None:
+    shell = Shell()
+    shell.say("--manglename", "none", "create", "a b", "--table", "0 8 zero")
+    said = 'The name "a b" should be mangled but it contains blacklisted characters.\nCommand failed.\n'
+    for verb in ("ls", "status", "info", "deps"):
+        assert shell.say(verb) == (1, "", said)
+    assert shell.say("--manglename", "none", "ls")[0] == 0
+    assert shell.say("status", "mp")[0] == 0
+
+
+def test_a_device_without_a_disk_has_no_block_name() -> None:
+    shell = Shell()
+    shell.say("create", "--notable", "bare")
+    rc, out, err = shell.say("info", "-c", "-o", "blkdevname,name")
+    assert (rc, out.split()) == (1, ["BlkDevName", "Name", "dm-0", "mp"])
+    assert err.startswith("Could not resolve block device name for 254:1.\n_do_report_object: report function failed")
+    assert shell.say("ls", "-o", "blkdevname")[1] == "bare\t(254:1)\nmp\t(dm-0)\n"
+
+
+def test_a_device_of_another_major_number_is_made_and_not_found() -> None:
+    shell = Shell()
+    rc, _, err = shell.say("create", "x", "-j", "7", "-m", "12", "--table", "0 8 zero")
+    assert rc == 1
+    assert err.splitlines() == [
+        "device-mapper: resume ioctl on x (7:12) failed: No such device or address",
+        "device-mapper: remove ioctl on x (7:12) failed: No such device or address",
+        "Failed to revert device creation.",
+        "Command failed.",
+    ]
+    assert "ioctl: Invalid ioctl structure: name x, dev 70c" in [line for _, line in shell.world.log.lines]
+    assert shell.say("info", "-c", "--noheadings", "-o", "devno,attr", "x")[1] == "254:12:-I-w\n"
