@@ -5,7 +5,7 @@
 set -eu
 
 build="gcc libc6-dev make python3-dev python3-venv"
-test="e2fsprogs fio fuse3 iproute2 libnbd-bin mount nbd-client nbd-server nbdkit nftables procps
+test="dmsetup e2fsprogs fio fuse3 iproute2 libnbd-bin mount nbd-client nbd-server nbdkit nftables procps
       python3-libnbd qemu-utils util-linux xfsprogs"
 
 sets=${*:-build test}

@@ -223,6 +223,7 @@ def test_a_session_that_is_refused_is_a_mismatch(care: Care):
     events = care.rig.device.event_nr
     care.session_refused(0, "not the same disk: its size is 1 bytes, not 2")
     assert (care.letters(), care.verdict(0)) == ("FA", MISMATCH)
+    care.world.settle()
     assert care.rig.device.event_nr > events
     assert care.manager.reasons["259:0"] == "not the same disk: its size is 1 bytes, not 2"
     care.world.pass_time(3600 * NS_PER_S)

@@ -128,11 +128,15 @@ def test_all_that_are_demoted_are_used_when_the_others_are_gone(mode: str):
 def test_demoting_and_promoting_twice_counts_once(mode: str):
     scene = Scene(mode=mode, paths=2)
     scene.demote(0)
+    scene.rig.world.settle()
     event = scene.rig.device.event_nr
     scene.demote(0)
+    scene.rig.world.settle()
     assert (scene.state.demoted_paths, scene.rig.device.event_nr) == (1, event)
     scene.promote(0)
+    scene.rig.world.settle()
     scene.promote(0)
+    scene.rig.world.settle()
     assert (scene.state.demoted_paths, scene.rig.device.event_nr) == (0, event + 1)
 
 

@@ -180,8 +180,9 @@ def test_who_decides_about_paths_hears_of_it_once(mode: str):
     for number in range(4):
         rig.client.read(number * 100, 512)
     rig.world.run()
-    rig.message("reinstate_path 259:0")
-    rig.message("reinstate_path 259:0")
+    for _ in range(2):
+        rig.message("reinstate_path 259:0")
+        rig.world.settle()
     assert heard.events == ["failed p0: timeout error", "reinstated p0"]
     assert rig.device.event_nr == 2
 

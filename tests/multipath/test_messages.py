@@ -97,6 +97,7 @@ def test_transcript_20():
             assert {bio.status for bio in client.done} == {IOERR if "fails" in doing else OK}
         else:
             assert verbs.message(world.registry, "mp", 0, doing.split()) == ""
+            world.settle()
         assert verbs.status(world.registry, "mp") == spelt_out(short), doing
         assert f"\nEvent number:      {events}\n" in verbs.info(world.registry, "mp"), doing
 

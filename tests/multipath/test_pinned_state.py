@@ -18,6 +18,7 @@ def test_failing_a_path_twice_counts_once():
     rig, state = make(paths=3)
     state.fail(state.paths[0], "first")
     state.fail(state.paths[0], "second")
+    rig.world.settle()
     assert (state.valid_paths, state.paths[0].fail_count, rig.device.event_nr) == (2, 1, 1)
     assert [path.is_active for path in state.paths] == [False, True, True]
 
@@ -26,10 +27,29 @@ def test_reinstating_says_whether_it_is_the_only_path_and_counts_once():
     rig, state = make(paths=2)
     for path in state.paths:
         state.fail(path, "")
+        rig.world.settle()
     assert state.reinstate(state.paths[0])
+    rig.world.settle()
     assert not state.reinstate(state.paths[0])
+    rig.world.settle()
     assert not state.reinstate(state.paths[1])
+    rig.world.settle()
     assert (state.valid_paths, rig.device.event_nr) == (2, 4)
+
+
+def test_events_that_come_together_are_told_as_one():
+    rig, state = make(paths=3)
+    heard: list[int] = []
+    rig.device.event_hooks.append(lambda: heard.append(rig.device.event_nr))
+    for path in state.paths[:2]:
+        state.fail(path, "")
+    state.reinstate(state.paths[0])
+    assert heard == []
+    rig.world.settle()
+    assert heard == [1]
+    state.fail(state.paths[0], "")
+    rig.world.settle()
+    assert heard == [1, 2]
 
 
 def test_a_path_of_the_current_group_is_in_use_again_when_it_is_reinstated_and_another_is_not():

@@ -79,6 +79,9 @@ class Driver(Work):
     def shut_down(self) -> None:
         """Close what is open; answer what is outstanding with TRANSPORT. Nothing is sent afterwards."""
 
+    def close(self) -> None:
+        """After `shut_down`, while the process goes on: give back what is still held."""
+
     def give_up(self) -> None:
         """Give up on every command that has no answer yet, as if its time were over; those that cannot time out stay."""
 

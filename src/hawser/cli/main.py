@@ -8,6 +8,7 @@ from hawser.cli.demo import demo
 from hawser.cli.dm import dm
 from hawser.cli.lab import lab
 from hawser.cli.parameters import parameters
+from hawser.cli.path import path
 from hawser.cli.paths import paths
 from hawser.cli.probe import probe
 from hawser.cli.resize import resize
@@ -27,6 +28,7 @@ main.add_command(dm)
 main.add_command(demo)
 main.add_command(lab)
 main.add_command(parameters)
+main.add_command(path)
 main.add_command(paths)
 main.add_command(resize)
 main.add_command(probe)

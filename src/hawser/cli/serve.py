@@ -15,6 +15,8 @@ from hawser.service.options import OptionError, ServeOptions
 from hawser.service.serve import leave, run
 
 RETAIN_MAX: Final = 16 * GIB
+BLOCK_MIN: Final = 512
+BLOCK_MAX: Final = 1 << 16
 
 
 @click.command()
@@ -75,6 +77,12 @@ RETAIN_MAX: Final = 16 * GIB
     metavar="NAME=VALUE",
     help="As on a kernel's command line: dm_multipath.queue_if_no_path_timeout_secs=N, dm_multipath.semantics=6.12|6.16.",
 )
+@click.option(
+    "--block-size",
+    default="",
+    metavar="SIZE",
+    help="The smallest block that clients are told of, such as 4096, for paths that come later (hawser path add).",
+)
 @click.option("--read-only", is_flag=True)
 @click.option("--insecure-listen", is_flag=True, help="Allow addresses that are not loopback, without encryption.")
 @click.option(
@@ -98,6 +106,7 @@ def serve(
     fence_agent: str,
     state_dir: str,
     parameters: tuple[str, ...],
+    block_size: str,
     read_only: bool,
     insecure_listen: bool,
     unsafe_no_fence: bool,
@@ -132,6 +141,7 @@ def serve(
             unsafe_no_fence,
             state_dir,
             list(parameters),
+            parse_block_size(block_size),
         )
         if options.io_timeout_ns == 0:
             raise OptionError("--io-timeout 0 would give up on every command at once")
@@ -160,6 +170,19 @@ def parse_retain(text: str) -> int:
         raise OptionError(f"--retain: {error}") from None
     if size > RETAIN_MAX:
         raise OptionError(f"--retain {text}: is more than {RETAIN_MAX // GIB}G")
+    return size
+
+
+def parse_block_size(text: str) -> int:
+    """A power of two from 512 to 64 KiB, or 0 for an empty text. OptionError when it is none."""
+    if not text:
+        return 0
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise OptionError(f"--block-size: {error}") from None
+    if not BLOCK_MIN <= size <= BLOCK_MAX or size & (size - 1):
+        raise OptionError(f"--block-size {text}: is no power of two from {BLOCK_MIN} to {BLOCK_MAX}")
     return size
 
 

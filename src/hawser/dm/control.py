@@ -7,6 +7,7 @@ A refusal is a ControlError with the errno of the ioctl. What the kernel says ab
 text is for people, who may have no log to look at.
 """
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -23,6 +24,12 @@ from hawser.dm.target import TARGETS, DeviceFinder, MessageError, TableError
 # Linux: DM_NAME_LEN, DM_UUID_LEN.
 NAME_MAX: Final = 127
 UUID_MAX: Final = 128
+# Linux: struct hd_geometry, whose numbers dev_set_geometry() reads as unsigned longs.
+CYLINDERS_MAX: Final = 65535
+HEADS_MAX: Final = 255
+LONG_MAX: Final = (1 << 64) - 1
+GEOMETRY_TEXT_MAX: Final = 256
+_GEOMETRY: Final = re.compile(r"\s*([+-]?\d+)\s+([+-]?\d+)\s+([+-]?\d+)\s+([+-]?\d+)", re.ASCII)
 RESERVED_NAMES: Final = ("control", ".", "..")
 
 # Makes a mapped device of a name and a number.
@@ -214,6 +221,20 @@ class Control:
             device.load(lines, TableFinder(self.registry, device, read_only), read_only)
         except TableError as error:
             raise self.refuse_table(error) from None
+
+    def set_geometry(self, device: MappedDevice, text: str) -> None:
+        """Note cylinders, heads, sectors and the start for partitioning tools, as text. Linux: dev_set_geometry()."""
+        match = _GEOMETRY.fullmatch(text)
+        if match is None or len(text) > GEOMETRY_TEXT_MAX:
+            raise self.refuse("EINVAL", "Unable to interpret geometry settings.")
+        cylinders, heads, sectors, start = (int(number) & LONG_MAX for number in match.groups())
+        if cylinders > CYLINDERS_MAX or heads > HEADS_MAX or sectors > HEADS_MAX:
+            raise self.refuse("EINVAL", "Geometry exceeds range limits.")
+        if start > cylinders * heads * sectors:
+            # (A line of dm.c, not of dm-ioctl.c.)
+            self.log.warning("core: Start sector is beyond the geometry limits.")
+            raise self.refuse("EINVAL", "Start sector is beyond the geometry limits.", is_logged=False)
+        device.geometry = (cylinders, heads, sectors, start)
 
     def message(self, device: MappedDevice, sector: int, words: list[str]) -> str:
         """Hand a message to the device itself (words that begin with @) or to its target at `sector`. Returns the reply."""

@@ -6,6 +6,7 @@ Linux: the functions of drivers/md/dm.c and dm-rq.c that targets call with their
 from typing import TYPE_CHECKING
 
 from hawser.block.request import Request, RequestOwner
+from hawser.core.turn import Work
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import TargetHost
 
@@ -13,11 +14,29 @@ if TYPE_CHECKING:
     from hawser.dm.mapped_device import MappedDevice
 
 
+class _Event(Work):
+    """What targets of a device have to tell before it is told is told as one. Linux: schedule_work(&m->trigger_event)."""
+
+    def __init__(self, device: "MappedDevice") -> None:
+        self.device = device
+        self._is_pending = False
+
+    def schedule(self) -> None:
+        if not self._is_pending:
+            self._is_pending = True
+            self.device.turn.defer(self)
+
+    def run(self) -> None:
+        self._is_pending = False
+        self.device.raise_event()
+
+
 class Host(TargetHost):
     """The device as its targets see it."""
 
     def __init__(self, device: "MappedDevice") -> None:
         self.device = device
+        self._event = _Event(device)
 
     def requeue_request(self, request: Request, delayed: bool) -> None:
         self.device.stack().requeue_request(request, delayed)
@@ -52,7 +71,7 @@ class Host(TargetHost):
         return int(self.device.stats.reads.ios)
 
     def raise_event(self) -> None:
-        self.device.raise_event()
+        self._event.schedule()
 
     def name(self) -> str:
         return self.device.devt

@@ -69,6 +69,8 @@ class MappedDevice(BlockDevice):
         self.deferred_remove = False
         self.in_service = False
         self.removed = False
+        # Cylinders, heads, sectors and start, for whoever asks; forgotten when the size changes.
+        self.geometry = (0, 0, 0, 0)
         self.event_hooks: list[Callable[[], None]] = []
         self.table_listeners: list[TableListener] = []
         self.table: Table | None = None
@@ -192,6 +194,8 @@ class MappedDevice(BlockDevice):
         stack = self.stack()
         self.table = table
         self._below = devices if table.kind == BIO_BASED else []
+        if table.size_sectors != self.size_sectors:
+            self.geometry = (0, 0, 0, 0)
         self.size_sectors = table.size_sectors
         self.set_limits(limits)
         was_read_only = self.table_read_only

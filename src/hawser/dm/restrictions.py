@@ -21,21 +21,18 @@ _NO_DEVICES: Final = replace(STACKING_START, max_discard_sectors=0)
 def calculate_limits(targets: list[Target], owner: str, log: LogSink) -> QueueLimits:
     """The limits of the device `owner` over these targets. TableError when a device below is too small or blocks do not fit."""
     whole = STACKING_START
-    blocks: list[int] = []
     for target in targets:
         below = _stack_devices(target, owner, log)
-        blocks.append(below.block_sectors())
         part = target.limits(below)
         for device, start, length in target.areas():
             _check_area(device, start, length, part.logical_block_size, owner)
-        stacked = stack_limits(whole, part)
-        if stacked.misaligned and not whole.misaligned and not part.misaligned:
+        if _clash(whole, part, 0):
             log.warning(
                 f"table: {owner}: adding target device (start sect {target.start} len {target.length}) "
                 "caused an alignment inconsistency"
             )
-        whole = stacked
-    _check_blocks(targets, blocks, whole.logical_block_size, owner)
+        whole = stack_limits(whole, part)
+    _check_blocks(targets, whole.logical_block_size, owner, log)
     return restrict(targets, whole)
 
 
@@ -64,15 +61,20 @@ def _stack_devices(target: Target, owner: str, log: LogSink) -> QueueLimits:
     for device, start, _ in areas:
         # A driver here need not have worked out what follows from the limits that it has named.
         below = device.limits.settled()
-        stacked = stack_limits(whole, below, device.first_sector + start)
-        if stacked.misaligned and not whole.misaligned and not below.misaligned:
+        first = device.first_sector + start
+        if _clash(whole, below, first):
             log.warning(
                 f"table: {owner}: adding target device {device.disk_name()} caused an alignment inconsistency: "
                 f"physical_block_size={below.physical_block_size}, logical_block_size={below.logical_block_size}, "
                 f"alignment_offset={below.alignment_offset}, start={start << SECTOR_SHIFT}"
             )
-        whole = stacked
+        whole = stack_limits(whole, below, first)
     return whole
+
+
+def _clash(top: QueueLimits, below: QueueLimits, start: int) -> bool:
+    """Whether these two do not line up, whatever did not before. Linux: what blk_stack_limits() returns."""
+    return stack_limits(replace(top, misaligned=False), replace(below, misaligned=False), start).misaligned
 
 
 def _supports_discards(target: Target) -> bool:
@@ -103,17 +105,18 @@ def _check_area(device: BlockDevice, start: int, length: int, block_size: int, o
         raise _refusal(f"{owner}: len={length} not aligned to h/w logical block size {block_size} of {name}")
 
 
-def _check_blocks(targets: list[Target], blocks: list[int], block_size: int, owner: str) -> None:
+def _check_blocks(targets: list[Target], block_size: int, owner: str, log: LogSink) -> None:
     """Refuse a table where a block of the device would lie across targets, one of which has larger blocks than what it gets.
 
-    Linux: validate_hardware_logical_block_alignment().
+    Linux: validate_hardware_logical_block_alignment(), which stacks the devices of each target once more, and logs again.
     """
     device_block = block_size >> SECTOR_SHIFT
     begin = 0
     remaining = 0
     number = 0
     for target in targets:
-        if remaining < target.length and remaining % blocks[number]:
+        block = _stack_devices(target, owner, log).block_sectors()
+        if remaining < target.length and remaining % block:
             break
         begin = (begin + target.length) % device_block
         remaining = device_block - begin if begin else 0

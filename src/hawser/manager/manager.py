@@ -189,6 +189,19 @@ class Manager:
                 if not check.device.has_own_cache:
                     del self._checks[devt]
 
+    def forget(self, device: PathDevice) -> None:
+        """A device is gone for good: nothing of what was known of it counts for another one of its number."""
+        check = self._checks.pop(device.devt, None)
+        if check is not None:
+            self.timers.cancel(check)
+        for findings in (self.verdicts, self.reasons):
+            findings.pop(device.devt, "")
+        self._trusted.pop(device.devt, 0)
+        self._hold_again_ns.pop(device.devt, 0)
+        for listed in (self._contradicted, self._unwatched):
+            if device.devt in listed:
+                listed.remove(device.devt)
+
     # Events.
 
     def path_failed(self, path: Path) -> None:

@@ -238,6 +238,13 @@ class FileDriver(Driver):
         for job in list(self._in_threads.values()):
             self._give_up(job, TRANSPORT)
 
+    def close(self) -> None:
+        """Unless a system call has not returned: its descriptor would be somebody else's by then."""
+        if self.fd >= 0 and self._workers.pending == 0:
+            self._workers.close()
+            os.close(self.fd)
+            self.fd = -1
+
     def outstanding(self) -> list[Request]:
         return [*self._batch, *[job.request for job in self._in_threads.values()]]
 

@@ -39,7 +39,7 @@ class Workers(Handler):
         self.limit = limit
         self.pending = 0
         self._threads = 0
-        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._results: deque[Job] = deque()
         self._bell = -1
 
@@ -56,6 +56,8 @@ class Workers(Handler):
     def _serve(self) -> None:
         while True:
             job = self._jobs.get()
+            if job is None:
+                return
             job.work()
             self._results.append(job)
             os.eventfd_write(self._bell, 1)
@@ -66,3 +68,10 @@ class Workers(Handler):
         while results:
             self.pending -= 1
             results.popleft().done()
+
+    def close(self) -> None:
+        """Nothing is under way, and nothing will be: the threads end. (One may be about to ring: the bell stays.)"""
+        assert self.pending == 0
+        for _ in range(self._threads):
+            self._jobs.put(None)
+        self._threads = 0

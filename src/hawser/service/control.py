@@ -21,6 +21,7 @@ from hawser.service.control_error import ControlVerbError
 from hawser.service.dm_verbs import DM_VERBS, DmRun
 from hawser.service.gateway import Gateway
 from hawser.service.parameters import parameters
+from hawser.service.path_changes import change_paths
 from hawser.service.path_states import paths
 from hawser.service.probe_paths import probe_paths
 from hawser.service.resize import resize
@@ -33,21 +34,29 @@ READ_SECONDS: Final = 30.0
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """`stdin`: what the verb would read, of those of dmsetup that read tables."""
+    """`stdin`: what the verb would read, of those of dmsetup that read tables; `files`: the same of files, by their names."""
 
     verb: str
     args: list[str] = []
     stdin: str = ""
+    files: dict[str, str] = {}
 
 
 class Reply(msgspec.Struct, omit_defaults=True):
-    """`more`: what is asked for comes in several replies, and this is not the last. `out` may say something though it failed."""
+    """`more`: what is asked for comes in several replies, and this is not the last. `out` may say something though it failed.
+
+    `nodes`: for which devices the program of dmsetup's `--exec` is to be run, by whoever asked.
+    """
 
     ok: bool
     out: str = ""
     err: str = ""
     more: bool = False
+    nodes: list[str] = []
 
+
+# With all of dmsetup's arguments, options before the verb included; its verbs can be asked for by their own names, too.
+DMSETUP: Final = "dmsetup"
 
 Verb = Callable[[Gateway, list[str]], str]
 # The last argument says whether whoever asked is gone.
@@ -57,7 +66,12 @@ StreamVerb = Callable[[Gateway, list[str], Callable[[], bool]], AsyncIterator[st
 VERBS: Final[dict[str, Verb]] = {"stats": stats, "parameters": parameters, "paths": paths}
 
 # Verbs that take their time, and answer in pieces.
-STREAMS: Final[dict[str, StreamVerb]] = {"trace": trace, "resize": resize, "probe-paths": probe_paths}
+STREAMS: Final[dict[str, StreamVerb]] = {
+    "trace": trace,
+    "resize": resize,
+    "path": change_paths,
+    "probe-paths": probe_paths,
+}
 
 
 class ControlServer:
@@ -113,7 +127,7 @@ class ControlServer:
         except msgspec.MsgspecError as error:
             yield Reply(False, err=f'a request is {{"verb": ..., "args": [...]}}: {error}')
             return
-        if request.verb in DM_VERBS:
+        if request.verb == DMSETUP or request.verb in DM_VERBS:
             yield await self._dm(request, reader)
             return
         stream = STREAMS.get(request.verb)
@@ -129,12 +143,16 @@ class ControlServer:
             yield Reply(True)
 
     async def _dm(self, request: Request, reader: asyncio.StreamReader | None) -> Reply:
-        run = DmRun(self.gateway, [request.verb, *request.args], request.stdin)
+        argv = request.args if request.verb == DMSETUP else [request.verb, *request.args]
+        run = DmRun(self.gateway, argv, request.stdin, request.files)
         await run.wait(lambda: reader is not None and reader.at_eof())
         answer = run.answer
+        nodes = [words[-1] for words in answer.programs]
         if not run.is_done or answer.rc:
-            return Reply(False, answer.stdout, f"{answer.stderr}{run.reason}".removesuffix("\n") or "interrupted")
-        return Reply(True, answer.stdout, answer.stderr)
+            return Reply(
+                False, answer.stdout, f"{answer.stderr}{run.reason}".removesuffix("\n") or "interrupted", nodes=nodes
+            )
+        return Reply(True, answer.stdout, answer.stderr, nodes=nodes)
 
     def _answer(self, request: Request) -> Reply:
         verb = self.verbs.get(request.verb)
@@ -161,21 +179,33 @@ def _bind(path: str) -> socket.socket:
         os.umask(old)
 
 
-def ask(path: str, verb: str, args: list[str], stdin: str = "", patience_s: float | None = READ_SECONDS) -> Reply:
+def ask(
+    path: str,
+    verb: str,
+    args: list[str],
+    stdin: str = "",
+    patience_s: float | None = READ_SECONDS,
+    files: dict[str, str] | None = None,
+) -> Reply:
     """Ask a running server. OSError when nobody answers there, or not in time (None: that may take for ever)."""
-    for reply in ask_for_pieces(path, verb, args, patience_s, stdin):
+    for reply in ask_for_pieces(path, verb, args, patience_s, stdin, files):
         return reply
     raise OSError("it has closed the connection without an answer")
 
 
 def ask_for_pieces(
-    path: str, verb: str, args: list[str], patience_s: float | None = READ_SECONDS, stdin: str = ""
+    path: str,
+    verb: str,
+    args: list[str],
+    patience_s: float | None = READ_SECONDS,
+    stdin: str = "",
+    files: dict[str, str] | None = None,
 ) -> Iterator[Reply]:
     """Ask for something that may come in several replies. OSError when nobody answers, or not to the end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(patience_s)
         sock.connect(path)
-        sock.sendall(msgspec.json.encode(Request(verb, args, stdin)) + b"\n")
+        sock.sendall(msgspec.json.encode(Request(verb, args, stdin, files or {})) + b"\n")
         lines = sock.makefile("rb")
         while True:
             line = lines.readline()

@@ -21,12 +21,12 @@ POLL_SECONDS: Final = 0.002
 class DmRun:
     """One run of dmsetup. `reason` is why it was refused, in words for people, where its own words do not say."""
 
-    def __init__(self, gateway: Gateway, argv: list[str], stdin: str) -> None:
+    def __init__(self, gateway: Gateway, argv: list[str], stdin: str, files: dict[str, str] | None = None) -> None:
         self.gateway = gateway
         self.answer = Answer()
         self.reason = ""
         control = gateway.control
-        self._run: Waiting = dmsetup(control, ServerSurroundings(gateway), argv, stdin, self.answer)
+        self._run: Waiting = dmsetup(control, ServerSurroundings(gateway, files or {}), argv, stdin, self.answer)
         self._condition: Condition | None = None
         self.is_done = False
 
@@ -62,11 +62,15 @@ class DmRun:
 
 
 class ServerSurroundings(Surroundings):
-    """A server's devices have no nodes in /dev; time is the loop's."""
+    """A server's devices have no nodes in /dev; time is the loop's. Files are what whoever asks has sent of them."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, files: dict[str, str]) -> None:
         super().__init__(gateway.control)
         self.gateway = gateway
+        self.files = files
+
+    def read_file(self, path: str) -> str | None:
+        return self.files.get(path)
 
     def now_ns(self) -> int:
         return self.gateway.loop.clock.now_ns

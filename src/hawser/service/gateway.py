@@ -108,7 +108,9 @@ class Gateway:
         self.manager: Manager | None = None
         self.agent = CommandAgent(options.fence_agent, self.loop, log) if options.fence_agent else None
         self.state = StateDir(options.state_dir, log) if options.state_dir else None
-        self.is_resizing = False
+        # Whether paths, or their sizes, are being changed: one at a time.
+        self.is_changing = False
+        self.factory: PathFactory | None = None
         self._has_served = False
 
     async def start(self) -> None:
@@ -116,7 +118,7 @@ class Gateway:
         options = self.options
         if self.state is not None:
             await self.state.open()
-        factory = PathFactory(
+        factory = self.factory = PathFactory(
             self.loop,
             self.log,
             options.io_timeout_ns,
@@ -124,6 +126,7 @@ class Gateway:
             seed=len(options.paths),
             agent=self.agent,
             state=self.state,
+            block_size=options.block_size,
         )
         self.paths = await factory.open(options.paths)
         self.left_out.update(factory.left_out)
@@ -248,12 +251,36 @@ class Gateway:
         if self.state is not None:
             self.state.resize(size_bytes >> SECTOR_SHIFT)
 
-    def _leave_out(self, device: PathDevice) -> None:
-        index = self.devices.index(device)
-        self.paths.pop(index).driver.shut_down()
+    def served_bytes(self) -> int:
+        """How much of the disk is served."""
+        assert self.device is not None
+        return self.device.size_sectors << SECTOR_SHIFT
+
+    def add_path(self, path: RealPath) -> PathDevice:
+        """A device for a path that was not there at the start, in no table yet."""
+        assert self.factory is not None
+        device = self.factory.make_device(path, self.disk, self.served_bytes(), self.devices)
+        self.paths.append(path)
+        self.devices.append(device)
+        self.registry.add(device, [device.uri])
+        device.requests.set_scheduler(self.options.scheduler)
+        if isinstance(path.driver, NbdDriver):
+            path.driver.serve(self.served_bytes())
+        return device
+
+    def remove_path(self, path: RealPath, device: PathDevice) -> None:
+        """Forget a path that is in no table."""
+        self.paths.remove(path)
         self.devices.remove(device)
         self.disk.paths.remove(device)
         self.registry.remove(device)
+        if self.manager is not None:
+            self.manager.forget(device)
+
+    def _leave_out(self, device: PathDevice) -> None:
+        path = self.paths[self.devices.index(device)]
+        path.driver.shut_down()
+        self.remove_path(path, device)
 
     def _load(self) -> None:
         options = self.options

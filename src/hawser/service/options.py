@@ -47,6 +47,8 @@ class ServeOptions:
     state_dir: str = ""
     # What is set for the whole process, as `NAME=VALUE` (hawser.dm.parameters).
     parameters: list[str] = field(default_factory=list)
+    # The smallest block that clients are told of, in bytes, if the paths do not need larger ones.
+    block_size: int = 0
 
     def check_parameters(self) -> None:
         """Refuse what `Parameters.assign` does."""

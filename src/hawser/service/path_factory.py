@@ -59,6 +59,7 @@ class PathFactory:
         seed: int,
         agent: FenceAgent | None = None,
         state: StateDir | None = None,
+        block_size: int = 0,
     ) -> None:
         self.loop = loop
         self.agent = agent
@@ -67,9 +68,12 @@ class PathFactory:
         self.read_only = read_only
         self.rng = Rng(seed)
         self.state = state
+        self.block_size = block_size
         # What was named and cannot be used, with the reason.
         self.left_out: dict[str, str] = {}
         self._store: RamStore | None = None
+        # How many devices were made.
+        self._made = 0
 
     async def open(self, uris: list[PathUri]) -> list[RealPath]:
         """Open what can be opened. Paths that cannot be used at all are named in the log and left out. StartError when another
@@ -85,6 +89,21 @@ class PathFactory:
                 self._leave_out(uri, str(error))
         await self._wait_for_servers([path for path in opened if isinstance(path.driver, NbdDriver)])
         return self._agree(opened)
+
+    async def open_one(self, uri: PathUri) -> RealPath:
+        """Open a path that comes later, which has to be reached now. PathOpenError, or StartError when another process has it."""
+        path = self._open(uri)
+        if isinstance(path.driver, FileDriver):
+            try:
+                await self._lock(path.driver)
+            except StartError:
+                path.driver.close()
+                raise
+        if isinstance(path.driver, NbdDriver):
+            await self._wait_for_servers([path])
+        if path.facts is None:
+            path.problem = path.problem or f"not reached within {CONNECT_SECONDS:g} s"
+        return path
 
     def _leave_out(self, uri: PathUri, reason: str) -> None:
         self.log.error(f"path {uri.text}: {reason}; it is left out")
@@ -150,7 +169,7 @@ class PathFactory:
             return []
         agreed: list[RealPath] = []
         for path in paths:
-            problem = self._disagreement(path, first, agreed)
+            problem = self.disagreement(path, first, agreed)
             if problem:
                 self._leave_out(path.uri, f"not the same disk as {problem}")
                 path.driver.shut_down()
@@ -161,7 +180,7 @@ class PathFactory:
             agreed.append(path)
         return agreed
 
-    def _disagreement(self, path: RealPath, first: RealPath, agreed: list[RealPath]) -> str:
+    def disagreement(self, path: RealPath, first: RealPath, agreed: list[RealPath]) -> str:
         """Why a path cannot lead to the disk of the others, whether it was reached or not; empty when it can."""
         if path.facts is not None and first.facts is not None:
             # (The largest block size is everybody's.)
@@ -177,12 +196,21 @@ class PathFactory:
     def make_devices(self, paths: list[RealPath], disk: SharedDisk) -> list[PathDevice]:
         """A device for each path, with the block size that all together need (DESIGN, Hard problems 4)."""
         known = [path.facts for path in paths if path.facts is not None]
-        block = max(facts.block_size for facts in known)
+        block = max(self.block_size, *(facts.block_size for facts in known))
         if sum(1 for path in paths if path.uri.is_nbd()) > 1:
             block = max(block, *(facts.rmw_unit for facts in known))
         disk.fences.unit_sectors = max(1, block >> SECTOR_SHIFT)
         size = min(facts.size_bytes for facts in known) // block * block
+        self._made = len(paths)
         return [self._device(path, index, known[0], block, size, disk) for index, path in enumerate(paths)]
+
+    def make_device(self, path: RealPath, disk: SharedDisk, size_bytes: int, others: list[PathDevice]) -> PathDevice:
+        """A device for a path that comes later, with the block size that is served. Its number was nobody's before."""
+        assert path.facts is not None
+        block = others[0].limits.logical_block_size if others else path.facts.block_size
+        index = self._made
+        self._made += 1
+        return self._device(path, index, path.facts, block, size_bytes, disk)
 
     def _device(
         self, path: RealPath, index: int, first: PathFacts, block: int, size: int, disk: SharedDisk

@@ -42,9 +42,9 @@ async def resize(gateway: Gateway, args: list[str], is_gone: Callable[[], bool])
     """`resize`: says what it does. ControlVerbError when something stands in the way; what was done stays done."""
     if args:
         raise ControlVerbError("resize takes nothing: the size is the smallest of all paths")
-    if gateway.is_resizing:
-        raise ControlVerbError("resize: another one is under way; wait for its end")
-    gateway.is_resizing = True
+    if gateway.is_changing:
+        raise ControlVerbError("resize: another one, or a change of the paths, is under way; wait for its end")
+    gateway.is_changing = True
     try:
         run = _Resize(gateway)
         size = await run.measure()
@@ -59,7 +59,7 @@ async def resize(gateway: Gateway, args: list[str], is_gone: Callable[[], bool])
         await run.load(size)
         yield f"{gateway.options.name}: {size} bytes, for new connections\n"
     finally:
-        gateway.is_resizing = False
+        gateway.is_changing = False
 
 
 class _Compared(IdentityListener):

@@ -174,7 +174,15 @@ class StateDir:
             return None
         recorder = PathRecorder(self._table, uri, self.here)
         self._recorders.append(recorder)
+        if self._has_begun:
+            self._record_path(self._table, recorder)
         return recorder
+
+    def forget(self, recorder: PathRecorder) -> None:
+        """A path is none any more. What it may still do stays written down."""
+        self._recorders.remove(recorder)
+        if recorder.path is not None:
+            recorder.path.ended()
 
     # What an earlier process left.
 
@@ -277,10 +285,13 @@ class StateDir:
 
     def _record_paths(self, table: WriteTable) -> None:
         for recorder in self._recorders:
-            if not table.has_room_for_session():
-                raise self._error("there is no room for its paths in the table of writes")
-            facts = path_facts(recorder.uri, self.here)
-            recorder.path = Held(table, table.add_session(facts), facts)
+            self._record_path(table, recorder)
+
+    def _record_path(self, table: WriteTable, recorder: PathRecorder) -> None:
+        if not table.has_room_for_session():
+            raise self._error("there is no room for its paths in the table of writes")
+        facts = path_facts(recorder.uri, self.here)
+        recorder.path = Held(table, table.add_session(facts), facts)
 
     def _take_over(
         self, held: Held, slots: list[Slot], disk: SharedDisk, size_sectors: int, uri: PathUri | None, loop: Loop

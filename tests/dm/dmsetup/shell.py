@@ -35,9 +35,9 @@ class Shell:
         world = self.world
         return MappedDevice(name, devt, world.turn, world.clock, world.timers, world.log)
 
-    def begin(self, *argv: str) -> tuple[Generator[Condition, None, None], Answer]:
+    def begin(self, *argv: str, stdin: str = "") -> tuple[Generator[Condition, None, None], Answer]:
         answer = Answer()
-        return dmsetup(self.control, Clocked(self.control, self.world), list(argv), "", answer), answer
+        return dmsetup(self.control, Clocked(self.control, self.world), list(argv), stdin, answer), answer
 
     def say(self, *argv: str) -> tuple[int, str, str]:
         """Run it to its end, with what the world has to do meanwhile."""

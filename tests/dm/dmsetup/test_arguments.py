@@ -3,8 +3,9 @@
 import pytest
 
 from hawser.dm.dmsetup.arguments import UsageError, parse_arguments
+from hawser.dm.dmsetup.names import unmangle
 from hawser.dm.dmsetup.table_text import TableTextError, parse_table, split_words
-from hawser.dm.dmsetup.task import mangled, unmangled
+from hawser.dm.dmsetup.task import mangled
 from hawser.dm.table import TableLine
 
 
@@ -73,4 +74,9 @@ def test_a_backslash_takes_the_next_character_as_it_is() -> None:
 def test_names_are_mangled_for_the_kernel_and_back() -> None:
     assert mangled("a b") == r"a\x20b"
     assert mangled(r"a\x20b") == r"a\x20b"
-    assert unmangled(r"a\x20b") == "a b"
+    assert unmangle(r"a\x20b") == "a b"
+
+
+def test_backslashes_of_a_table_stay() -> None:
+    """Libdm doubles them, and the kernel takes one of two away."""
+    assert parse_table("0 8 linear 1\\:1 a\\ b\n", "")[0].words == ["1\\:1", "a\\", "b"]

@@ -43,6 +43,7 @@ def test_waiting_for_an_event() -> None:
     condition = next(run)
     assert not condition.ready()
     assert shell.say("message", "mp", "0", "fail_path", "259:0")[0] == 0
+    shell.world.settle()
     assert condition.ready()
     assert list(run) == []
     assert answer.rc == 0

@@ -3,6 +3,7 @@
 Options that dmsetup knows and that mean nothing here (udev, say) are read and ignored. The complaints are glibc's.
 """
 
+import re
 from typing import Final
 
 PROGRAM: Final = "dmsetup"
@@ -111,9 +112,14 @@ SHORT: Final[dict[str, str]] = {
 # Where the short form takes an argument and the long one does not, or the other way round.
 SHORT_WITHOUT: Final = ("v",)
 
-NUMBERS: Final = ("major", "minor")
 # More digits than any number that means something has.
 DIGITS_MAX: Final = 1000
+INT_MAX: Final = (1 << 31) - 1
+UINT_MAX: Final = (1 << 32) - 1
+LONG_MAX: Final = (1 << 63) - 1
+MODES: Final = ("none", "auto", "hex")
+_COOKIE: Final = re.compile(r"\s*([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)", re.ASCII)
+_OCTAL: Final = re.compile(r"\s*[+-]?[0-7]+", re.ASCII)
 
 
 class UsageError(ValueError):
@@ -121,11 +127,16 @@ class UsageError(ValueError):
 
 
 class Arguments:
-    """`words` are the verb and what follows it, `options` the options that were given (by long name) with their last argument."""
+    """`words` are the verb and what follows it, `options` the options that were given (by long name) with their last argument.
+
+    `warnings` are complaints that stop nothing; `cookie` is that of `--udevcookie`, 0 if there is none.
+    """
 
     def __init__(self) -> None:
         self.words: list[str] = []
         self.options: dict[str, str] = {}
+        self.warnings: list[str] = []
+        self.cookie = 0
 
     def has(self, option: str) -> bool:
         return option in self.options
@@ -133,6 +144,18 @@ class Arguments:
     def value(self, option: str) -> str:
         """The argument of an option, or an empty string."""
         return self.options.get(option, "")
+
+    def give(self, option: str, value: str) -> None:
+        """Note an option. UsageError when its argument cannot be used."""
+        self.options[option] = value
+        if option == "udevcookie":
+            self.cookie = cookie_value(value)
+            if not self.cookie:
+                self.warnings.append(BAD_COOKIE)
+            return
+        complaint = _complaint_about(option, value)
+        if complaint:
+            raise UsageError(complaint)
 
     def number(self, option: str) -> int:
         """The argument of an option as atoi(3) reads it."""
@@ -165,14 +188,14 @@ def _long(arguments: Arguments, word: str, argv: list[str], place: int) -> int:
     if not LONG[name]:
         if equals:
             raise UsageError(f"{PROGRAM}: option '--{name}' doesn't allow an argument")
-        arguments.options[name] = ""
+        arguments.give(name, "")
         return place
     if equals:
-        arguments.options[name] = value
+        arguments.give(name, value)
         return place
     if place == len(argv):
         raise UsageError(f"{PROGRAM}: option '--{name}' requires an argument")
-    arguments.options[name] = argv[place]
+    arguments.give(name, argv[place])
     return place + 1
 
 
@@ -199,16 +222,51 @@ def _short(arguments: Arguments, letters: str, argv: list[str], place: int) -> i
             raise UsageError(f"{PROGRAM}: invalid option -- '{letter}'")
         name = SHORT[letter]
         if not LONG[name] or letter in SHORT_WITHOUT:
-            arguments.options[name] = ""
+            arguments.give(name, "")
             continue
         if number < len(letters):
-            arguments.options[name] = letters[number:]
+            arguments.give(name, letters[number:])
             return place
         if place == len(argv):
             raise UsageError(f"{PROGRAM}: option requires an argument -- '{letter}'")
-        arguments.options[name] = argv[place]
+        arguments.give(name, argv[place])
         return place + 1
     return place
+
+
+def _complaint_about(option: str, value: str) -> str:
+    """What is wrong with the argument of an option, or an empty string."""
+    if option == "count" and leading_number(value) < 0:
+        return "Count must be zero or greater."
+    if option == "interval" and leading_number(value) <= 0:
+        return "Interval must be a positive integer."
+    if option == "manglename" and value.lower() not in MODES:
+        return "Unknown name mangling mode."
+    if option == "mode" and (_OCTAL.fullmatch(value) is None or int(value, 8) == 0):
+        return f"Invalid argument for --mode: {value}. "
+    if option == "readahead" and value.lower() not in ("auto", "none") and leading_number(value) < -1:
+        return f"Negative read ahead value ({leading_number(value)}) is not understood."
+    return ""
+
+
+BAD_COOKIE: Final = "Incorrect cookie value."
+
+
+def cookie_value(text: str) -> int:
+    """A cookie as strtoul(3) reads it, in any base; 0 when it is none."""
+    match = _COOKIE.fullmatch(text)
+    if match is None or len(text) > DIGITS_MAX:
+        return 0
+    sign, digits = match.group(1), match.group(2)
+    if digits.lower().startswith("0x"):
+        value = int(digits, 16)
+    elif digits.startswith("0"):
+        if any(digit in "89" for digit in digits):
+            return 0
+        value = int(digits, 8)
+    else:
+        value = int(digits)
+    return value if value <= UINT_MAX and sign != "-" else 0
 
 
 def _check(arguments: Arguments) -> None:
@@ -221,11 +279,13 @@ def _check(arguments: Arguments) -> None:
 
 
 def leading_number(text: str) -> int:
-    """The decimal number that `text` begins with, 0 when there is none. C: atoi(3)."""
+    """The decimal number that `text` begins with, 0 when there is none, in 32 bits. C: atoi(3)."""
     text = text.lstrip()
     sign = -1 if text.startswith("-") else 1
     digits = text[1:] if text[:1] in ("+", "-") else text
     end = 0
     while end < len(digits) and digits[end].isascii() and digits[end].isdigit():
         end += 1
-    return sign * int(digits[: min(end, DIGITS_MAX)]) if end else 0
+    number = sign * int(digits[: min(end, DIGITS_MAX)]) if end else 0
+    number = max(-LONG_MAX - 1, min(number, LONG_MAX)) & UINT_MAX
+    return number - UINT_MAX - 1 if number > INT_MAX else number

@@ -1,12 +1,25 @@
 """Call: one run of dmsetup, with what it was asked, what it may use, and what it has printed; and its words for errors."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import mypyc_attr
 
 from hawser.dm.control import Control
 from hawser.dm.dmsetup.arguments import Arguments
+from hawser.dm.dmsetup.names import (
+    AUTO,
+    NAME_BYTES,
+    NONE,
+    NameTextError,
+    check_mangled_once,
+    is_mangled,
+    mangle,
+    unmangle,
+)
 from hawser.dm.mapped_device import MappedDevice
+
+if TYPE_CHECKING:
+    from hawser.dm.dmsetup.report import Report
 
 # strerror(3) of the errnos that the ioctls of device mapper give.
 STRERROR: Final = {
@@ -55,10 +68,10 @@ class Surroundings:
         return device.devt if device is not None else ""
 
     def block_name(self, number: str) -> str:
-        """What the kernel calls the device of that `major:minor`, or an empty string."""
+        """What the kernel calls the device of that `major:minor`, or an empty string: one that had no table yet has no disk."""
         device = self.control.registry.by_number(number)
         if isinstance(device, MappedDevice):
-            return device.disk_name()
+            return device.disk_name() if device.kind else ""
         return device.name if device is not None else ""
 
     def read_ahead(self, device: MappedDevice) -> int:
@@ -95,15 +108,18 @@ class Call:
         self.arguments = arguments
         self.stdin = stdin
         self.verb = ""
+        # How names are passed on and shown (hawser.dm.dmsetup.names).
+        self.mangling = arguments.value("manglename").lower() or AUTO
         # Whether several devices are shown, so that each line says of which it is.
         self.many = False
         self.out: list[str] = []
         self.err: list[str] = []
         # What `table --concise` has gathered: all devices go on one line.
         self.concise: list[str] = []
-        # What a report has gathered: words, and what they are sorted by.
-        self.rows: list[list[str]] = []
-        self.sort_keys: list[list[str]] = []
+        # The report that rows go to; None where text is printed at once.
+        self.report: Report | None = None
+        # Programs that `--exec` asks for, to be run by whoever runs this.
+        self.programs: list[list[str]] = []
 
     def has(self, option: str) -> bool:
         return self.arguments.has(option)
@@ -119,3 +135,35 @@ class Call:
         """A line of standard error. Always False, for `return call.complain(...)`."""
         self.err.append(line + "\n")
         return False
+
+    def kept(self, text: str, what: str, complaint: str, length_max: int = NAME_BYTES) -> str | None:
+        """A name or a uuid as the kernel gets it. None, after complaints of which the last is `complaint`, when it has none."""
+        try:
+            check_mangled_once(text, what, self.mangling)
+        except NameTextError as error:
+            self.complain(str(error))
+            return None
+        if self.mangling == NONE:
+            return text
+        try:
+            return mangle(text, what, self.mangling, length_max)
+        except NameTextError as error:
+            self.complain(str(error))
+            self.complain(complaint)
+            return None
+
+    def shown(self, text: str) -> str:
+        """A name or a uuid of the kernel's, as people see it."""
+        return text if self.mangling == NONE else unmangle(text)
+
+    def why_not_shown(self, name: str) -> str:
+        """Why a name of the kernel's cannot be shown: somebody has made it who does not mangle. An empty string if it can."""
+        if self.mangling == NONE:
+            return ""
+        try:
+            check_mangled_once(name, "name", self.mangling)
+        except NameTextError as error:
+            return str(error)
+        return (
+            "" if is_mangled(name) else f'The name "{name}" should be mangled but it contains blacklisted characters.'
+        )

@@ -12,9 +12,10 @@ from hawser.dm.control_waits import resume as resume_device
 from hawser.dm.control_waits import wait_event
 from hawser.dm.dmsetup.arguments import leading_number
 from hawser.dm.dmsetup.call import Call
+from hawser.dm.dmsetup.names import NAME_BYTES, UUID_BYTES
 from hawser.dm.dmsetup.show import put_info
 from hawser.dm.dmsetup.table_text import DIGITS_MAX, TableTextError, parse_table, split_words
-from hawser.dm.dmsetup.task import Task, mangled, task_for
+from hawser.dm.dmsetup.task import Task, kept_uuid, task_for
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.suspension import ControlError
 from hawser.dm.table import TableLine
@@ -53,7 +54,10 @@ def _create_one(call: Call, new: NewDevice) -> WaitingBool:
     task = task_for(call, new.name, is_new=True)
     if task is None:
         return False
-    task.uuid = mangled(new.uuid)
+    uuid = kept_uuid(call, new.uuid)
+    if uuid is None:
+        return False
+    task.uuid = uuid
     lines: list[TableLine] = []
     if not call.has("notable"):
         read = _read_table(call, new.table, new.path)
@@ -61,7 +65,8 @@ def _create_one(call: Call, new: NewDevice) -> WaitingBool:
             return False
         lines = read
     if new.minor >= 0:
-        task.major, task.minor = call.control.registry.major, new.minor
+        task.minor = new.minor
+        task.major = call.arguments.number("major") if call.has("major") else call.control.registry.major
     try:
         device = call.control.create(task.name, task.uuid, new.minor)
     except ControlError as error:
@@ -71,7 +76,11 @@ def _create_one(call: Call, new: NewDevice) -> WaitingBool:
     if lines:
         done = yield from _fill(call, task, device, lines, new.read_only)
         if not done:
-            _take_back(call, device)
+            if _is_elsewhere(task):
+                task.failed("remove", "ENXIO")
+                call.complain("Failed to revert device creation.")
+            else:
+                _take_back(call, device)
             return False
     if call.has("verbose"):
         put_info(call, device)
@@ -86,12 +95,26 @@ def _fill(call: Call, task: Task, device: MappedDevice, lines: list[TableLine], 
         return Task(call, device.name, "", call.control.registry.major, device.minor()).failed(
             "reload", error.errno_name
         )
+    if _is_elsewhere(task):
+        # The kernel makes the device of that minor number with its own major one, and does not find it by the other.
+        call.control.log.error(f"ioctl: Invalid ioctl structure: name {device.name}, dev {_device_code(task):x}")
+        return Task(call, device.name, "", task.major, task.minor).failed("resume", "ENXIO")
     try:
         yield from resume_device(call.control, device, call.has("noflush"))
     except ControlError as error:
         return Task(call, device.name, "", task.major, task.minor).failed("resume", error.errno_name)
     show_node(call, device)
     return True
+
+
+def _is_elsewhere(task: Task) -> bool:
+    """Whether `--major` names another major number than device mapper's."""
+    return task.minor >= 0 and task.major != task.call.control.registry.major
+
+
+def _device_code(task: Task) -> int:
+    """Linux: huge_encode_dev()."""
+    return (task.minor & 0xFF) | task.major << 8 | (task.minor & ~0xFF) << 12
 
 
 def _take_back(call: Call, device: MappedDevice) -> None:
@@ -231,24 +254,57 @@ def rename(call: Call, words: list[str]) -> bool:
     task = task_for(call, words[0] if len(words) == 2 else None)
     if task is None:
         return False
-    new = words[-1]
     if call.has("setuuid"):
-        try:
-            call.control.set_uuid(task.name, mangled(new))
-        except ControlError as error:
-            return task.failed("rename", error.errno_name)
-        return True
-    if "/" in new:
-        return call.complain(f'Name "{new}" invalid. It contains "/".')
-    if not new:
-        return call.complain("Non empty new name is required.")
-    if len(new) > 127:
-        return call.complain(f'Name "{new}" too long')
+        return _set_uuid(call, task, words[-1])
+    return give_name(call, task, words[-1])
+
+
+def _set_uuid(call: Call, task: Task, uuid: str) -> bool:
+    if len(uuid) >= UUID_BYTES:
+        return call.complain(f'Uuid "{uuid}" too long')
+    kept = call.kept(uuid, "new UUID", f'Failed to mangle new device UUID "{uuid}"', UUID_BYTES)
+    if kept is None:
+        return False
     try:
-        call.control.rename(task.name, mangled(new))
+        call.control.set_uuid(task.name, kept)
     except ControlError as error:
         return task.failed("rename", error.errno_name)
-    call.surroundings.rename_node(task.name, mangled(new))
+    return True
+
+
+def give_name(call: Call, task: Task, new: str) -> bool:
+    """Rename the device that the task means."""
+    if "/" in new:
+        return call.complain(f'Name "{new}" invalid. It contains "/".')
+    if len(new) >= NAME_BYTES:
+        return call.complain(f'Name "{new}" too long')
+    if not new:
+        return call.complain("Non empty new name is required.")
+    kept = call.kept(new, "new name", f'Failed to mangle new device name "{new}"')
+    if kept is None:
+        return False
+    try:
+        call.control.rename(task.name, kept)
+    except ControlError as error:
+        return task.failed("rename", error.errno_name)
+    call.surroundings.rename_node(task.name, kept)
+    return True
+
+
+def set_geometry(call: Call, words: list[str]) -> bool:
+    """`DEVICE CYLINDERS HEADS SECTORS START`."""
+    by_option = call.has("uuid") or call.has("major")
+    task = task_for(call, None if by_option else words[0])
+    if task is None:
+        return False
+    rest = words if by_option else words[1:]
+    device = task.find()
+    if device is None:
+        return task.failed("setgeometry", "ENXIO")
+    try:
+        call.control.set_geometry(device, " ".join(rest[:4]))
+    except ControlError as error:
+        return task.failed("setgeometry", error.errno_name)
     return True
 
 
@@ -313,7 +369,9 @@ def wait(call: Call, words: list[str]) -> WaitingBool:
     device = task.find()
     if device is None:
         return task.failed("waitevent", "ENXIO")
+    name = device.name
     yield from wait_event(device, leading_number(rest[-1]) if rest else 0)
     if call.has("verbose"):
-        put_info(call, device)
+        # By the name that it had when the wait began.
+        put_info(call, device, name)
     return True

@@ -64,6 +64,8 @@ def _resume(call: Call, task: Task, noflush: bool, shows: bool, patience_ns: int
 def remove(call: Call, words: list[str]) -> WaitingBool:
     if call.has("force") and words:
         # What uses it shall not hang on it: it gets errors first.
+        if call.arguments.cookie:
+            call.complain("WARNING: Use of cookie and --force is not compatible.")
         yield from _wipe(call, words[0])
     task = task_for(call, words[0] if words else None)
     if task is None:

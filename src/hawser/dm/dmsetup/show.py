@@ -3,11 +3,12 @@
 lvm2: _status(), _info(), _deps(), _ls(), _targets() and _version() of libdm/dm-tools/dmsetup.c. Without a device they show all.
 """
 
+import re
 from typing import Final
 
 from hawser.dm.dmsetup.call import Call
-from hawser.dm.dmsetup.report import report_row
-from hawser.dm.dmsetup.task import Task, task_for, unmangled
+from hawser.dm.dmsetup.fields import subject_of
+from hawser.dm.dmsetup.task import Task, task_for
 from hawser.dm.dmsetup.tree import show_tree
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.table import Table
@@ -19,14 +20,22 @@ DRIVER_VERSION: Final = "4.48.0"
 NUMBERS: Final = "devno"
 BLOCK_NAMES: Final = "blkdevname"
 MAP_NAMES: Final = "devname"
+# Of sizes: human, bytes, sectors, kilo...
+_UNITS: Final = re.compile(r"(\d[\d.]*)?[hHrRbBsSkKmMgGtTpPeE]", re.ASCII)
+MAPPER: Final = "/dev/mapper"
+# How many words `--exec` may have.
+WORDS_MAX: Final = 256
 
 
-def all_devices(call: Call) -> list[MappedDevice]:
-    """Every mapped device; says so when there is none."""
+def all_devices(call: Call) -> list[MappedDevice] | None:
+    """Every mapped device; says so when there is none. None, after complaints, when the kernel's names cannot be shown."""
     devices = call.control.registry.all_mapped()
     if not devices:
         call.put("No devices found")
-    return devices
+    complaints = [complaint for complaint in (call.why_not_shown(device.name) for device in devices) if complaint]
+    for complaint in complaints:
+        call.complain(complaint)
+    return None if complaints else devices
 
 
 def means_all(call: Call, words: list[str]) -> bool:
@@ -45,20 +54,21 @@ def status(call: Call, words: list[str]) -> bool:
     return _lines(call, words, "status")
 
 
-def _lines(call: Call, words: list[str], ioctl: str) -> bool:
+def _lines(call: Call, words: list[str], verb: str) -> bool:
     if means_all(call, words):
         call.many = True
-        for device in all_devices(call):
-            _show_lines(call, device, ioctl)
-        return True
+        devices = all_devices(call)
+        done = devices is not None
+        for device in devices or []:
+            done = _show_lines(call, device, verb) and done
+        return done
     task = task_for(call, words[0] if words else None)
     if task is None:
         return False
     found = task.find()
     if found is None:
-        return task.failed(ioctl, "ENXIO") if ioctl == "table" else call.complain("Device does not exist.")
-    _show_lines(call, found, ioctl)
-    return True
+        return task.failed(verb, "ENXIO") if verb == "table" else call.complain("Device does not exist.")
+    return _show_lines(call, found, verb)
 
 
 def shown_table(call: Call, device: MappedDevice) -> Table | None:
@@ -66,24 +76,43 @@ def shown_table(call: Call, device: MappedDevice) -> Table | None:
     return device.inactive if call.has("inactive") else device.table
 
 
-def _show_lines(call: Call, device: MappedDevice, ioctl: str) -> None:
+def _show_lines(call: Call, device: MappedDevice, verb: str) -> bool:
+    """The lines of a device's targets, or (`ls`) one for the device; of those that `--target` asks for."""
     shown = shown_table(call, device)
     targets = shown.targets if shown is not None else []
     wanted = [target for target in targets if not call.has("target") or target.type_name == call.value("target")]
     if not wanted and (targets or call.has("target")):
-        return
-    if ioctl == "table" and call.has("concise"):
-        _put_concise(call, device, wanted)
-        return
+        return True
+    if not call.has("exec") or call.has("verbose"):
+        if verb == "ls":
+            call.put(f"{call.shown(device.name)}\t({device.devt.replace(':', ', ')})")
+        elif verb == "table" and call.has("concise"):
+            _put_concise(call, device, wanted)
+        else:
+            _put_lines(call, device, wanted, verb)
+    return not call.has("exec") or _execute(call, device)
+
+
+def _put_lines(call: Call, device: MappedDevice, targets: list[Target], verb: str) -> None:
     if call.has("verbose"):
         put_info(call, device)
-    prefix = f"{unmangled(device.name)}: " if call.many and not call.has("verbose") else ""
-    for target in wanted:
-        call.put(prefix + target_line(target, ioctl == "table"))
-    if not wanted:
+    prefix = f"{call.shown(device.name)}: " if call.many and not call.has("verbose") else ""
+    for target in targets:
+        call.put(prefix + target_line(target, verb == "table"))
+    if not targets:
         call.put(prefix)
     if call.many and call.has("verbose"):
         call.put("")
+
+
+def _execute(call: Call, device: MappedDevice) -> bool:
+    """Have the program of `--exec` run, with the device's node as its last argument."""
+    words = call.value("exec").split()
+    if len(words) >= WORDS_MAX:
+        return call.complain("Too many args to --exec.")
+    if words:
+        call.programs.append([*words, f"{MAPPER}/{call.shown(device.name)}"])
+    return len(words) > 0
 
 
 def target_line(target: Target, is_table: bool) -> str:
@@ -92,7 +121,7 @@ def target_line(target: Target, is_table: bool) -> str:
 
 
 def _put_concise(call: Call, device: MappedDevice, targets: list[Target]) -> None:
-    fields = [_quoted(unmangled(device.name)), _quoted(device.uuid), str(device.minor())]
+    fields = [_quoted(call.shown(device.name)), _quoted(device.uuid), str(device.minor())]
     fields.append("ro" if device.shows_read_only() else "rw")
     for target in targets:
         head = f"{target.start} {target.length} {target.type_name} "
@@ -109,34 +138,35 @@ def _quoted(text: str) -> str:
 
 def info(call: Call, words: list[str]) -> bool:
     if means_all(call, words):
-        for device in all_devices(call):
-            display_info(call, device)
-        return True
+        devices = all_devices(call)
+        done = devices is not None
+        for device in devices or []:
+            done = display_info(call, device) and done
+        return done
     task = task_for(call, words[0] if words else None)
     if task is None:
         return False
     found = task.find()
     if found is None:
         return call.complain("Device does not exist.")
-    display_info(call, found)
+    return display_info(call, found)
+
+
+def display_info(call: Call, device: MappedDevice) -> bool:
+    """As a row of the report, or as a block of lines."""
+    if call.report is not None:
+        return call.report.add(subject_of(call, device), True) is not None
+    put_info(call, device)
     return True
 
 
-def display_info(call: Call, device: MappedDevice) -> None:
-    """As columns, or as a block of lines."""
-    if call.has("columns"):
-        report_row(call, device)
-    else:
-        put_info(call, device)
-
-
-def put_info(call: Call, device: MappedDevice) -> None:
-    """A block of lines, with an empty one behind."""
+def put_info(call: Call, device: MappedDevice, name: str = "") -> None:
+    """A block of lines, with an empty one behind. `name`: what it is called there, if not by its own."""
     state = "SUSPENDED" if device.is_suspended() else "ACTIVE"
     state += " (READ-ONLY)" if is_read_only(call, device) else ""
     state += " (DEFERRED REMOVE)" if device.deferred_remove else ""
     shown = shown_table(call, device)
-    rows = [("Name:", unmangled(device.name)), ("State:", state)]
+    rows = [("Name:", call.shown(name or device.name)), ("State:", state)]
     trouble = call.surroundings.why_no_read_ahead(device)
     if trouble:
         call.complain(trouble)
@@ -152,7 +182,7 @@ def put_info(call: Call, device: MappedDevice) -> None:
     for label, value in rows:
         call.put(f"{label:<19}{value}")
     if device.uuid:
-        call.put(f"UUID: {unmangled(device.uuid)}")
+        call.put(f"UUID: {call.shown(device.uuid)}")
     call.put("")
 
 
@@ -172,27 +202,45 @@ def tables_present(device: MappedDevice) -> str:
 
 
 def named_by(call: Call) -> str:
-    """How `-o` wants devices to be named."""
-    return call.value("options").rpartition(",")[2] or NUMBERS
+    """How `-o` wants devices to be named; the last one counts."""
+    return (_namings(call.value("options")) or [NUMBERS])[-1]
+
+
+def _namings(text: str) -> list[str]:
+    """The ways to name devices in `-o`, which may be cut short; an empty string for what is none of them."""
+    words = text.split(",") if text else []
+    if words and not words[-1]:
+        # (Nothing is read behind a last comma.)
+        words.pop()
+    found: list[str] = []
+    for word in words:
+        meant = [way for way in (NUMBERS, BLOCK_NAMES, MAP_NAMES) if way.startswith(word)]
+        found.append(meant[0] if meant else "")
+    return found
 
 
 def check_naming(call: Call) -> bool:
     """Whether `-o` of `deps` and `ls` holds nothing but the three ways to name devices."""
-    for option in call.value("options").split(",") if call.value("options") else []:
-        if option not in (NUMBERS, BLOCK_NAMES, MAP_NAMES):
-            return call.complain(f"Option not recognised: {option}.")
+    text = call.value("options")
+    for place, way in enumerate(_namings(text)):
+        if not way:
+            return call.complain(f"Option not recognised: {','.join(text.split(',')[place:])}.")
     return True
 
 
+def check_units(call: Call) -> bool:
+    """Whether `--units` names a unit; nothing here is shown in one."""
+    return _UNITS.match(call.value("units")) is not None or call.complain("Invalid --units argument.")
+
+
 def device_word(call: Call, number: str, separator: str) -> str:
-    """A device as `-o` wants it, between parentheses."""
+    """A device as `-o` wants it, between parentheses; by its number where it has no disk to be named after."""
     way = named_by(call)
     mapped = call.control.registry.by_number(number)
-    if way == MAP_NAMES and isinstance(mapped, MappedDevice):
-        return f"({unmangled(mapped.name)})"
-    if way in (BLOCK_NAMES, MAP_NAMES):
-        return f"({call.surroundings.block_name(number)})"
-    return f"({number.replace(':', separator)})"
+    name = call.surroundings.block_name(number) if way in (BLOCK_NAMES, MAP_NAMES) else ""
+    if name and way == MAP_NAMES and isinstance(mapped, MappedDevice):
+        name = call.shown(mapped.name)
+    return f"({name or number.replace(':', separator)})"
 
 
 def dependencies(table: Table | None) -> list[str]:
@@ -207,9 +255,10 @@ def dependencies(table: Table | None) -> list[str]:
 def deps(call: Call, words: list[str]) -> bool:
     if means_all(call, words):
         call.many = True
-        for device in all_devices(call):
+        devices = all_devices(call)
+        for device in devices or []:
             _show_deps(call, device)
-        return True
+        return devices is not None
     task = task_for(call, words[0] if words else None)
     if task is None:
         return False
@@ -224,7 +273,7 @@ def _show_deps(call: Call, device: MappedDevice) -> None:
     if call.has("verbose"):
         put_info(call, device)
     numbers = dependencies(shown_table(call, device))
-    prefix = f"{unmangled(device.name)}: " if call.many and not call.has("verbose") else ""
+    prefix = f"{call.shown(device.name)}: " if call.many and not call.has("verbose") else ""
     listed = "".join(f" {device_word(call, number, ', ')}" for number in numbers)
     call.put(f"{prefix}{len(numbers)} dependencies\t:{listed}")
     if call.many and call.has("verbose"):
@@ -232,17 +281,16 @@ def _show_deps(call: Call, device: MappedDevice) -> None:
 
 
 def ls(call: Call, words: list[str]) -> bool:
+    if call.has("target") or call.has("exec"):
+        return _lines(call, words, "ls")
+    devices = all_devices(call)
     if call.has("tree"):
-        for _ in all_devices(call)[:1]:
+        if devices:
             show_tree(call)
-        return True
-    for device in all_devices(call):
-        name = unmangled(device.name)
-        if not call.has("target"):
-            call.put(f"{name}\t{device_word(call, device.devt, ':')}")
-        elif any(target.type_name == call.value("target") for target in device.live_targets()):
-            call.put(f"{name}\t({device.devt.replace(':', ', ')})")
-    return True
+        return devices is not None
+    for device in devices or []:
+        call.put(f"{call.shown(device.name)}\t{device_word(call, device.devt, ':')}")
+    return devices is not None
 
 
 # What there is.

@@ -1,19 +1,13 @@
 """Task: which device a verb means, by name, uuid or number; names with characters that a device node may not have.
 
-lvm2: struct dm_task, dm_task_set_name(), dm_task_set_uuid(), mangle_string() (libdm/libdm-common.c) and the complaint of
-_do_dm_ioctl() (libdm/ioctl/libdm-iface.c). A name goes to the kernel mangled: what is not a letter, a digit or one of `#+-.:=@_`
-is written `\\xNN`, and shown as it was meant.
+lvm2: struct dm_task, dm_task_set_name(), dm_task_set_uuid() (libdm/libdm-common.c) and the complaint of _do_dm_ioctl()
+(libdm/ioctl/libdm-iface.c). Names are passed on as hawser.dm.dmsetup.names has it.
 """
-
-import re
-from typing import Final
 
 from hawser.dm.control import NAME_MAX
 from hawser.dm.dmsetup.call import STRERROR, Call
+from hawser.dm.dmsetup.names import AUTO, UUID_BYTES, NameTextError, mangle
 from hawser.dm.mapped_device import MappedDevice
-
-PLAIN: Final = "#+-.:=@_"
-_MANGLED: Final = re.compile(r"\\x([0-9a-fA-F]{2})")
 
 
 class Task:
@@ -38,7 +32,7 @@ class Task:
     def failed(self, ioctl: str, errno_name: str) -> bool:
         """Say that an ioctl has failed. Always False."""
         number = f"({self.major}:{self.minor})" if self.major > 0 else ""
-        what = f"device-mapper: {ioctl} ioctl on {unmangled(self.name)} {self.uuid}{number} failed"
+        what = f"device-mapper: {ioctl} ioctl on {self.name} {self.uuid}{number} failed"
         return self.call.complain(f"{what}: {STRERROR.get(errno_name, errno_name)}")
 
 
@@ -48,7 +42,8 @@ def task_for(call: Call, word: str | None, is_new: bool = False) -> Task | None:
         name = _resolve(call, word, is_new)
         return Task(call, name) if name is not None else None
     if call.has("uuid"):
-        return Task(call, uuid=mangled(call.value("uuid")))
+        uuid = kept_uuid(call, call.value("uuid"))
+        return Task(call, uuid=uuid) if uuid is not None else None
     if call.has("major"):
         return Task(call, major=call.arguments.number("major"), minor=call.arguments.number("minor"))
     call.complain("No device specified.")
@@ -65,7 +60,12 @@ def _resolve(call: Call, word: str, is_new: bool) -> str | None:
     if len(word) > NAME_MAX:
         call.complain(f'Name "{word}" too long.')
         return None
-    return mangled(word)
+    return call.kept(word, "name", f'Failed to mangle device name "{word}".')
+
+
+def kept_uuid(call: Call, uuid: str) -> str | None:
+    """A uuid as the kernel gets it; None, after complaints, when it is none."""
+    return call.kept(uuid, "UUID", f'Failed to mangle device uuid "{uuid}".', UUID_BYTES)
 
 
 def _name_of_path(call: Call, path: str) -> str | None:
@@ -83,20 +83,8 @@ def _name_of_path(call: Call, path: str) -> str | None:
 
 
 def mangled(name: str) -> str:
-    """`name` as the kernel gets it. One that looks mangled already is taken as it is."""
-    if _MANGLED.search(name) is not None and all(_is_plain(letter) for letter in _MANGLED.sub("", name)):
+    """`name` as the kernel gets it, if it is a name at all; else as it stands."""
+    try:
+        return mangle(name, "name", AUTO)
+    except NameTextError:
         return name
-    return "".join(letter if _is_plain(letter) else f"\\x{ord(letter):02x}" for letter in name)
-
-
-def unmangled(name: str) -> str:
-    """`name` as people meant it."""
-    return _MANGLED.sub(_letter, name)
-
-
-def _letter(match: re.Match[str]) -> str:
-    return chr(int(match.group(1), 16))
-
-
-def _is_plain(letter: str) -> bool:
-    return letter in PLAIN or (letter.isascii() and letter.isalnum())

@@ -7,7 +7,8 @@ that names and minor numbers go on as they would, and remembers what the table s
 from typing import Final
 
 from hawser.block.elevators.base import ELEVATORS
-from hawser.dm.dmsetup.report import FIELDS
+from hawser.dm.dmsetup.program import VERBS
+from hawser.dm.dmsetup.report import explains_itself
 from hawser.dm.dmsetup.task import mangled
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.suspension import ControlError
@@ -36,7 +37,7 @@ LINUX_TARGETS: Final = (
     "cache clone crypt delay dust ebs era error flakey integrity io-latency linear log-writes mirror multipath raid snapshot "
     "snapshot-merge snapshot-origin striped switch thin thin-pool unstriped vdo verity writecache zero zoned"
 )
-VERBS_MISSING: Final = ("help", "mangle", "measure", "setgeometry", "splitname")
+VERBS_MISSING: Final = ("measure",)
 # Verbs that, without a device's name, are about all devices.
 VERBS_OF_ALL: Final = ("ls", "info", "status", "table", "deps", "remove_all", "mknodes")
 # What may be done to a device below one that is not really there, to the same end as if it were.
@@ -212,10 +213,11 @@ def _is_elsewhere(path: str) -> bool:
 
 def _kind_of_dmsetup(step: StepWords) -> Kind | None:
     arguments = step.arguments
-    if step.verb in VERBS_MISSING or step.verb.startswith("udev") or arguments.has("select") or arguments.has("exec"):
+    if step.verb in VERBS_MISSING or (_is_report(step) and explains_itself(arguments)):
         return DMSETUP
-    if arguments.has("columns") and any(not _is_field(word) for word in arguments.value("options").split(",")):
-        return DMSETUP
+    program = arguments.value("exec").split()[:1]
+    if program and not is_known(program[0]) and VERBS.get(step.verb) is not None:
+        return PROGRAM
     if step.verb == "stats" or (step.verb == "message" and arguments.words[3:4] and _is_statistics(arguments.words[3])):
         return STATISTICS
     for line in step.lines:
@@ -225,9 +227,11 @@ def _kind_of_dmsetup(step: StepWords) -> Kind | None:
     return None
 
 
-def _is_field(word: str) -> bool:
-    name = word.removeprefix("+")
-    return not name or name in FIELDS or name in ("name_all", "info_all", "deps_all")
+def _is_report(step: StepWords) -> bool:
+    """Whether rows have fields, seen or not."""
+    verb = VERBS.get(step.verb)
+    selects = verb is not None and verb.selects and step.arguments.has("select")
+    return selects or step.verb == "splitname" or step.arguments.has("columns")
 
 
 def _is_statistics(word: str) -> bool:

@@ -36,9 +36,9 @@ STATISTICS: Final = Kind(
 )
 DMSETUP: Final = Kind(
     "dmsetup",
-    "dmsetup's verbs `help`, `mangle`, `measure`, `setgeometry`, `splitname` and `udev...`, its options `--select` and "
-    "`--exec`, and fields of `-o` that are not of device mapper (`help`, `all`, unknown ones)",
-    "they are about the tool itself, udev or LVM",
+    "where dmsetup explains itself: `help` among the fields of `-o`, and the lists of fields or operators that stand before a "
+    "complaint about one that there is not; its verb `measure`",
+    "the words are its authors'; a multipath map has no form for the kernel's measurements yet",
 )
 SCHEDULER: Final = Kind(
     "scheduler",
@@ -47,7 +47,7 @@ SCHEDULER: Final = Kind(
 )
 PROGRAM: Final = Kind(
     "program",
-    "a program other than dmsetup, dd, blockdev, ls, cat and the recorder's own commands; what is listed or read in other "
+    "a program other than dmsetup, dd, blockdev, ls, cat, echo and the recorder's own commands; what is listed or read in other "
     "places than /dev/mapper and, of sysfs, block devices and the parameters of device mapper and scsi_debug",
     "nothing is known of what else the recording machine held",
 )

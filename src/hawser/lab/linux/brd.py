@@ -10,7 +10,7 @@ from hawser.block.device import BlockDevice
 from hawser.block.limits import QueueLimits
 from hawser.block.ops import DISCARD, READ, WRITE
 from hawser.block.plug import Plug
-from hawser.core.status import OK
+from hawser.core.status import IOERR, OK
 from hawser.core.turn import Turn
 from hawser.core.units import SECTOR_SHIFT
 from hawser.lab.linux.memory import Memory
@@ -43,3 +43,19 @@ class RamDisk(BlockDevice):
 
     def cancel_dead(self) -> None:
         """Nothing ever waits here."""
+
+
+class ZeroDisk(RamDisk):
+    """Reads as zeroes, and forgets what is written. Of no transcript: something to stand on in a batch."""
+
+    def start(self, bio: Bio, plug: Plug) -> None:
+        if bio.op == READ:
+            bio.data = bytes(bio.size)
+        self.refuse(bio, OK)
+
+
+class ErrorDisk(RamDisk):
+    """Fails all that it is asked."""
+
+    def start(self, bio: Bio, plug: Plug) -> None:
+        self.refuse(bio, IOERR)

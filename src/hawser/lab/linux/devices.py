@@ -14,7 +14,7 @@ from hawser.block.queue import RequestQueue
 from hawser.core.units import SECTOR_SHIFT
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.registry import DeviceRegistry
-from hawser.lab.linux.brd import RamDisk
+from hawser.lab.linux.brd import ErrorDisk, RamDisk, ZeroDisk
 from hawser.lab.linux.disk import LinuxDisk, QueueDisk, kernel_name
 from hawser.lab.linux.facts import FactError, Facts
 from hawser.lab.linux.kit import Kit
@@ -30,6 +30,9 @@ NO_HANDLER: Final = "detached"
 
 # Linux: dm_devt_from_path() reads "%u:%u%c" and wants the two numbers and nothing behind them.
 _NUMBER: Final = re.compile(r"\s*[+]?\d+:\s*[+]?\d+")
+
+
+RAM_DISKS: Final[dict[str, type[RamDisk]]] = {"brd": RamDisk, "zero": ZeroDisk, "error": ErrorDisk}
 
 
 class LinuxDevices(DeviceRegistry):
@@ -134,7 +137,7 @@ class Maker:
     def make(self, label: str, facts: Facts) -> None:
         """Make a disk known. FactError when the header does not say how."""
         kind = facts.text("kind")
-        if kind == "brd":
+        if kind in RAM_DISKS:
             device = self._brd(facts)
         elif kind == "scsi_debug":
             device = self._scsi(facts)
@@ -170,8 +173,9 @@ class Maker:
     def _brd(self, facts: Facts) -> BlockDevice:
         sectors = facts.number("sectors")
         limits = limits_of(facts.part("queue"))
-        memory = Memory(sectors << SECTOR_SHIFT)
-        return RamDisk(kernel_name(facts), facts.text("dev"), sectors, limits, self.kit.turn, memory)
+        disk = RAM_DISKS[facts.text("kind")]
+        memory = Memory(sectors << SECTOR_SHIFT if disk is RamDisk else 0)
+        return disk(kernel_name(facts), facts.text("dev"), sectors, limits, self.kit.turn, memory)
 
     def _scsi(self, facts: Facts) -> BlockDevice:
         if self.scsi is None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from hawser.dm.dmsetup.program import Answer, dmsetup
 from hawser.lab.linux.programs.blockdev import blockdev
-from hawser.lab.linux.programs.coreutils import cat, ls
+from hawser.lab.linux.programs.coreutils import cat, echo, ls
 from hawser.lab.linux.programs.dd import dd
 from hawser.lab.linux.programs.io import io
 from hawser.lab.linux.programs.small import blk, hold, iostat, sleep, sysfs
@@ -23,7 +23,7 @@ BUILT_IN: Final[dict[str, Program]] = {
     "blk": blk,
     "hold": hold,
 }
-PROGRAMS: Final[dict[str, Program]] = {"dd": dd, "blockdev": blockdev, "ls": ls, "cat": cat}
+PROGRAMS: Final[dict[str, Program]] = {"dd": dd, "blockdev": blockdev, "ls": ls, "cat": cat, "echo": echo}
 DMSETUP: Final = "dmsetup"
 NOT_FOUND: Final = 127
 
@@ -45,6 +45,10 @@ def run(system: System, argv: list[str], stdin: str, output: Output) -> Run:
 def _dmsetup(system: System, argv: list[str], stdin: str, output: Output) -> Run:
     answer = Answer()
     yield from dmsetup(system.control, system.surroundings, argv[1:], stdin, answer)
+    for words in answer.programs:
+        # What dmsetup prints itself comes at its end, as its output is buffered.
+        if is_known(words[0]):
+            yield from run(system, words, "", output)
     output.write(answer.stdout, answer.stderr)
     return answer.rc
 

@@ -1,5 +1,6 @@
-"""What dmsetup sees of the simulated machine: nodes in /dev, read-ahead, time. It has no files to read tables from."""
+"""What dmsetup sees of the simulated machine: nodes in /dev, read-ahead, time. Files with tables are somebody else's."""
 
+from collections.abc import Callable
 from typing import Final
 
 from hawser.core.units import SECTOR_SHIFT
@@ -21,6 +22,11 @@ class LinuxSurroundings(Surroundings):
         self.kit = kit
         self.nodes = nodes
         self.sysfs = sysfs
+        # Reads files that are not the machine's.
+        self.reader: Callable[[str], str | None] | None = None
+
+    def read_file(self, path: str) -> str | None:
+        return self.reader(path) if self.reader is not None else None
 
     def now_ns(self) -> int:
         return self.kit.clock.now_ns
@@ -30,6 +36,8 @@ class LinuxSurroundings(Surroundings):
 
     def block_name(self, number: str) -> str:
         device = self.control.registry.by_number(number)
+        if isinstance(device, MappedDevice) and not device.kind:
+            return ""
         return device.disk_name() if device is not None else ""
 
     def read_ahead(self, device: MappedDevice) -> int:

@@ -1,0 +1,61 @@
+"""`hawser path`: add, remove and replace paths of a running server, under load."""
+
+import sys
+from typing import Final
+
+import click
+
+from hawser.cli.control_option import control_option, require_control
+from hawser.service.control import ask_for_pieces
+
+# Connecting, holding I/O back, comparing: each has its own limit (hawser.service.path_changes).
+PATIENCE_SECONDS: Final = 120.0
+
+
+@click.group()
+def path() -> None:
+    """Change the paths of a running server while clients use the disk.
+
+    A new path is admitted by the same checks as at the start (hawser serve --path): size, identity, content.
+    """
+
+
+def _ask(control: str, verb: str, words: list[str], force: bool) -> None:
+    require_control(control, f"hawser path {verb}")
+    try:
+        for reply in ask_for_pieces(control, "path", [verb, *words, *(["force"] if force else [])], PATIENCE_SECONDS):
+            click.echo(reply.out, nl=False)
+            if not reply.ok:
+                raise ValueError(reply.err)
+    except (OSError, ValueError) as error:
+        click.echo(f"hawser path {verb}: {error}", err=True)
+        sys.exit(1)
+
+
+@path.command()
+@control_option
+@click.option("--group", type=click.IntRange(1), help="The priority group, or the next number for a new one.")
+@click.option("--force", is_flag=True, help="Although nothing can tell that it is the same disk.")
+@click.argument("uri")
+def add(control: str, group: int | None, force: bool, uri: str) -> None:
+    """Add the path URI (as for hawser serve --path)."""
+    _ask(control, "add", [uri, *(["group", str(group)] if group is not None else [])], force)
+
+
+@path.command()
+@control_option
+@click.option("--force", is_flag=True, help="Also the last path, or one whose last writes are not settled.")
+@click.argument("path_name", metavar="PATH")
+def remove(control: str, force: bool, path_name: str) -> None:
+    """Remove PATH: its number, name or URI (hawser paths)."""
+    _ask(control, "remove", [path_name], force)
+
+
+@path.command()
+@control_option
+@click.option("--force", is_flag=True, help="Whatever became of the old one's last writes.")
+@click.argument("path_name", metavar="PATH")
+@click.argument("uri")
+def replace(control: str, force: bool, path_name: str, uri: str) -> None:
+    """Put the path URI in the place of PATH, with one change of the table."""
+    _ask(control, "replace", [path_name, uri], force)

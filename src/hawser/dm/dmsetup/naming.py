@@ -1,0 +1,74 @@
+"""The verbs about names: splitname and mangle.
+
+lvm2: _splitname() and _mangle() of libdm/dm-tools/dmsetup.c. For `mangle` names are passed on and shown as the kernel has them.
+"""
+
+from hawser.dm.dmsetup.call import Call
+from hawser.dm.dmsetup.change import give_name
+from hawser.dm.dmsetup.fields import Subject
+from hawser.dm.dmsetup.names import AUTO, NONE, TWICE, NameTextError, SplitName, mangle, unmangle
+from hawser.dm.dmsetup.show import all_devices, means_all
+from hawser.dm.dmsetup.task import Task, task_for
+from hawser.dm.mapped_device import MappedDevice
+
+
+def split_name(call: Call, words: list[str]) -> bool:
+    """`NAME [SUBSYSTEM]`: the parts of a name, of LVM unless another subsystem is named."""
+    report = call.report
+    assert report is not None
+    subsystem = words[1] if len(words) > 1 else "LVM"
+    return report.add(Subject(None, SplitName(subsystem, words[0])), True) is not None
+
+
+def mangle_names(call: Call, words: list[str]) -> bool:
+    """Give devices the names that they should have in the kernel."""
+    # What `--manglename` asks for is the form; names stand as they are.
+    form = call.value("manglename").lower() or AUTO
+    call.mangling = NONE
+    if means_all(call, words):
+        devices = all_devices(call)
+        done = devices is not None
+        for device in devices or []:
+            done = _mangle(call, device, form) and done
+        return done
+    task = task_for(call, words[0] if words else None)
+    if task is None:
+        return False
+    found = task.find()
+    return found is not None and _mangle(call, found, form)
+
+
+def _mangle(call: Call, device: MappedDevice, form: str) -> bool:
+    name, uuid = device.name, device.uuid
+    if form == AUTO:
+        if TWICE in name:
+            said = f'The name "{name}" seems to be mangled more than once. '
+            return call.complain(said + "Manual intervention required to rename the device.")
+        if TWICE in uuid:
+            said = f'The UUID "{uuid}" seems to be mangled more than once. '
+            return call.complain(said + "Manual intervention required to correct the device UUID.")
+    new_name = _in_form(call, name, "name", form)
+    new_uuid = _in_form(call, uuid, "UUID", form)
+    if new_name is None or new_uuid is None:
+        return False
+    if new_uuid != uuid:
+        call.complain(f"{name}: {uuid}: UUID in incorrect form. ")
+        return call.complain("Unable to change device UUID. The device must be deactivated first.")
+    if new_name == name:
+        both = "and UUID " if uuid else ""
+        call.put(f"{name}: {uuid or '[no UUID]'}: name {both}already in correct form")
+        return True
+    call.put(f"{name}: renaming to {new_name}")
+    return give_name(call, Task(call, name), new_name)
+
+
+def _in_form(call: Call, text: str, what: str, form: str) -> str | None:
+    """`text` in the form that is wanted; None, after complaints, when it has none."""
+    if form == NONE:
+        return unmangle(text)
+    try:
+        return mangle(text, what, NONE)
+    except NameTextError as error:
+        call.complain(str(error))
+        call.complain(f'Failed to mangle device {"name" if what == "name" else "uuid"} "{text}".')
+        return None
