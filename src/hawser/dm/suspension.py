@@ -136,7 +136,14 @@ class Suspension(Work):
     def run(self) -> None:
         """Something has come back: was it the last?"""
         if self.state == SUSPENDING and self._outstanding() <= 0 and not self._waits_for_ghosts():
-            self._finish()
+            if self._targets_are_quiet():
+                self._finish()
+
+    def _targets_are_quiet(self) -> bool:
+        quiet = True
+        for target in self.device.live_targets():
+            quiet = target.quiesce() and quiet
+        return quiet
 
     def _waits_for_ghosts(self) -> bool:
         if not self._heeds_ghosts or not self.device.ghosts():

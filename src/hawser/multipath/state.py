@@ -63,8 +63,14 @@ class PathState:
         self.current: PriorityGroup | None = None
         self.current_path: Path | None = None
         self.next_group = initial
-        # Set until the first I/O has chosen a group, as Linux has it.
+        # Set until the first I/O has chosen a group, as Linux has it, and while the group is being activated.
         self.queue_io = True
+        # With a hardware handler a group that is entered has to be activated first (hawser.multipath.activation). `init_count`:
+        # how many rounds that has taken; `delay_retry`: the next one is put off.
+        self.needs_init = False
+        self.init_required = False
+        self.init_count = 0
+        self.delay_retry = False
         # Set when choosing has entered a group; whoever chose looks at the fences once more and clears it.
         self.entered = False
         self.events: list[PathEvents] = []
@@ -78,7 +84,8 @@ class PathState:
         return any(path.is_active for path in self.over(device))
 
     def choose(self, size: int) -> Path | None:
-        """The path for an I/O of `size` bytes, or None when no path is usable."""
+        """The path for an I/O of `size` bytes, or None when no path is usable. While the group is being activated it is the one
+        by which the group was entered, as long as that is active."""
         if self.next_group is None and not self.queue_io:
             current = self.current
             if current is not None:
@@ -86,6 +93,8 @@ class PathState:
                 if path is not None:
                     self.current_path = path
                     return path
+        elif self.queue_io and self.current_path is not None:
+            return self.current_path
         return self._choose_group(size)
 
     def choose_other(self, size: int, avoid: Path) -> Path | None:
@@ -106,6 +115,9 @@ class PathState:
 
     def _may_stand_in(self, path: Path, avoid: Path) -> bool:
         if not path.is_active or path.device is avoid.device:
+            return False
+        if self.needs_init and path.group is not avoid.group:
+            # It would have to be activated first.
             return False
         return path.group is avoid.group or not (has_own_cache(path.device) or has_own_cache(avoid.device))
 
@@ -130,6 +142,7 @@ class PathState:
                 if group.bypassed == bypassed:
                     path = self._choose_in(group, size)
                     if path is not None:
+                        self.delay_retry = self.delay_retry or bypassed
                         return path
         self.current = None
         self.current_path = None
@@ -141,14 +154,17 @@ class PathState:
             return None
         if group is not self.current:
             self._enter(group)
-        self.queue_io = False
-        self.current_path = path
+            self.current_path = path
+        elif not self.queue_io:
+            self.current_path = path
         return path
 
     def _enter(self, group: PriorityGroup) -> None:
         """Make `group` current. Caches of single paths that are left behind dirty fence the disk."""
         self.current = group
         self.entered = True
+        self.queue_io = self.init_required = self.needs_init
+        self.init_count = 0
         stays = [path.device for path in group.paths]
         for device in stays:
             if isinstance(device, PathDevice):
@@ -278,13 +294,23 @@ class PathState:
 
     def set_bypassed(self, number: str, bypassed: bool) -> None:
         """`disable_group` and `enable_group`."""
-        group = self._group(number, "bypass_pg")
+        self.bypass(self._group(number, "bypass_pg"), bypassed)
+
+    def bypass(self, group: PriorityGroup, bypassed: bool) -> None:
+        """Use a group only where there is no other, or use it again; the next I/O chooses anew."""
         group.bypassed = bypassed
         if self.demoted_paths:
             self._sort_out()
         self.current = None
         self.current_path = None
         self.host.raise_event()
+
+    def activated(self, group: PriorityGroup) -> None:
+        """An activation has succeeded: whatever kept its group from being used is over."""
+        if group.bypassed:
+            group.bypassed = False
+            if self.demoted_paths:
+                self._sort_out()
 
     def switch_group(self, number: str) -> None:
         """`switch_group`: it is tried next, and no group is bypassed any more."""

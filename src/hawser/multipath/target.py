@@ -33,12 +33,12 @@ from hawser.dm.target import (
     is_device_number,
     register_target,
 )
+from hawser.multipath.activation import Activating, Activation
 from hawser.multipath.disk import PathDevice, count_write, written_by
 from hawser.multipath.fence import must_withhold
 from hawser.multipath.fitness import check_geometry, shared_disk
 from hawser.multipath.grammar import Geometry, parse_geometry, print_table
 from hawser.multipath.path import Path, may_be_anothers
-from hawser.multipath.queueing import Queueing
 from hawser.multipath.selectors import queue_length, round_robin, service_time
 from hawser.multipath.state import PathState
 from hawser.multipath.waiting import common_orphans, end_client_ghosts
@@ -46,7 +46,7 @@ from hawser.multipath.waiting import common_orphans, end_client_ghosts
 SELECTOR_MODULES: Final = (round_robin, queue_length, service_time)
 
 
-class Multipath(Queueing):
+class Multipath(Activating):
     """One multipath line of a table."""
 
     def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
@@ -57,6 +57,8 @@ class Multipath(Queueing):
         self.kind = BIO_BASED if geometry.queue_mode == "bio" else REQUEST_BASED
         self.geometry: Geometry = geometry
         self.state = PathState(geometry.groups, geometry.initial, context.host, context.log)
+        if geometry.handler.name:
+            self.activation = Activation(self)
         # Clones report to the stack of the device, which knows the target; set with the first request.
         self._clone_owner: RequestOwner | None = None
 
@@ -89,6 +91,8 @@ class Multipath(Queueing):
         path = self.state.choose(clone.size)
         if path is None:
             return self._park_without_path(clone)
+        if self.activation is not None and self.activation.holds():
+            return self._hold_bio(clone)
         retried = clone.context is not None
         if clone.context is not None:
             path = self._elsewhere(path, clone.context, clone.size)
@@ -168,6 +172,8 @@ class Multipath(Queueing):
 
     def busy(self) -> bool:
         state = self.state
+        if self.activation is not None and self.activation.in_progress:
+            return True
         if state.valid_paths == 0:
             return False
         group = state.guess_group()
@@ -189,6 +195,8 @@ class Multipath(Queueing):
         path = self.state.choose(request.size)
         if path is None:
             return DELAY_REQUEUE if self.queue_if_no_path or self.handing_back else KILL
+        if self.activation is not None and self.activation.holds():
+            return self._hold_request()
         if request.avoid is not None:
             path = self._elsewhere(path, request.avoid, request.size)
         if self.state.entered:
@@ -386,8 +394,11 @@ class Multipath(Queueing):
 
     def reinstate(self, path: Path) -> None:
         """Put a path back in use, and let go what waited for one."""
+        was_active = path.is_active
         if self.state.reinstate(path):
             self.kick()
+        elif self.activation is not None and not was_active:
+            self.activation.path_reinstated(path)
 
     def message(self, words: list[str]) -> str:
         """The messages of dm-mpath. MessageError as the kernel refuses them (transcript 21)."""
@@ -424,7 +435,14 @@ class Multipath(Queueing):
 
     def status_info(self) -> str:
         state = self.state
-        words = ["2", "1" if state.queue_io else "0", "0", "0", str(len(state.groups)), str(state.group_number())]
+        words = [
+            "2",
+            "1" if state.queue_io else "0",
+            str(state.init_count),
+            "0",
+            str(len(state.groups)),
+            str(state.group_number()),
+        ]
         for group in state.groups:
             selector = group.selector
             words += [state.group_letter(group), selector.group_words(), str(len(group.paths)), str(selector.info_args)]

@@ -19,11 +19,6 @@ SELECTOR: Final = Kind(
     "a table that names the path selector `historical-service-time` or `io-affinity`",
     "hawser does not have them yet",
 )
-HANDLER: Final = Kind(
-    "handler",
-    "a request-based multipath table with a hardware handler, and a change of a disk's `dh_state`",
-    "hawser does not activate path groups by ALUA yet",
-)
 FOLLOWS: Final = Kind(
     "follows",
     "a step about a device whose table was skipped, about one below it, or about all devices while there is such a one",
@@ -62,4 +57,4 @@ NOTE: Final = Kind(
     "it is not a command",
 )
 
-KINDS: Final = (SELECTOR, HANDLER, FOLLOWS, TARGET, STATISTICS, DMSETUP, SCHEDULER, PROGRAM, NOTE)
+KINDS: Final = (SELECTOR, FOLLOWS, TARGET, STATISTICS, DMSETUP, SCHEDULER, PROGRAM, NOTE)
