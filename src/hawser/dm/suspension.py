@@ -136,8 +136,7 @@ class Suspension(Work):
     def run(self) -> None:
         """Something has come back: was it the last?"""
         if self.state == SUSPENDING and self._outstanding() <= 0 and not self._waits_for_ghosts():
-            if self._targets_are_quiet():
-                self._finish()
+            self._finish()
 
     def _targets_are_quiet(self) -> bool:
         quiet = True
@@ -165,6 +164,8 @@ class Suspension(Work):
         return count - self.device.withheld() if self.noflush and count else count
 
     def _finish(self) -> None:
+        if not self._targets_are_quiet():
+            return
         device = self.device
         self.state = SUSPENDED
         device.timers.cancel(self._ghosts_late)

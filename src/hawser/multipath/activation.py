@@ -20,9 +20,10 @@ from hawser.core.turn import Work
 from hawser.core.units import NS_PER_MS
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import DELAY_REQUEUE, KILL, SUBMITTED, TargetContext
-from hawser.multipath.disk import SharedDisk
+from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.multipath.path import Path
 from hawser.multipath.queueing import Queueing
+from hawser.multipath.state import PathEvents
 from hawser.scsi.device import (
     DH_DEV_OFFLINED,
     DH_DEV_TEMP_BUSY,
@@ -95,6 +96,23 @@ class PathActivation(ActivationOwner):
         self.activation.done(self.path, result)
 
 
+class _Ear(PathEvents):
+    def __init__(self, activation: "Activation") -> None:
+        self.activation = activation
+
+    def path_failed(self, path: Path, reason: str) -> None:
+        """What is asked of it is answered all the same."""
+
+    def path_reinstated(self, path: Path) -> None:
+        self.activation.path_reinstated(path)
+
+    def path_left(self, path: Path) -> None:
+        """That is about its cache."""
+
+    def device_left(self, device: PathDevice) -> None:
+        """The same."""
+
+
 class Activation:
     """Of one map with a hardware handler. `in_progress`: activations of paths that have not been answered."""
 
@@ -112,6 +130,7 @@ class Activation:
         self._is_over = False
         self._works = {id(path): PathActivation(self, path) for path in self.state.paths}
         self.state.needs_init = True
+        self.state.events.append(_Ear(self))
 
     def holds(self) -> bool:
         """Whether I/O has to wait for the current group."""
@@ -138,8 +157,8 @@ class Activation:
             self.in_progress += 1
 
     def path_reinstated(self, path: Path) -> None:
-        """It is not the only one. In the current group it has to be activated, too."""
-        if path.group is self.state.current:
+        """In the current group it has to be activated, too, unless it is the only one: then a group is chosen anew."""
+        if path.group is self.state.current and self.state.valid_paths > 1:
             self._queue(path, 0)
 
     def done(self, path: Path, result: int) -> None:

@@ -195,8 +195,6 @@ class Multipath(Activating):
         path = self.state.choose(request.size)
         if path is None:
             return DELAY_REQUEUE if self.queue_if_no_path or self.handing_back else KILL
-        if self.activation is not None and self.activation.holds():
-            return self._hold_request()
         if request.avoid is not None:
             path = self._elsewhere(path, request.avoid, request.size)
         if self.state.entered:
@@ -204,6 +202,8 @@ class Multipath(Activating):
             self.state.entered = False
             if self.fences.active and self._is_fenced(request):
                 return self._fence_request(request)
+        if self.activation is not None and self.activation.holds():
+            return self._hold_request()
         if path.queue().dying:
             # Unlike its errors, the end of a device is known before anything is sent. Linux: activate_or_offline_path().
             self.fail(path, "the device is gone")
@@ -394,11 +394,8 @@ class Multipath(Activating):
 
     def reinstate(self, path: Path) -> None:
         """Put a path back in use, and let go what waited for one."""
-        was_active = path.is_active
         if self.state.reinstate(path):
             self.kick()
-        elif self.activation is not None and not was_active:
-            self.activation.path_reinstated(path)
 
     def message(self, words: list[str]) -> str:
         """The messages of dm-mpath. MessageError as the kernel refuses them (transcript 21)."""
@@ -435,14 +432,8 @@ class Multipath(Activating):
 
     def status_info(self) -> str:
         state = self.state
-        words = [
-            "2",
-            "1" if state.queue_io else "0",
-            str(state.init_count),
-            "0",
-            str(len(state.groups)),
-            str(state.group_number()),
-        ]
+        groups = [str(len(state.groups)), str(state.group_number())]
+        words = ["2", "1" if state.queue_io else "0", str(state.init_count), "0", *groups]
         for group in state.groups:
             selector = group.selector
             words += [state.group_letter(group), selector.group_words(), str(len(group.paths)), str(selector.info_args)]

@@ -7,7 +7,8 @@ Whoever drives a path that speaks SCSI makes a ScsiDevice, hangs it on the path'
 - has learnt inquiry data, vital product data and readiness when the path is offered: attaching a handler asks for nothing;
 - sends what `execute` is given, and answers later in the same turn or in another one, never at once;
 - asks `prepare` before it sends an I/O, and ends the I/O with the status if that is not OK, as never sent;
-- asks `check_sense` of an I/O that came back with sense data, and acts on hawser.scsi.disposition.
+- asks `check_sense` of an I/O that came back with sense data, and acts on hawser.scsi.disposition; of any other command,
+  too, and sends it once more where that says REQUEUE (`wants_again`).
 """
 
 from typing import Final
@@ -19,7 +20,7 @@ from hawser.core.log import LogSink
 from hawser.core.status import OK
 from hawser.core.turn import Turn, Work
 from hawser.scsi.commands import GOOD, Command, Result
-from hawser.scsi.disposition import NOT_HANDLED
+from hawser.scsi.disposition import NOT_HANDLED, REQUEUE
 from hawser.scsi.inquiry import DEVICE_IDENTIFICATION, Designator, decode_identification, decode_standard
 from hawser.scsi.port_groups import OPTIMIZED, STATE_NAMES
 from hawser.scsi.sense import Sense
@@ -38,6 +39,9 @@ DH_RES_TEMP_UNAVAIL: Final = 13
 DH_DEV_OFFLINED: Final = 14
 DH_NOMEM: Final = 15
 DH_NOSYS: Final = 16
+
+# Unlike the kernel, where a command may be requeued for ever.
+REQUEUES_MAX: Final = 64
 
 # Where a device stands (SDEV_*). GONE: it has been deleted, whoever still has it open.
 RUNNING: Final = 0
@@ -143,6 +147,10 @@ class ScsiDevice:
     def handler_name(self) -> str:
         """The name of the handler that is attached, or an empty string."""
         return self.handler.name if self.handler is not None else ""
+
+    def wants_again(self, result: Result, tries: int) -> bool:
+        """Whether a command that is no I/O, and has been sent `tries` times, is to be sent once more before its owner is told."""
+        return result.sense is not None and tries <= REQUEUES_MAX and self.check_sense(result.sense) == REQUEUE
 
     def access_state_name(self) -> str:
         return STATE_NAMES.get(self.access_state, "unknown")

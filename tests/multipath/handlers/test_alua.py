@@ -201,7 +201,8 @@ def test_a_long_report_is_asked_for_again():
         ([Result(NOT_TAKEN)], DH_DEV_TEMP_BUSY),
         ([Result(data=b"ab")], DH_IO),
         ([failed_with(Sense(ABORTED_COMMAND, 0x47, 3))], DH_IO),
-        ([failed_with(STATE_CHANGED)], DH_OK),
+        ([failed_with(STATE_CHANGED)] * 3, DH_OK),
+        ([failed_with(Sense(6, 0x28, 0))], DH_OK),
         ([failed_with(Sense(5, 0x20, 0)), failed_with(Sense(5, 0x20, 0))], DH_IO),
     ],
 )

@@ -102,8 +102,9 @@ def test_rdac_in_other_modes(mode: int, preferred: int, takes: bool, state: int)
 @pytest.mark.parametrize(
     ("answers", "result", "selects"),
     [
-        ([failed_with(Sense(6, 0x29, 0))] * 5, DH_OK, 6),
-        ([failed_with(Sense(6, 0x29, 0))] * 6, DH_IO, 6),
+        ([failed_with(Sense(6, 0x2A, 1))] * 5, DH_OK, 6),
+        ([failed_with(Sense(6, 0x2A, 1))] * 6, DH_IO, 6),
+        ([failed_with(Sense(6, 0x29, 0))] * 20, DH_OK, 21),
         ([failed_with(Sense(2, 4, 1))], DH_OK, 2),
         ([failed_with(Sense(0xB, 0, 0))], DH_OK, 2),
         ([failed_with(RDAC_LOCKED)] * 20, DH_OK, 21),

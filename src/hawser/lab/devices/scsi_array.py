@@ -99,20 +99,36 @@ class _Exchange(Timer):
         self.command = command
         self.owner = owner
         self.result: Result | None = None
+        self.tries = 0
 
     def expire(self) -> None:
-        if self.result is None:
-            self.result = self.port.carry_out(self.command)
-            self.port.timers.arm(self, self.port.latency_ns)
+        port = self.port
+        result = self.result
+        if result is None:
+            self.tries += 1
+            self.result = port.carry_out(self.command)
+            port.timers.arm(self, port.latency_ns)
+        elif port.wants_again(result, self.tries):
+            self.result = None
+            port.timers.arm(self, port.latency_ns)
         else:
-            self.owner.command_done(self.command, self.result)
+            self.owner.command_done(self.command, result)
 
 
 class ScsiPort(ScsiDevice):
     """One port. `number`: its relative target port identifier, from 1; `side`: its port group, controller or processor."""
 
-    def __init__(self, array: "ScsiArray", name: str, number: int, side: int) -> None:
-        super().__init__(name, array.world, array.turn, array.timers, array.log)
+    def __init__(
+        self,
+        array: "ScsiArray",
+        number: int,
+        side: int,
+        world: ScsiWorld,
+        turn: Turn,
+        timers: Timers,
+        log: LogSink,
+    ) -> None:
+        super().__init__(f"{number - 1}:0:0:0", world, turn, timers, log)
         self.array = array
         self.number = number
         self.side = side
@@ -164,7 +180,7 @@ class ScsiPort(ScsiDevice):
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class ScsiArray:
-    """`ports` in order of their numbers."""
+    """`ports` in order of their numbers. `timers` are its own; ports may be somebody's with other ones."""
 
     vendor, model = "HAWSER", "ARRAY"
     tpgs = 0
@@ -177,8 +193,7 @@ class ScsiArray:
         self.ports: list[ScsiPort] = []
 
     def add_port(self, side: int) -> ScsiPort:
-        number = len(self.ports) + 1
-        port = ScsiPort(self, f"{number - 1}:0:0:0", number, side)
+        port = ScsiPort(self, len(self.ports) + 1, side, self.world, self.turn, self.timers, self.log)
         self.ports.append(port)
         return port
 
@@ -274,9 +289,9 @@ class AluaArray(ScsiArray):
 
     def prefer(self, group_id: int) -> None:
         """Make a group optimized; those that were are something else then."""
-        states = {group: self.others for group, state in self.states.items() if state == OPTIMIZED}
-        for group, state in self._target.items():
-            if state == OPTIMIZED:
+        states: dict[int, int] = {}
+        for group in [port.side for port in self.ports]:
+            if OPTIMIZED in (self.state_of(group), self._target.get(group, self.others)):
                 states[group] = self.others
         states[group_id] = OPTIMIZED
         self.move(states)

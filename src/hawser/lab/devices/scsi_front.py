@@ -88,6 +88,10 @@ class ScsiFront:
             del self.held[id(held.request)]
             self.owner.end_refused(held.request, verdict.status)
 
+    def requests(self) -> list[Request]:
+        """What is held."""
+        return [held.request for held in self.held.values()]
+
     def give_up(self) -> list[Request]:
         """Hold nothing any more: what was held."""
         found = [held.request for held in self.held.values()]
