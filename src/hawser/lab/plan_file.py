@@ -291,9 +291,7 @@ def _check_op(plan: Plan, size: int, op: Op, where: str) -> None:
 
 def _check_step(plan: Plan, step: Step, where: str, names: list[str]) -> None:
     _one_of(step.kind, KINDS, f"{where}.kind")
-    if step.kind in SERVER_STEPS or step.kind in ANSWER_STEPS:
-        _check_target(step, where, "s", len(plan.servers))
-    elif step.kind == "port_group":
+    if step.kind in SERVER_STEPS or step.kind in ANSWER_STEPS or step.kind == "port_group":
         _check_target(step, where, "s", len(plan.servers))
     elif step.kind in LINK_STEPS:
         _check_target(step, where, "p", len(plan.paths))

@@ -217,13 +217,13 @@ class HardwareHandler:
 
 
 def take_alone(words: list[str], count: int) -> list[int] | None:
-    """Exactly `count` words that are 0 or 1, read as sscanf's %u reads them; None when they are not."""
+    """Exactly `count` words that are 0 or 1, read as the kernel's sscanf reads %u, without a sign; None when they are not."""
     if len(words) != count:
         return None
     found: list[int] = []
     for word in words:
         digits = ""
-        for letter in word.lstrip(" +"):
+        for letter in word:
             if not ("0" <= letter <= "9"):
                 break
             digits += letter

@@ -160,6 +160,7 @@ def test_a_handler_that_is_kept_is_logged_once_where_it_was_not_asked_for():
         ("alua", "alua 2", "EINVAL"),
         ("alua", "alua x", "EINVAL"),
         ("alua", "alua -1", "EINVAL"),
+        ("alua", "alua +1", "EINVAL"),
         ("alua", "alua 1 1", "EINVAL"),
         ("hp_sw", "hp_sw 1", "EBUSY"),
         ("rdac", "rdac 1", "EBUSY"),
