@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -124,6 +125,6 @@ def test_offline_fails_the_activation():
         ({"steps": [Step(0, "port_group", "s7", word="offline")]}, r"plan.steps\[0\].target"),
     ],
 )
-def test_what_a_plan_may_not_say(change: dict[str, object], refusal: str):
+def test_what_a_plan_may_not_say(change: dict[str, Any], refusal: str):
     with pytest.raises(PlanError, match=refusal):
         loads(dumps(replace(two_groups("rq"), **change)))

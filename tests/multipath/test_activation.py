@@ -272,6 +272,18 @@ def test_a_path_that_is_reinstated_in_the_current_group_is_activated_by_itself(m
     assert [len(asked) for asked in fake.asked()] == [1, 2, 0, 0], "nor is it asked in another group"
 
 
+def test_a_path_reinstated_elsewhere_does_not_change_by_which_the_group_was_entered():
+    """As long as I/O is held the selector is not asked again."""
+    fake = Fake("bio")
+    fake.rig.client.read(0, 512)
+    fake.world.settle()
+    fake.rig.message("fail_path 259:3")
+    fake.rig.message("reinstate_path 259:3")
+    fake.rig.client.read(8, 512)
+    fake.world.run()
+    assert [path.driver.sent[0][1] for path in fake.scsi.paths[:2]] == [8, 0]
+
+
 def test_meanwhile_a_request_based_map_is_busy_and_a_bio_based_one_goes_on(mode: str):
     fake = Fake(mode)
     fake.rig.client.read(0, 512)

@@ -74,3 +74,12 @@ def may_be_anothers(path: Path, op: int, status: int, fate: int) -> bool:
     """
     told = status == IOERR or not is_path_error(status)
     return told and fate == ANSWERED and op != FLUSH and path.device.answers_are_final()
+
+
+def why_there(path: Path, size: int, elsewhere: bool, groups: int) -> str:
+    """Where an I/O goes and why there, for who watches. `groups`: how many there are."""
+    group = path.group
+    where = f"{path.device.devt} ({path.device.name})"
+    if elsewhere:
+        return f"to {where}: once more, on another path than the one that answered with an error"
+    return f"to {where}: {group.selector.explain(path, size)}; group {group.number} of {groups}"

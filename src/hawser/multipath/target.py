@@ -38,7 +38,7 @@ from hawser.multipath.disk import PathDevice, count_write, written_by
 from hawser.multipath.fence import must_withhold
 from hawser.multipath.fitness import check_geometry, shared_disk
 from hawser.multipath.grammar import Geometry, parse_geometry, print_table
-from hawser.multipath.path import Path, may_be_anothers
+from hawser.multipath.path import Path, may_be_anothers, why_there
 from hawser.multipath.selectors import queue_length, round_robin, service_time
 from hawser.multipath.state import PathState
 from hawser.multipath.waiting import common_orphans, end_client_ghosts
@@ -106,7 +106,7 @@ class Multipath(Activating):
         clone.context = path
         clone.device = path.device
         if clone.life is not None:
-            clone.life.note(MAPPED, self._why(path, clone.size, retried))
+            clone.life.note(MAPPED, why_there(path, clone.size, retried, len(self.state.groups)))
         path.group.selector.start_io(path, clone.size)
         if clone.op == FLUSH:
             clone.written_before = written_by(path.device)
@@ -215,7 +215,9 @@ class Multipath(Activating):
         clone.mapped_bytes = request.size
         request.mapped = clone
         if self.context.turn.tracer is not None:
-            self._trace_request(request, MAPPED, self._why(path, request.size, request.avoid is not None))
+            self._trace_request(
+                request, MAPPED, why_there(path, request.size, request.avoid is not None, len(self.state.groups))
+            )
         path.group.selector.start_io(path, request.size)
         if request.op == FLUSH:
             clone.written_before = written_by(path.device)
@@ -302,15 +304,6 @@ class Multipath(Activating):
         return END_DELAY_REQUEUE if clone.status == RESOURCE else END_REQUEUE
 
     # What both do.
-
-    def _why(self, path: Path, size: int, elsewhere: bool) -> str:
-        """Where an I/O goes and why there, for who watches."""
-        group = path.group
-        where = f"{path.device.devt} ({path.device.name})"
-        if elsewhere:
-            return f"to {where}: once more, on another path than the one that answered with an error"
-        groups = f"group {group.number} of {len(self.state.groups)}"
-        return f"to {where}: {group.selector.explain(path, size)}; {groups}"
 
     def _succeeded(self, path: Path, op: int, size: int, written_before: int) -> None:
         path.ios += 1

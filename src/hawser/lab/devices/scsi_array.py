@@ -182,7 +182,8 @@ class ScsiPort(ScsiDevice):
 class ScsiArray:
     """`ports` in order of their numbers. `timers` are its own; ports may be somebody's with other ones."""
 
-    vendor, model = "HAWSER", "ARRAY"
+    vendor = "HAWSER"
+    model = "ARRAY"
     tpgs = 0
 
     def __init__(self, world: ScsiWorld, turn: Turn, timers: Timers, log: LogSink) -> None:
@@ -341,7 +342,8 @@ class AluaArray(ScsiArray):
 class RdacArray(ScsiArray):
     """Sides are 1 and 2, the slots of its controllers; `owner` is one of them."""
 
-    vendor, model = "LSI", "INF-01-00"
+    vendor = "LSI"
+    model = "INF-01-00"
 
     def __init__(self, world: ScsiWorld, turn: Turn, timers: Timers, log: LogSink) -> None:
         super().__init__(world, turn, timers, log)
@@ -382,7 +384,8 @@ class EmcArray(ScsiArray):
     """Sides are 0 and 1, its storage processors; `owner` is one of them. `is_old`: an FC series, which knows the short trespass
     only."""
 
-    vendor, model = "DGC", "RAID 5"
+    vendor = "DGC"
+    model = "RAID 5"
 
     def __init__(self, world: ScsiWorld, turn: Turn, timers: Timers, log: LogSink) -> None:
         super().__init__(world, turn, timers, log)
@@ -427,7 +430,8 @@ class EmcArray(ScsiArray):
 class HpArray(ScsiArray):
     """Sides are 0 and 1; `active` is one of them."""
 
-    vendor, model = "COMPAQ", "HSV110"
+    vendor = "COMPAQ"
+    model = "HSV110"
 
     def __init__(self, world: ScsiWorld, turn: Turn, timers: Timers, log: LogSink) -> None:
         super().__init__(world, turn, timers, log)
