@@ -403,6 +403,16 @@ def test_answers_to_a_table_that_is_gone_do_nothing(mode: str):
     assert len(fake.asked()[0]) == 2
 
 
+def test_a_map_that_is_given_up_waits_for_no_activation(mode: str):
+    fake = Fake(mode, "queue_if_no_path")
+    reads = [fake.rig.client.read(8 * n, 512) for n in range(3)]
+    fake.world.settle()
+    fake.rig.device.table.targets[0].abandon()
+    fake.world.run(TAKES_NS // 2)
+    assert [read.status for read in reads] == [IOERR] * 3
+    assert len(fake.rig.client.done) == 3
+
+
 def test_a_map_without_a_handler_is_not_concerned(mode: str):
     rig = ScsiRig().map("", "pg_init_retries 3", mode)
     read = rig.client.read(0, 512)

@@ -172,7 +172,7 @@ class Multipath(Activating):
 
     def busy(self) -> bool:
         state = self.state
-        if self.activation is not None and self.activation.in_progress:
+        if self.activation is not None and self.activation.in_progress and not self.abandoned:
             return True
         if state.valid_paths == 0:
             return False
