@@ -88,6 +88,10 @@ class ScsiFront:
             del self.held[id(held.request)]
             self.owner.end_refused(held.request, verdict.status)
 
+    def forget(self, request: Request) -> None:
+        """It ends in another way."""
+        self.held.pop(id(request), None)
+
     def requests(self) -> list[Request]:
         """What is held."""
         return [held.request for held in self.held.values()]

@@ -99,10 +99,13 @@ class SimPath(Driver):
 
     def send_on(self, request: Request) -> int:
         """Take a request, for the first time or once more."""
-        if self.front is not None and not self.trouble():
-            status = self.front.status_of(request)
-            if status != OK or not self.front.takes(request):
-                return status
+        if self.front is not None:
+            if self.trouble():
+                self.front.forget(request)
+            else:
+                status = self.front.status_of(request)
+                if status != OK or not self.front.takes(request):
+                    return status
         if self._file is not None:
             status = self._file.refuses()
             if status == OK:
