@@ -51,7 +51,7 @@ test: setup-test
 	    -n $(TEST_JOBS) --dist loadfile $(TEST_ARGS)
 
 # The engine's tests again, interpreted.
-ENGINE_TESTS := $(wildcard $(addprefix tests/,core block dm multipath manager nbd lab))
+ENGINE_TESTS := $(wildcard $(addprefix tests/,core block dm multipath manager nbd scsi lab))
 test-pure: pure
 	HAWSER_EXPECT_BUILD=$$(cat $(PURE)/hawser-build) $(PURE)/bin/python -m pytest \
 	    -n $(TEST_JOBS) --dist loadfile -m "not soak and not interop" tests/test_frame.py $(ENGINE_TESTS) $(TEST_ARGS)

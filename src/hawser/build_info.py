@@ -12,7 +12,7 @@ from typing import Literal
 Kind = Literal["compiled", "interpreted"]
 
 # The rooms of the engine: no I/O, no time, no chance.
-ENGINE_ROOMS = ("core", "block", "dm", "multipath", "manager", "nbd")
+ENGINE_ROOMS = ("core", "block", "dm", "multipath", "manager", "nbd", "scsi")
 
 # What is compiled, as glob patterns below the package: the engine, and the hot files round it.
 COMPILED_PATTERNS = (

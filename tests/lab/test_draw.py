@@ -11,6 +11,7 @@ from hawser.block.limits import QueueLimits
 from hawser.core.rng import Rng
 from hawser.core.units import NS_PER_S, SECTOR_SIZE
 from hawser.dm.target import TableError
+from hawser.lab.devices.scsi_array import AluaArray
 from hawser.lab.draw import draw_false_lun, draw_plan, draw_unsafe
 from hawser.lab.draw_faults import CLASSES, LONGEST_NS, log_between
 from hawser.lab.draw_shapes import BUSY_OPS, MARKS_BY_SWARM, SHAPES, WEIGHTS
@@ -23,6 +24,7 @@ from hawser.lab.plan import (
     LINK_STEPS,
     MAP_STEPS,
     OP_WORDS,
+    PORT_STEPS,
     QUEUE_STEPS,
     SCHEDULERS,
     SERVER_STEPS,
@@ -34,9 +36,10 @@ from hawser.lab.plan import (
 from hawser.lab.plan_file import check
 from hawser.lab.stacks import devices_above, types_in
 from hawser.lab.world import Store, World
+from hawser.scsi.device import ScsiWorld
 
 SEEDS = 500
-KINDS = {*SERVER_STEPS, *ANSWER_STEPS, *LINK_STEPS, *CLIENT_STEPS, *MAP_STEPS, *QUEUE_STEPS, *WORLD_STEPS}
+KINDS = {*SERVER_STEPS, *ANSWER_STEPS, *LINK_STEPS, *CLIENT_STEPS, *MAP_STEPS, *QUEUE_STEPS, *PORT_STEPS, *WORLD_STEPS}
 
 
 @cache
@@ -50,9 +53,12 @@ def make_world(plan: Plan) -> tuple[World, dict[str, str]]:
     limits = QueueLimits(logical_block_size=plan.declared_unit_sectors * SECTOR_SIZE, write_cache=True)
     store = Store(plan.size_sectors * SECTOR_SIZE)
     names: dict[str, str] = {}
+    array = AluaArray(ScsiWorld(), world.turn, world.timers, world.log)
     for number, path in enumerate(plan.paths):
         device = world.ram_path(f"p{number}", store, path.depth, path.cache, limits).device
         names[f"{{p{number}}}"] = device.devt
+        if plan.alua:
+            device.scsi = array.add_port(path.server + 1)
     for below in plan.below:
         names[f"{{{below.name}}}"] = world.mapped(below.name, filled(below.tables[0], names)).devt
     return world, names
@@ -171,7 +177,7 @@ def test_runs_stay_cheap():
 def test_everything_occurs():
     assert {step.kind for plan in plans() for step in plan.steps} == KINDS
     # `dust`: messages to the dust targets.
-    assert set(chain.from_iterable(CLASSES.values())) == {*KINDS, "dust"}
+    assert {*chain.from_iterable(CLASSES.values()), *PORT_STEPS} == {*KINDS, "dust"}
     assert {plan.mode for plan in plans()} == {"bio", "rq", "mq"}
     assert {plan.cache for plan in plans()} == {"lun", "path", "none"}
     assert {(plan.cache, path.cache) for plan in plans() for path in plan.paths} == {

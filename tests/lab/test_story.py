@@ -12,6 +12,7 @@ from hawser.lab.plan import (
     CLIENT_STEPS,
     LINK_STEPS,
     MAP_STEPS,
+    PORT_STEPS,
     SERVER_STEPS,
     WORLD_STEPS,
     ClientPlan,
@@ -132,7 +133,7 @@ def test_spans_have_their_events():
 
 
 def test_every_step_has_words():
-    for kind in (*SERVER_STEPS, *ANSWER_STEPS, *LINK_STEPS, *CLIENT_STEPS, *MAP_STEPS, *WORLD_STEPS):
+    for kind in (*SERVER_STEPS, *ANSWER_STEPS, *LINK_STEPS, *CLIENT_STEPS, *MAP_STEPS, *PORT_STEPS, *WORLD_STEPS):
         target = "s0" if kind in (*SERVER_STEPS, *ANSWER_STEPS) else "p0" if kind in LINK_STEPS else ""
         assert describe_step(Step(0, kind, target, NS_PER_S, 3, "1"))
 

@@ -191,7 +191,7 @@ def test_request_based_wants_queues_below(mode: str):
 def test_a_hardware_handler_that_does_not_exist():
     world = World()
     world.ram_path("sda", Store(32 * MIB))
-    with pytest.raises(TableError, match=r"254:0: multipath: error attaching hardware handler \(-EINVAL\)"):
+    with pytest.raises(TableError, match=r"254:0: multipath: error attaching hardware handler \(-ENODEV\)"):
         load(world, "multipath 0 1 nosuch 1 1 round-robin 0 1 1 259:0 1")
 
 

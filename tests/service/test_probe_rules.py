@@ -350,7 +350,11 @@ def test_a_cache_of_its_own_that_cannot_be_flushed_is_a_note(flags: int, note: b
         server.connection.sock.close()
     assert ("note" in found) is note
     assert found["offers"].endswith("not flush") is note
-    assert (found["structured replies"][:3], found["extended headers"], found["description"]) == ("yes", "no", "'a disk'")
+    assert (found["structured replies"][:3], found["extended headers"], found["description"]) == (
+        "yes",
+        "no",
+        "'a disk'",
+    )
     assert (found["second client"], found["other clients"], found["declared"]) == (
         "yes",
         "2",

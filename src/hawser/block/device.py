@@ -19,6 +19,7 @@ from hawser.core.status import AGAIN, INVAL, IOERR, NOTSUPP, OK
 from hawser.core.trace import QUEUED
 from hawser.core.turn import Turn, Work
 from hawser.core.units import SECTOR_SHIFT
+from hawser.scsi.device import ScsiDevice
 
 # (No larger: past this an integer is slow to compare.)
 ANY_SIZE: Final = 1 << 61
@@ -52,8 +53,8 @@ class BlockDevice:
         self.queue: RequestQueue | None = None
         self.stats = DiskStats()
         self.disk: Disk | None = None
-        # The hardware handler attached to a scsi disk, which may be none (""); None: it is no such disk.
-        self.hw_handler: str | None = None
+        # What it is to those who speak SCSI, if it does.
+        self.scsi: ScsiDevice | None = None
         # Whether this is where they are made to fit, or some place further down.
         self.cuts_reads_and_writes = True
         self.set_limits(limits)

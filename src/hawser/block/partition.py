@@ -22,6 +22,7 @@ class Partition(BlockDevice):
         self.first_sector = whole.first_sector + start
         self.read_only = whole.read_only
         self.disk = whole.disk
+        self.scsi = whole.scsi
         self._start = start
 
     def submit(self, bio: Bio, plug: Plug) -> None:

@@ -138,6 +138,12 @@ class Suspension(Work):
         if self.state == SUSPENDING and self._outstanding() <= 0 and not self._waits_for_ghosts():
             self._finish()
 
+    def _targets_are_quiet(self) -> bool:
+        quiet = True
+        for target in self.device.live_targets():
+            quiet = target.quiesce() and quiet
+        return quiet
+
     def _waits_for_ghosts(self) -> bool:
         if not self._heeds_ghosts or not self.device.ghosts():
             return False
@@ -158,6 +164,8 @@ class Suspension(Work):
         return count - self.device.withheld() if self.noflush and count else count
 
     def _finish(self) -> None:
+        if not self._targets_are_quiet():
+            return
         device = self.device
         self.state = SUSPENDED
         device.timers.cancel(self._ghosts_late)

@@ -271,6 +271,11 @@ class Target(FlushGate):
     def presuspend_undo(self) -> None:
         """It was cancelled."""
 
+    def quiesce(self) -> bool:
+        """Asked during a suspend when all I/O has come back: begin nothing more. Whether nothing is under way; else the host is
+        told to `look_again` when it has ended."""
+        return True
+
     def postsuspend(self) -> None:
         """Nothing is in flight, but for what is withheld when it was a noflush suspend."""
 

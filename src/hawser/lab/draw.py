@@ -13,6 +13,7 @@ from hawser.core.rng import Rng
 from hawser.core.units import KIB, NS_PER_MS, NS_PER_S, NS_PER_US
 from hawser.lab.devices.array import CACHE_PATH
 from hawser.lab.devices.service_time import SPREADS
+from hawser.lab.draw_alua import draw_alua
 from hawser.lab.draw_clients import ClientDraw
 from hawser.lab.draw_faults import STEPS_MAX, FaultDraw, declare, log_between, tamed
 from hawser.lab.draw_marginal import draw_care
@@ -59,6 +60,8 @@ def _draw(seed: int, bare: bool) -> Plan:
     if plan.below or plan.above:
         steps += _by_hand(faults, plan, span_ns)
     plan.steps = tamed(plan, steps + programs, span_ns)
+    if not bare:
+        draw_alua(rng.split(), plan, span_ns)
     if any(path.cache == CACHE_PATH for path in plan.paths):
         # Nobody else flushes a cache that was left.
         plan.manager = True

@@ -22,6 +22,7 @@ from hawser.dm.table import parse_lines
 from hawser.dm.target import TableError
 from hawser.lab.devices.hardware import Hardware
 from hawser.lab.devices.link import Link
+from hawser.lab.devices.port_states import PortStates
 from hawser.lab.log import TracingLog
 from hawser.lab.map_watch import MapWatch
 from hawser.lab.plan import MAP_NAME, DevicePlan, LimitsPlan, Plan
@@ -41,7 +42,9 @@ class Era:
     """`device` is what clients have open, `map` the multipath device in the middle of it; `devices` are all that are mapped, by
     name, in the order in which they were made. `watches` are of the maps among them, the middle one first."""
 
-    def __init__(self, plan: Plan, hardware: Hardware, links: list[Link]) -> None:
+    def __init__(
+        self, plan: Plan, hardware: Hardware, links: list[Link], port_states: PortStates | None = None
+    ) -> None:
         plugins.offer()
         self.plan = plan
         self.hardware = hardware
@@ -54,6 +57,10 @@ class Era:
         self.disk = self.disks[0]
         self._hosts = [Host(server.commands_max) for server in plan.servers]
         self.paths = [self._make_path(number, link) for number, link in enumerate(links)]
+        if port_states is not None:
+            port_states.world_begins()
+            for number, path in enumerate(self.paths):
+                port_states.join(path, plan.paths[number].server)
         self.devices: dict[str, MappedDevice] = {}
         self.words: dict[str, str] = {f"p{number}": _of(path).devt for number, path in enumerate(self.paths)}
         self._make_below()

@@ -15,6 +15,8 @@ MARK_OF_TEXT: Final = (
     ("what its cache held was written again", "written again"),
     ("writes wait until a flush has made room", "retained too much"),
     ("removed from badblocklist by write", "dust block written"),
+    ("could not be activated in", "activation failed a path"),
+    ("activating it has failed", "activation failed a path"),
 )
 
 

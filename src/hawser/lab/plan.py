@@ -68,6 +68,14 @@ WORLD_STEPS: Final = (
     "power_loss",
 )  # everything stops, everything volatile is lost; it starts again after `duration_ns`
 
+# To the port group of a server (Plan.alua). (The older step `alua` is a server whose answers say what its port is.)
+PORT_STEPS: Final = (
+    "port_group",  # it goes into the state `word`
+    "refuse_sets",  # for `duration_ns` the array refuses to be told what the states shall be
+)
+ALUA_KINDS: Final = ("", "implicit", "explicit", "both")
+PORT_STATES: Final = ("optimized", "non-optimized", "standby", "unavailable", "offline")
+
 # What a client may do. `barrier`: not before everything it has asked for is answered.
 OP_WORDS: Final = ("read", "write", "flush", "discard", "zero")
 
@@ -203,8 +211,10 @@ class Plan:
     "" or words of `linear-above`, `split-above`, `linear-below`, `multipath-above`. `manager`: whether hawser.manager looks after
     the paths; `marginal_tick_ns`: how often it looks for slow and flaky ones (0: it does not), which all of its other times go
     by; `keepalive_ns`: how often it asks idle ones (0: not at all); `hedge_after_ns`: after which reads are asked for twice (0:
-    never), and of how many in a hundred. `unsafe_no_fence`: the shipped switch, to show what fences
-    are for. `retain_bytes`: see hawser.multipath.retained. `semantics`: whose rules count (hawser.dm.parameters).
+    never), and of how many in a hundred. `alua`: whether the servers are port groups of an array, whose hardware handler the map
+    has, and how that lets its states be changed; `alua_transition_ns`: how long a change takes; `alua_others`: what groups become
+    that were optimized. `unsafe_no_fence`: the shipped switch, to show what fences are for. `retain_bytes`: see
+    hawser.multipath.retained. `semantics`: whose rules count (hawser.dm.parameters).
     """
 
     seed: int = 0
@@ -241,6 +251,9 @@ class Plan:
     keepalive_ns: int = 0
     hedge_after_ns: int = 0
     hedge_percent: int = 5
+    alua: str = ""
+    alua_transition_ns: int = 0
+    alua_others: str = "standby"
 
     def truthful(self) -> bool:
         """Whether every declaration about the paths holds, and the disk is of a kind about which something is promised.

@@ -15,12 +15,15 @@ from hawser.dm.parameters import NAMES, RELEASES, ParameterError, Parameters
 from hawser.lab.devices.array import CACHE_LUN, CACHE_NONE, CACHE_PATH
 from hawser.lab.devices.service_time import SPREADS
 from hawser.lab.plan import (
+    ALUA_KINDS,
     ANSWER_STEPS,
     CLIENT_STEPS,
     LINK_STEPS,
     MAP_NAME,
     MAP_STEPS,
     OP_WORDS,
+    PORT_STATES,
+    PORT_STEPS,
     QUEUE_STEPS,
     SCHEDULERS,
     SERVER_STEPS,
@@ -43,12 +46,14 @@ KINDS: Final = (
     *CLIENT_STEPS,
     *MAP_STEPS,
     *QUEUE_STEPS,
+    *PORT_STEPS,
     *WORLD_STEPS,
 )
 NOMERGES_MAX: Final = 2
 # What the word of a step may be, where it is not free.
 STEP_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "alua": ("standby", "unavailable", "transitioning"),
+    "port_group": PORT_STATES,
     **dict.fromkeys(ANSWER_STEPS, ("any", "read", "write", "flush")),
 }
 LINE_MAX: Final = 130
@@ -188,6 +193,8 @@ def _check_disk(plan: Plan) -> None:
     _require(bool(plan.tables), "plan.tables", "there must be at least one table")
     _require(plan.luns >= 1, "plan.luns", "0 is less than 1")
     _one_of(plan.scheduler, SCHEDULERS, "plan.scheduler")
+    _one_of(plan.alua, ALUA_KINDS, "plan.alua")
+    _one_of(plan.alua_others, PORT_STATES, "plan.alua_others")
     _check_limits(plan.limits, unit, "plan.limits")
 
 
@@ -287,7 +294,7 @@ def _check_op(plan: Plan, size: int, op: Op, where: str) -> None:
 
 def _check_step(plan: Plan, step: Step, where: str, names: list[str]) -> None:
     _one_of(step.kind, KINDS, f"{where}.kind")
-    if step.kind in SERVER_STEPS or step.kind in ANSWER_STEPS:
+    if step.kind in SERVER_STEPS or step.kind in ANSWER_STEPS or step.kind == "port_group":
         _check_target(step, where, "s", len(plan.servers))
     elif step.kind in LINK_STEPS:
         _check_target(step, where, "p", len(plan.paths))

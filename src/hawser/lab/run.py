@@ -14,6 +14,7 @@ from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.lab.clients import SimClient
 from hawser.lab.devices.hardware import Hardware
 from hawser.lab.devices.link import Link
+from hawser.lab.devices.port_states import PortStates
 from hawser.lab.devices.server import Server
 from hawser.lab.disks import Disks
 from hawser.lab.era import Era
@@ -25,6 +26,7 @@ from hawser.lab.plan import (
     CLIENT_STEPS,
     LINK_STEPS,
     MAP_STEPS,
+    PORT_STEPS,
     QUEUE_STEPS,
     SERVER_STEPS,
     ClientPlan,
@@ -45,6 +47,8 @@ HEAL_NS: Final = 120 * NS_PER_S
 # A session is opened again within this, once everything works.
 NOTICE_NS: Final = NS_PER_S
 RECONNECT_NS: Final = 15 * NS_PER_S
+# An activation, without what the array takes for a transition: two reports 2 s apart, and the delay before another round.
+ACTIVATION_NS: Final = 5 * NS_PER_S
 # So often an operator looks, once everything works, whether a path that nobody else looks after is to be put back.
 OPERATOR_NS: Final = NS_PER_S
 # What takes time, and is no reason for anything to fail.
@@ -116,7 +120,8 @@ class Run:
         for client in plan.clients:
             self.referee.shifts[client.device] = self.disks.places.shift(client.device)
         self.sentinel = Sentinel(self.hardware, self.referee, self.stopwatch)
-        self.era = Era(plan, self.hardware, self.links)
+        self.port_states = PortStates(plan, self.hardware) if plan.alua else None
+        self.era = Era(plan, self.hardware, self.links, self.port_states)
         self.verbs = MapVerbs(self.era)
         # Of eras that are over: what was at work then has ended with them, and undoes nothing.
         self._former_verbs: list[MapVerbs] = []
@@ -224,6 +229,9 @@ class Run:
             self._happen_to_client(step)
         elif kind in MAP_STEPS or kind in QUEUE_STEPS:
             self.verbs.apply(step)
+        elif kind in PORT_STEPS:
+            if self.port_states is not None:
+                self.port_states.apply(step)
         else:
             assert kind == "power_loss", kind
             self._lose_power(step.duration_ns)
@@ -273,7 +281,7 @@ class Run:
             server.power_on()
         self.is_powered = True
         self._former_verbs.append(self.verbs)
-        self.era = Era(self.plan, self.hardware, self.links)
+        self.era = Era(self.plan, self.hardware, self.links, self.port_states)
         self.verbs = MapVerbs(self.era)
         self._begin_era()
         planned = [client for client in self.clients if client.index >= 0]
@@ -302,6 +310,8 @@ class Run:
             link.heal()
         for server in self.servers:
             server.heal()
+        if self.port_states is not None:
+            self.port_states.heal()
         # First everybody shall notice what has happened to sessions, and then open new ones.
         start_ns = self.hardware.clock.now_ns
         while self._step(start_ns + NOTICE_NS):
@@ -353,6 +363,9 @@ def _bound_ns(plan: Plan) -> int:
     """What one I/O may take while a path can be used: each path may let it time out once per thing that happens to it, and it
     waits for its turn behind everything else that the clients have asked for."""
     timeout_ns = max((path.io_timeout_ns for path in plan.paths), default=0) + plan.polling_ns + 300 * NS_PER_MS
+    if plan.alua:
+        # A group that is activated, its transition, and one more round of it.
+        timeout_ns += 2 * (plan.alua_transition_ns + ACTIVATION_NS)
     slowest_ns = max((server.fixed_ns * 100 for server in plan.servers), default=0)
     ops = sum(len(client.ops) for client in plan.clients)
     held_ns = longest_delay_ns(plan) * (1 + len(devices_beside(plan))) + plan.merge_deadline_ns * ops

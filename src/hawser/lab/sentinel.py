@@ -93,6 +93,8 @@ class Sentinel:
         hedger = watch.manager.hedger if watch.manager is not None else None
         if hedger is not None and hedger.sent + hedger.refused:
             self._look_at_hedges(hedger)
+        if state.init_count and not state.queue_io:
+            marks.hit("group activated")
         group = state.current
         if group is not None and group is not watch.group:
             if watch.group is not None:

@@ -58,6 +58,8 @@ _STEPS: Final = {
     "scheduler": "the scheduler becomes {w}",
     "attribute": "the scheduler is tuned: {w}",
     "nomerges": "nomerges becomes {n}",
+    "port_group": "its port group becomes {w}",
+    "refuse_sets": "the array refuses to be told the states of port groups for {d}",
     "power_loss": "the power fails; everything starts again after {d}",
 }
 

@@ -18,8 +18,6 @@ REMEDY: Final = "declare cache=lun or cache=none if that is so"
 
 def check_geometry(geometry: Geometry, context: TargetContext) -> None:
     """Refuse what this target cannot do, or cannot do safely."""
-    if geometry.handler:
-        raise TableError("error attaching hardware handler")
     for group in geometry.groups:
         own_cache = [path for path in group.paths if has_own_cache(path.device)]
         devices = {path.device.devt for path in group.paths}

@@ -9,10 +9,10 @@ Linux: multipath_ctr() and parse_*() in drivers/md/dm-mpath.c; kernel transcript
 from dataclasses import dataclass, field
 from typing import Final
 
-from hawser.block.device import BlockDevice
 from hawser.core.log import LogSink
 from hawser.dm.arguments import look_up, scan_uint
 from hawser.dm.target import DeviceFinder, TableError
+from hawser.multipath.attaching import TableHandler, no_handler
 from hawser.multipath.path import Path, PriorityGroup
 from hawser.multipath.selectors import (
     historical_service_time,
@@ -77,9 +77,8 @@ class Geometry:
     pg_init_retries: int = 0
     pg_init_delay_msecs: int | None = None
     queue_mode: str = "rq"
-    handler: list[str] = field(default_factory=list)
-    # The handler that was attached to the paths before, and is kept.
-    attached_handler: str = ""
+    # The table's, or the one that was attached to the paths before and is kept.
+    handler: TableHandler = field(default_factory=no_handler)
     groups: list[PriorityGroup] = field(default_factory=list)
     initial: PriorityGroup | None = None
 
@@ -89,12 +88,13 @@ def parse_geometry(words: list[str], devices: DeviceFinder, log: LogSink) -> Geo
     text = Words(words)
     geometry = Geometry()
     _features(text, geometry)
-    geometry.handler = text.take(text.count(COUNT_MAX, "invalid number of hardware handler args"))
+    handler = text.take(text.count(COUNT_MAX, "invalid number of hardware handler args"))
     if geometry.queue_mode == "bio":
         geometry.retain_attached_hw_handler = True
-        if geometry.handler:
+        if handler:
             log.error("multipath: bio-based multipath doesn't allow hardware handler args")
-            geometry.handler = []
+    elif handler:
+        geometry.handler = TableHandler(handler)
     groups = text.number(0, COUNT_MAX, "invalid number of priority groups")
     initial = text.number(0, COUNT_MAX, "invalid initial priority group number")
     if (groups == 0) != (initial == 0):
@@ -146,7 +146,7 @@ def _group(text: Words, geometry: Geometry, devices: DeviceFinder, log: LogSink)
     for _ in range(paths):
         if text.left() < 1 + path_words:
             raise TableError("not enough path parameters")
-        group.paths.append(_path(text, geometry, group, path_words, devices))
+        group.paths.append(_path(text, geometry, group, path_words, devices, log))
     return group
 
 
@@ -164,25 +164,15 @@ def _selector(text: Words) -> PathSelector:
         raise TableError("path selector constructor failed") from None
 
 
-def _path(text: Words, geometry: Geometry, group: PriorityGroup, words: int, devices: DeviceFinder) -> Path:
+def _path(
+    text: Words, geometry: Geometry, group: PriorityGroup, words: int, devices: DeviceFinder, log: LogSink
+) -> Path:
     name = text.shift()
     device = look_up(devices, "", name, "error getting device")
-    _keep_handler(geometry, device)
+    geometry.handler.set_up(device, geometry.retain_attached_hw_handler, log)
     path = Path(device, group)
     group.selector.add_path(path, text.take(words))
     return path
-
-
-def _keep_handler(geometry: Geometry, device: BlockDevice) -> None:
-    """A hardware handler that was attached before stays so; then all paths must be disks that can have one.
-
-    Linux: setup_scsi_dh(), as far as it attaches nothing itself.
-    """
-    attached = device.hw_handler
-    if geometry.retain_attached_hw_handler and attached:
-        geometry.attached_handler = attached
-    if geometry.attached_handler and attached is None:
-        raise TableError("error attaching hardware handler", "ENODEV")
 
 
 def print_table(geometry: Geometry, queue_if_no_path: bool, group_number: int) -> str:
@@ -198,7 +188,7 @@ def print_table(geometry: Geometry, queue_if_no_path: bool, group_number: int) -
         features.append("retain_attached_hw_handler")
     if geometry.queue_mode == "bio":
         features += ["queue_mode", "bio"]
-    handler = ["1", geometry.attached_handler] if geometry.attached_handler else ["0"]
+    handler = ["1", geometry.handler.name] if geometry.handler.name else ["0"]
     words = [str(len(features)), *features, *handler, str(len(geometry.groups))]
     words.append(str(group_number))
     for group in geometry.groups:

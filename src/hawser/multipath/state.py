@@ -77,8 +77,14 @@ class PathState:
         self._leaves_later = False
         # How often the groups were gone through to choose a path: it is then, and only then, that Linux takes the target's lock.
         self.slow_choices = 0
-        # Set until the first I/O has chosen a group, as Linux has it.
+        # Set until the first I/O has chosen a group, as Linux has it, and while the group is being activated.
         self.queue_io = True
+        # With a hardware handler a group that is entered has to be activated first (hawser.multipath.activation). `init_count`:
+        # how many rounds that has taken; `delay_retry`: the next one is put off.
+        self.needs_init = False
+        self.init_required = False
+        self.init_count = 0
+        self.delay_retry = False
         # Set when choosing has entered a group; whoever chose looks at the fences once more and clears it.
         self.entered = False
         self.events: list[PathEvents] = []
@@ -109,7 +115,8 @@ class PathState:
         return f"to {where}: {group.selector.explain(path, size)}; group {group.number} of {len(self.groups)}"
 
     def choose(self, size: int) -> Path | None:
-        """The path for an I/O of `size` bytes, or None when no path is usable."""
+        """The path for an I/O of `size` bytes, or None when no path is usable. While the group is being activated it is the one
+        by which the group was entered, as long as that is active."""
         if self.valid_paths and (self.next_group is None or self.current_first) and not self.queue_io:
             current = self.current
             if current is not None:
@@ -117,6 +124,8 @@ class PathState:
                 if path is not None:
                     self.current_path = path
                     return path
+        elif self.queue_io and self.current_path is not None:
+            return self.current_path
         return self._choose_group(size)
 
     def choose_other(self, size: int, avoid: Path) -> Path | None:
@@ -137,6 +146,9 @@ class PathState:
 
     def _may_stand_in(self, path: Path, avoid: Path) -> bool:
         if not path.is_active or path.device is avoid.device:
+            return False
+        if self.needs_init and path.group is not avoid.group:
+            # It would have to be activated first.
             return False
         return path.group is avoid.group or not (has_own_cache(path.device) or has_own_cache(avoid.device))
 
@@ -166,6 +178,7 @@ class PathState:
                 if group.bypassed == bypassed:
                     path = self._choose_in(group, size)
                     if path is not None:
+                        self.delay_retry = self.delay_retry or bypassed
                         return path
         self.current = None
         self.current_path = None
@@ -177,14 +190,17 @@ class PathState:
             return None
         if group is not self.current:
             self._enter(group)
-        self.queue_io = False
-        self.current_path = path
+            self.current_path = path
+        elif not self.queue_io:
+            self.current_path = path
         return path
 
     def _enter(self, group: PriorityGroup) -> None:
         """Make `group` current. Caches of single paths that are left behind dirty fence the disk."""
         self.current = group
         self.entered = True
+        self.queue_io = self.init_required = self.needs_init
+        self.init_count = 0
         stays = [path.device for path in group.paths]
         for device in stays:
             if isinstance(device, PathDevice):
@@ -314,12 +330,22 @@ class PathState:
 
     def set_bypassed(self, number: str, bypassed: bool) -> None:
         """`disable_group` and `enable_group`."""
-        group = self._group(number, "bypass_pg")
+        self.bypass(self._group(number, "bypass_pg"), bypassed)
+
+    def bypass(self, group: PriorityGroup, bypassed: bool) -> None:
+        """Use a group only where there is no other, or use it again; the next I/O chooses anew."""
         group.bypassed = bypassed
         if self.demoted_paths:
             self._sort_out()
         self._leave_group()
         self.host.raise_event()
+
+    def activated(self, group: PriorityGroup) -> None:
+        """An activation has succeeded: whatever kept its group from being used is over."""
+        if group.bypassed:
+            group.bypassed = False
+            if self.demoted_paths:
+                self._sort_out()
 
     def switch_group(self, number: str) -> None:
         """`switch_group`: it is tried next, and no group is bypassed any more."""

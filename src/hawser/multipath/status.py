@@ -7,9 +7,9 @@ Documentation/admin-guide/device-mapper/dm-ima.rst. (The third form, STATUSTYPE_
 from hawser.multipath.state import PathState
 
 
-def info_words(state: PathState, pg_init_count: int = 0) -> str:
+def info_words(state: PathState) -> str:
     """`2 QUEUE_IO PG_INIT_COUNT 0 GROUPS GROUP`, then each group with its paths."""
-    words = ["2", "1" if state.queue_io else "0", str(pg_init_count), "0", str(len(state.groups))]
+    words = ["2", "1" if state.queue_io else "0", str(state.init_count), "0", str(len(state.groups))]
     words.append(str(state.group_number()))
     for group in state.groups:
         selector = group.selector

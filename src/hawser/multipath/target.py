@@ -32,6 +32,7 @@ from hawser.dm.target import (
     TargetContext,
     register_target,
 )
+from hawser.multipath.activation import Activating, Activation
 from hawser.multipath.disk import PathDevice, count_write, written_by
 from hawser.multipath.fence import must_withhold
 from hawser.multipath.fitness import check_geometry, shared_disk
@@ -40,13 +41,12 @@ from hawser.multipath.messages import obey
 from hawser.multipath.passing import path_for_ioctl
 from hawser.multipath.path import Path, may_be_anothers
 from hawser.multipath.probe import GroupProbe
-from hawser.multipath.queueing import Queueing
 from hawser.multipath.state import PathState
 from hawser.multipath.status import ima_words, info_words
 from hawser.multipath.waiting import common_orphans, end_client_ghosts
 
 
-class Multipath(Queueing):
+class Multipath(Activating):
     """One multipath line of a table."""
 
     def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
@@ -63,6 +63,8 @@ class Multipath(Queueing):
         self.state.current_first = is_6_16
         self.group_probe: GroupProbe | None = GroupProbe(self) if is_6_16 else None
         self.wait_for_path(self.state.valid_paths)
+        if geometry.handler.name:
+            self.activation = Activation(self)
         # Clones report to the stack of the device, which knows the target; set with the first request.
         self._clone_owner: RequestOwner | None = None
 
@@ -97,6 +99,8 @@ class Multipath(Queueing):
         path = self.state.choose(clone.size)
         if path is None:
             return self._park_without_path(clone)
+        if self.activation is not None and self.activation.holds():
+            return self._hold_bio(clone)
         retried = clone.context is not None
         if clone.context is not None:
             path = self._elsewhere(path, clone.context, clone.size)
@@ -184,6 +188,8 @@ class Multipath(Queueing):
 
     def busy(self) -> bool:
         state = self.state
+        if self.activation is not None and self.activation.in_progress and not self.abandoned:
+            return True
         if state.valid_paths == 0:
             return False
         group = state.guess_group()
@@ -214,6 +220,8 @@ class Multipath(Queueing):
             self.state.entered = False
             if self.fences.active and self._is_fenced(request):
                 return self._fence_request(request)
+        if self.activation is not None and self.activation.holds():
+            return self._hold_request()
         if path.queue().dying:
             # Unlike its errors, the end of a device is known before anything is sent. Linux: activate_or_offline_path().
             self.fail(path, "the device is gone")

@@ -36,7 +36,7 @@ def test_the_document_has_the_same_list() -> None:
     [
         (f"dmsetup create mp --table|{MULTIPATH} 0 0 1 1 historical-service-time 0 1 1 1:0 1", ""),
         (f"dmsetup load mp --table|{MULTIPATH} 0 0 1 1 io-affinity 0 1 1 1:0 1", ""),
-        (f"dmsetup create mp --table|{MULTIPATH} 0 1 alua 1 1 round-robin 0 1 1 1:0 1", "handler"),
+        (f"dmsetup create mp --table|{MULTIPATH} 0 1 alua 1 1 round-robin 0 1 1 1:0 1", ""),
         (f"dmsetup create mp --table|{MULTIPATH} 2 queue_mode bio 1 alua 1 1 round-robin 0 1 1 1:0 1", ""),
         (f"dmsetup create mp --table|{MULTIPATH} 0 9 alua 1 1", ""),
         (f"dmsetup create mp --table|{MULTIPATH} 0 0 1 1 round-robin 0 1 1 1:0 1", ""),
@@ -61,7 +61,7 @@ def test_the_document_has_the_same_list() -> None:
         ("dmsetup ls --tree -o ascii", ""),
         ("sysfs set /sys/block/dm-0/queue/scheduler kyber", "scheduler"),
         ("sysfs set /sys/block/dm-0/queue/scheduler nosuch", ""),
-        ("sysfs set /sys/block/sda/device/dh_state alua", "handler"),
+        ("sysfs set /sys/block/sda/device/dh_state alua", ""),
         ("sysfs get /sys/class/scsi_host/host0/can_queue", "program"),
         ("ls /dev", "program"),
         ("ls /dev/mapper", ""),

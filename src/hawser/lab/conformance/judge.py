@@ -17,7 +17,6 @@ from hawser.dm.target import TARGETS
 from hawser.lab.conformance.kinds import (
     DMSETUP,
     FOLLOWS,
-    HANDLER,
     NOTE,
     PROGRAM,
     SCHEDULER,
@@ -198,8 +197,6 @@ def _kind_of_sysfs(argv: list[str]) -> Kind | None:
         return PROGRAM
     if sets:
         path, value = argv[2], argv[3].strip()
-        if path.endswith("/dh_state"):
-            return HANDLER
         if path.endswith("/scheduler") and value in SCHEDULERS_MISSING and value not in ELEVATORS:
             return SCHEDULER
     return None
@@ -243,17 +240,4 @@ def _kind_of_line(line: TableLine) -> Kind | None:
         return TARGET
     if line.type_name != "multipath":
         return None
-    return HANDLER if _has_handler(line.words) else None
-
-
-def _has_handler(words: list[str]) -> bool:
-    """Whether a multipath line gets as far as a hardware handler. Bio-based ones ignore it."""
-    if not words or not words[0].isdecimal():
-        return False
-    features = words[1 : 1 + int(words[0])]
-    rest = words[1 + int(words[0]) :]
-    is_bio = any(
-        word.lower() == "queue_mode" and "".join(features[place + 1 : place + 2]).lower() == "bio"
-        for place, word in enumerate(features)
-    )
-    return not is_bio and bool(rest) and rest[0].isdecimal() and 0 < int(rest[0]) < len(rest)
+    return None

@@ -14,11 +14,6 @@ class Kind:
     reason: str
 
 
-HANDLER: Final = Kind(
-    "handler",
-    "a request-based multipath table with a hardware handler, and a change of a disk's `dh_state`",
-    "hawser does not activate path groups by ALUA yet",
-)
 FOLLOWS: Final = Kind(
     "follows",
     "a step about a device whose table was skipped, about one below it, or about all devices while there is such a one",
@@ -57,4 +52,4 @@ NOTE: Final = Kind(
     "it is not a command",
 )
 
-KINDS: Final = (HANDLER, FOLLOWS, TARGET, STATISTICS, DMSETUP, SCHEDULER, PROGRAM, NOTE)
+KINDS: Final = (FOLLOWS, TARGET, STATISTICS, DMSETUP, SCHEDULER, PROGRAM, NOTE)

@@ -25,6 +25,7 @@ from hawser.lab.devices.file_calls import FileCalls
 from hawser.lab.devices.hardware import Call, Hardware
 from hawser.lab.devices.link import Link
 from hawser.lab.devices.process import Process
+from hawser.lab.devices.scsi_front import ScsiFront
 from hawser.lab.devices.session import READY, Session
 from hawser.lab.plan import FILE, UNIX, PathPlan
 from hawser.multipath.disk import PathDevice
@@ -84,6 +85,8 @@ class SimPath(Driver):
         self._handshake = Call(self._handshake_too_long)
         self._linger = Call(self._linger_over)
         self._said = ""
+        # What is asked about each I/O where the path leads to a port that has states.
+        self.front: ScsiFront | None = None
         self._file: FileCalls | None = None
         if plan.transport == FILE:
             self._file = FileCalls(self)
@@ -92,6 +95,17 @@ class SimPath(Driver):
     # Commands.
 
     def queue_rq(self, request: Request) -> int:
+        return self.send_on(request)
+
+    def send_on(self, request: Request) -> int:
+        """Take a request, for the first time or once more."""
+        if self.front is not None:
+            if self.trouble():
+                self.front.forget(request)
+            else:
+                status = self.front.status_of(request)
+                if status != OK or not self.front.takes(request):
+                    return status
         if self._file is not None:
             status = self._file.refuses()
             if status == OK:
@@ -127,6 +141,8 @@ class SimPath(Driver):
 
     def outstanding(self) -> list[Request]:
         found = list(self._batch)
+        if self.front is not None:
+            found += self.front.requests()
         if self._file is not None:
             found.extend(self._file.requests())
         if self._session is not None:
@@ -312,6 +328,10 @@ class SimPath(Driver):
 
     def shut_down(self) -> None:
         self._closing = True
+        if self.front is not None:
+            for request in self.front.give_up():
+                request.finish(TRANSPORT, 0, NOT_SENT)
+                self.complete(request)
         self.timers.cancel(self._reconnect)
         if self._file is not None:
             self._file.shut_down()
@@ -339,6 +359,8 @@ class SimPath(Driver):
     def detach(self) -> None:
         """The gateway is gone, all at once: nothing may touch the engine afterwards. What was handed over is on its way."""
         self._closing = True
+        if self.front is not None:
+            self.front.give_up()
         for timer in (self._reconnect, self._handshake, self._linger):
             self.timers.cancel(timer)
         if self._file is not None:

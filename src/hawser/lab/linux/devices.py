@@ -25,6 +25,9 @@ from hawser.lab.linux.nodes import Nodes
 from hawser.lab.linux.null_blk import NullDriver
 from hawser.lab.linux.page_cache import PageCaches
 from hawser.lab.linux.scsi_debug import DELETED, OFFLINE_STATE, ScsiDebug, ScsiDriver
+from hawser.lab.linux.scsi_unit import DebugUnit
+from hawser.multipath.handlers.base import attach
+from hawser.scsi.device import ScsiWorld
 
 NO_HANDLER: Final = "detached"
 
@@ -131,6 +134,7 @@ class Maker:
         self.devices = devices
         self.caches = caches
         self.scsi: ScsiDebug | None = None
+        self.scsi_world = ScsiWorld()
         # By label: what loops, partitions and linear devices stand on.
         self.by_label: dict[str, BlockDevice] = {}
 
@@ -183,8 +187,12 @@ class Maker:
         depth = facts.part("scsi").number("queue_depth", self.scsi.max_queue)
         driver = ScsiDriver(self.scsi, self.kit, depth)
         disk = self._on_queue(facts, driver)
+        unit = DebugUnit(driver, self.kit, facts, self.scsi_world)
+        driver.unit = unit
+        disk.scsi = unit
         handler = facts.part("scsi").text("dh_state", NO_HANDLER)
-        disk.hw_handler = "" if handler == NO_HANDLER else handler
+        if handler != NO_HANDLER and attach(unit, handler):
+            raise FactError(f"{facts.where}: it cannot have the handler {handler!r} that is attached to it")
         return disk
 
     def _null(self, facts: Facts) -> BlockDevice:

@@ -15,6 +15,7 @@ from hawser.core.units import NS_PER_S
 from hawser.lab.linux.facts import Facts
 from hawser.lab.linux.kit import Kit
 from hawser.lab.linux.memory import Memory
+from hawser.lab.linux.scsi_unit import DebugUnit
 from hawser.lab.linux.softirq import MachineDriver
 
 # Linux: CONFIG_HZ of the distribution's kernel; JDELAY_OVERRIDDEN; bits of `opts`.
@@ -87,6 +88,8 @@ class ScsiDriver(MachineDriver):
         self.state = RUNNING
         self.depth = depth
         self.memory = Memory(host.size_bytes) if host.has_own_stores else host.memory
+        # What commands that are no I/O are sent to; set by whoever makes the disk.
+        self.unit: DebugUnit | None = None
         self.in_flight: dict[int, Request] = {}
         # What each request in flight will be answered.
         self._statuses: dict[int, int] = {}
@@ -98,6 +101,10 @@ class ScsiDriver(MachineDriver):
             return OFFLINE
         if self.state == BLOCKED or len(self.in_flight) >= self.depth:
             return RESOURCE
+        if self.unit is not None and self.unit.handler is not None:
+            status = self.unit.prepare()
+            if status != OK:
+                return status
         host = self.host
         status = OK
         if host.is_unreadable(request):
@@ -117,6 +124,11 @@ class ScsiDriver(MachineDriver):
         else:
             self.answered(request)
         return OK
+
+    def set_state(self, state: str) -> None:
+        self.state = state
+        if self.unit is not None:
+            self.unit.follow(state)
 
     def answered(self, request: Request) -> None:
         del self.in_flight[id(request)]

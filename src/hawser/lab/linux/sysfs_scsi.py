@@ -5,13 +5,14 @@ Linux: drivers/scsi/scsi_sysfs.c, and scsi_debug.c for its driver attributes and
 
 from typing import Final
 
-from hawser.lab.linux.devices import LinuxDevices
+from hawser.lab.linux.devices import NO_HANDLER, LinuxDevices
 from hawser.lab.linux.disk import LinuxDisk
 from hawser.lab.linux.facts import Facts
 from hawser.lab.linux.files import OsError
 from hawser.lab.linux.folder import Folder, parse_number
 from hawser.lab.linux.scsi_debug import DELAY_OVERRIDDEN, DELETED, OFFLINE_STATE, RUNNING, ScsiDebug, ScsiDriver
 from hawser.lab.linux.sysfs_queue import QueueSettings
+from hawser.multipath.handlers.base import attach
 
 _NAMES: Final = (
     "access_state blacklist block bsg cdl_enable cdl_supported delete device_blocked device_busy dh_state driver eh_timeout "
@@ -62,8 +63,13 @@ class ScsiDeviceFolder(Folder):
         if name == "timeout" and IO_TIMEOUT in self.settings.said:
             # It is the queue's.
             return str(int(self.settings.said[IO_TIMEOUT]) // MS_PER_S)
-        if name in _OF_HANDLER and not self.facts.has(name):
-            raise OsError("EINVAL")
+        unit = self.driver.unit
+        if name == "dh_state":
+            return (unit.handler_name() if unit is not None else "") or NO_HANDLER
+        if name in _OF_HANDLER:
+            if unit is None or unit.handler is None:
+                raise OsError("EINVAL")
+            return unit.access_state_name() if name == "access_state" else str(int(unit.is_preferred))
         return self.facts.text(name).ljust(_PADDED.get(name, 0))
 
     def store(self, name: str, value: str) -> None:
@@ -77,14 +83,34 @@ class ScsiDeviceFolder(Folder):
             self._store_depth(parse_number(value, 1, DEPTH_MAX))
         elif name == "timeout":
             self.settings.said[IO_TIMEOUT] = str(parse_number(value, 0, SECONDS_MAX) * MS_PER_S)
-        elif name != "rescan":
+        elif name == "dh_state":
+            self._store_handler(value)
+        elif name == "rescan":
+            if self.driver.unit is not None and self.driver.unit.handler is not None:
+                self.driver.unit.handler.rescan()
+        else:
             raise OsError("EACCES")
+
+    def _store_handler(self, value: str) -> None:
+        """Linux: sdev_store_dh_state(). A handler stays as long as the disk does."""
+        unit = self.driver.unit
+        if unit is None or self.driver.state == DELETED:
+            raise OsError("ENODEV")
+        handler = unit.handler
+        if handler is None:
+            errno = attach(unit, value)
+            if errno:
+                raise OsError(errno)
+        elif value.startswith("activate"):
+            handler.activate(None)
+        else:
+            raise OsError("EINVAL")
 
     def _store_state(self, value: str) -> None:
         """Linux: store_state_field(). Users may only choose between these two."""
         if value not in (RUNNING, OFFLINE_STATE) or self.driver.state == DELETED:
             raise OsError("EINVAL")
-        self.driver.state = value
+        self.driver.set_state(value)
         if value == RUNNING and self.disk.device.queue is not None:
             self.disk.device.queue.schedule()
 
@@ -95,7 +121,7 @@ class ScsiDeviceFolder(Folder):
 
     def _delete(self) -> None:
         """Linux: sdev_store_delete()."""
-        self.driver.state = DELETED
+        self.driver.set_state(DELETED)
         self.devices.remove_disk(self.disk)
 
 
