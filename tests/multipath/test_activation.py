@@ -49,10 +49,9 @@ class _Answered(Timer):
 class FakeHandler(HardwareHandler):
     """Activations take 10 ms; they come to what `script` says, then to OK. `asked`: when each began, in ms."""
 
-    name = "fake"
-
     def __init__(self, device: ScsiDevice) -> None:
         super().__init__(device)
+        self.name = "fake"
         self.script: deque[int] = deque()
         self.asked: list[int] = []
 
