@@ -179,7 +179,8 @@ class ScsiDevice:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class HardwareHandler:
-    """Knows how an array decides which of its ports serve a unit. One for each device that it is attached to."""
+    """Knows how an array decides which of its ports serve a unit. One for each device that it is attached to; `name` is what it
+    is registered as, set by whoever attaches it."""
 
     name = ""
 

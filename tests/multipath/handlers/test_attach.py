@@ -7,8 +7,16 @@ from hawser.block.partition import Partition
 from hawser.core.status import OK
 from hawser.dm.table import parse_lines
 from hawser.dm.target import TableError
-from hawser.multipath.handlers.base import attach, attach_by_kind, detach, find_handler, kind_of
-from hawser.scsi.device import DH_DEV_OFFLINED, DH_NOSYS, DH_NOTCONN, GONE, OFFLINE
+from hawser.multipath.handlers.base import (
+    HANDLERS,
+    attach,
+    attach_by_kind,
+    detach,
+    find_handler,
+    kind_of,
+    register_handler,
+)
+from hawser.scsi.device import DH_DEV_OFFLINED, DH_NOSYS, DH_NOTCONN, DH_OK, GONE, OFFLINE, HardwareHandler
 
 
 def names(rig: ScsiRig) -> list[str]:
@@ -199,3 +207,25 @@ def test_a_refused_table_changes_nothing():
     read = mapped.client.read(0, 512)
     rig.world.run()
     assert (read.status, mapped.letters()) == (OK, "AAAA")
+
+
+class OwnHandler(HardwareHandler):
+    """As somebody else would write one: it knows its device, and nothing of its name."""
+
+    def attach(self) -> int:
+        return DH_OK
+
+
+if "own" not in HANDLERS:
+    register_handler("own", OwnHandler)
+
+
+def test_a_handler_of_somebody_elses_is_known_by_what_it_is_registered_as():
+    rig = ScsiRig()
+    mapped = rig.map("own")
+    assert names(rig) == ["own"] * 4
+    read = mapped.client.read(0, 512)
+    rig.world.run()
+    assert (read.status, mapped.letters()) == (OK, "AAAA")
+    mapped.device.load(parse_lines(rig.line("own")), rig.world.registry)
+    assert "unable to set hardware handler parameters (-EBUSY)" in refusal(ScsiRig(), "own 1")

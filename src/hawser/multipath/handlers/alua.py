@@ -42,8 +42,6 @@ _TPGS: Final = {
 
 
 class Alua(HardwareHandler):
-    name = "alua"
-
     def __init__(self, device: ScsiDevice) -> None:
         super().__init__(device)
         self.group: PortGroup | None = None

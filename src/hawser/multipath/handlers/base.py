@@ -73,6 +73,7 @@ def attach(device: ScsiDevice, name: str) -> str:
     if device.handler is not None:
         return "" if device.handler.name == found else "EBUSY"
     handler = HANDLERS[found](device)
+    handler.name = found
     result = handler.attach()
     if result == DH_OK:
         device.handler = handler

@@ -49,8 +49,6 @@ COPY_BLOCKS_IO: Final = Sense(ILLEGAL_REQUEST, 0x25, 0x01)
 
 
 class Emc(HardwareHandler):
-    name = "emc"
-
     def __init__(self, device: ScsiDevice) -> None:
         super().__init__(device)
         self.short_trespass = False

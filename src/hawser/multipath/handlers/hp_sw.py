@@ -37,8 +37,6 @@ START_RETRIES: Final = 3
 
 
 class HpSw(HardwareHandler):
-    name = "hp_sw"
-
     def __init__(self, device: ScsiDevice) -> None:
         super().__init__(device)
         self.path_state = UNINITIALIZED

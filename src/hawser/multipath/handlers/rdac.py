@@ -59,8 +59,6 @@ _INCOMPATIBLE: Final = Sense(NOT_READY, 0x04, 0x81)
 
 
 class Rdac(HardwareHandler):
-    name = "rdac"
-
     def __init__(self, device: ScsiDevice) -> None:
         super().__init__(device)
         self.unit = 0
