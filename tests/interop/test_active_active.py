@@ -22,6 +22,8 @@ SIZE = 64 * MIB
 FIO_SIZE = "48M"
 # The journal's area lies behind fio's.
 FIRST_BLOCK = 48 * MIB // 4096
+# How far from half is about half: a server that a busy machine neglects is rightly given less.
+ABOUT = 0.15
 LOOK_S = 1.0
 # What a server may have grown by when it has had all its buffers at once for a while.
 GROWTH_KIB = 16 << 10
@@ -54,7 +56,7 @@ def _verify(fleet: Fleet, mode: str, seconds: int, rate_iops: int) -> None:
             rss_kib = gateway.rss_kib()
     assert load.wait(PATIENCE_S) == 0, fio.complaints(load.output() + load.log())
     shares = tuple(now - then for now, then in zip(carried(disk), before, strict=True))
-    assert is_even(shares), f"the paths carried {shares}"
+    assert is_even(shares, ABOUT), f"the paths carried {shares}"
     assert gateway.rss_kib() < rss_kib + GROWTH_KIB
     job = fio.report(load.output())
     assert job["error"] == 0 and min(job["read"]["total_ios"], job["write"]["total_ios"]) > 10 * seconds

@@ -99,11 +99,18 @@ class Astray(NoFailure):
 class Uneven(NoFailure):
     """One path carries all."""
 
-    EVEN_OUT_S = 0.1
-
     def round(self, number: int) -> None:
         self.rig.swap(self.rig.table_of((0, 2)))
         time.sleep(self.pause_s)
+        self.rig.begun = self.rig.counts()
+
+
+class OutOfTurn(NoFailure):
+    """Both paths have carried something, but they do not take turns."""
+
+    def check(self) -> None:
+        self.rig.swap(self.rig.table_of((0, 2)))
+        super().check()
 
 
 def test_what_is_wrong_is_seen():
@@ -112,7 +119,8 @@ def test_what_is_wrong_is_seen():
         Spoiled: "verify: bad magic header 0",
         Unqueued: "there is no path|failed with",
         Astray: "groups are EA",
-        Uneven: "the paths carried",
+        Uneven: "the paths carried .*, 0, 0, 0",
+        OutOfTurn: "one at a time the paths carried .200, 0, 0, 0.",
     }
     with ThreadPoolExecutor(len(wrong)) as pool:
         plays = {kind: pool.submit(trial.play, Variant("M-00", "rq", 1, RATE_IOPS), kind=kind) for kind in wrong}

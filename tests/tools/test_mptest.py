@@ -34,6 +34,7 @@ def test_states_last_a_second_as_in_mptest_and_less_in_runs_of_a_few():
 def test_half_is_half_within_five_percent():
     assert is_even((1000, 1000, 0, 0)) and is_even((1049, 951, 0, 0)) and is_even((951, 1049, 7, 0))
     assert not is_even((1051, 949, 0, 0)) and not is_even((949, 1051, 0, 0)) and not is_even((100, 0, 0, 0))
+    assert is_even((1149, 851), 0.15) and not is_even((1151, 849), 0.15)
 
 
 def test_io_goes_on_within_the_kernels_delay_after_the_first_path_is_back():

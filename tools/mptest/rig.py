@@ -115,9 +115,7 @@ class Rig:
     def end(self) -> None:
         """fio has found nothing wrong, nor has the journal, nor is there anything else on the disk. Then the map is taken away as
         mptest does it."""
-        assert self._fio is not None
-        status = self._fio.wait(self.variant.seconds + PATIENCE_S)
-        assert status == 0, f"fio: {fio.complaints(self._fio.output() + self._fio.log())}"
+        self.wait_for_fio()
         # Or a flush would take as long as the disk below takes for what fio has written.
         with self.disk.image.open("rb+") as file:
             os.fsync(file.fileno())
@@ -125,6 +123,12 @@ class Rig:
         kept = run(fio.kept_command(self.fleet.directory, self.disk.image), check=False)
         assert kept.returncode == 0, f"what fio wrote once is not there: {fio.complaints(kept.stdout + kept.stderr)}"
         self._take_away()
+
+    def wait_for_fio(self) -> None:
+        """It ends, and has found nothing wrong."""
+        assert self._fio is not None
+        status = self._fio.wait(self.variant.seconds + PATIENCE_S)
+        assert status == 0, f"fio: {fio.complaints(self._fio.output() + self._fio.log())}"
 
     def _take_away(self) -> None:
         client = self.gateway.client()
