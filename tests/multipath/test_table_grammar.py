@@ -25,7 +25,7 @@ from hawser.multipath.selectors.base import SELECTORS
 
 SECTORS = MIB >> 9
 PATHS = 6
-QUICK = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 LONG = settings(max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
