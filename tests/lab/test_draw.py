@@ -14,6 +14,7 @@ from hawser.dm.target import TableError
 from hawser.lab.devices.scsi_array import AluaArray
 from hawser.lab.draw import draw_false_lun, draw_plan, draw_unsafe
 from hawser.lab.draw_faults import CLASSES, LONGEST_NS, log_between
+from hawser.lab.draw_programs import PROGRAMS_MAX
 from hawser.lab.draw_shapes import BUSY_OPS, MARKS_BY_SWARM, SHAPES, WEIGHTS
 from hawser.lab.draw_tables import Layout, another, refused
 from hawser.lab.marks import MARKS
@@ -166,7 +167,7 @@ def test_runs_stay_cheap():
     assert max(ordinary) <= 160 and sum(total > 160 for total in totals) <= SEEDS // 8
     assert sum(total > BUSY_OPS for total in totals) <= SEEDS // 40
     for plan in plans():
-        assert len(plan.steps) <= 80
+        assert len(plan.steps) <= 80 + 2 * PROGRAMS_MAX
         assert sum(step.kind == "power_loss" for step in plan.steps) <= 2
         assert all(
             step.at_ns <= 45 * NS_PER_S and step.duration_ns <= 2 * LONGEST_NS + 45 * NS_PER_S for step in plan.steps
@@ -176,8 +177,8 @@ def test_runs_stay_cheap():
 
 def test_everything_occurs():
     assert {step.kind for plan in plans() for step in plan.steps} == KINDS
-    # `dust`: messages to the dust targets.
-    assert {*chain.from_iterable(CLASSES.values()), *PORT_STEPS} == {*KINDS, "dust"}
+    # `dust`: messages to the dust targets. `dm`: drawn apart (hawser.lab.draw_programs).
+    assert {*chain.from_iterable(CLASSES.values()), *PORT_STEPS, "dm"} == {*KINDS, "dust"}
     assert {plan.mode for plan in plans()} == {"bio", "rq", "mq"}
     assert {plan.cache for plan in plans()} == {"lun", "path", "none"}
     assert {(plan.cache, path.cache) for plan in plans() for path in plan.paths} == {

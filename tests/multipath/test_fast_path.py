@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import pytest
@@ -177,6 +178,6 @@ def test_the_calls_of_a_bio_are_as_many_however_many_paths_and_groups_there_are(
     for groups, paths in ((1, 2), (8, 16)):
         rig = make_multipath(World(), mode="bio", groups=groups, paths=paths)
         submit(rig, 1)
-        calls = Profile().of(lambda rig=rig: submit(rig, 512, batch=1))
+        calls = Profile().of(partial(submit, rig, 512, batch=1))
         seen.append(sum(calls.values()))
     assert abs(seen[0] - seen[1]) < 16

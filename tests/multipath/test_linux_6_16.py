@@ -121,7 +121,7 @@ def test_the_next_group_is_used_when_the_current_one_has_no_path_left(mode: str)
         rig.message(f"fail_path {path}")
     rig.client.read(0, 512)
     rig.world.run()
-    assert (number(rig), state.current is state.groups[2], state.next_group) == ("3", True, None)
+    assert (number(rig), state.current is state.groups[2], state.next_group is None) == ("3", True, True)
 
 
 # The probe.

@@ -18,10 +18,10 @@ SAID = "multipath: queue_if_no_path timeout on 254:0, failing queued IO"
 class Heard(LogSink):
     def __init__(self) -> None:
         super().__init__()
-        self.lines: list[str] = []
+        self.heard: list[str] = []
 
     def emit(self, level: int, text: str) -> None:
-        self.lines.append(text)
+        self.heard.append(text)
 
 
 @pytest.fixture(params=["rq", "bio", "mq"])
@@ -44,7 +44,7 @@ def fail_all(rig: Rig) -> None:
 def says_so(rig: Rig) -> int:
     log = rig.world.log
     assert isinstance(log, Heard)
-    return log.lines.count(SAID)
+    return log.heard.count(SAID)
 
 
 def queues(rig: Rig) -> bool:

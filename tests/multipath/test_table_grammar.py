@@ -25,7 +25,7 @@ from hawser.multipath.selectors.base import SELECTORS
 
 SECTORS = MIB >> 9
 PATHS = 6
-QUICK = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 LONG = settings(max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -178,10 +178,10 @@ def tables(draw: st.DrawFn, mode: str, devices: list[str]) -> Drawn:
 class Kernel(LogSink):
     def __init__(self) -> None:
         super().__init__()
-        self.lines: list[str] = []
+        self.heard: list[str] = []
 
     def emit(self, level: int, text: str) -> None:
-        self.lines.append(text)
+        self.heard.append(text)
 
 
 class Machine:
@@ -235,12 +235,12 @@ def inactive(machine: Machine) -> tuple[str, str]:
 
 def check_valid(machine: Machine, drawn: Drawn) -> None:
     words = drawn.words()
-    machine.kernel.lines.clear()
+    machine.kernel.heard.clear()
     before = machine.state()
     machine.load(words)
     printed, status = inactive(machine)
     assert (printed, status) == (drawn.printed(), drawn.status()), words
-    said = "\n".join(machine.kernel.lines)
+    said = "\n".join(machine.kernel.heard)
     assert ("bio-based multipath doesn't allow hardware handler args" in said) == bool(drawn.handler)
     counts = [word.split()[0] for group in drawn.groups for word in group.words if word]
     assert said.count("repeat_count > 1 is deprecated") == sum(int(count) & 0xFFFF_FFFF > 1 for count in counts)
@@ -323,7 +323,7 @@ def garbage(draw: st.DrawFn, mode: str, devices: list[str]) -> str:
 
 
 def check_garbage(machine: Machine, words: str) -> None:
-    machine.kernel.lines.clear()
+    machine.kernel.heard.clear()
     before = machine.state()
     refusal = ""
     try:
@@ -332,7 +332,7 @@ def check_garbage(machine: Machine, words: str) -> None:
         refusal = str(error)
     if refusal:
         assert machine.state() == before, words
-        first, *others = [line for line in machine.kernel.lines if not line.startswith("multipath ")]
+        first, *others = [line for line in machine.kernel.heard if not line.startswith("multipath ")]
         if first.startswith("multipath: bio-based"):
             first, *others = others
         assert OF_TARGET.fullmatch(first.removeprefix("table: ")) or OF_TABLE.search(first), (first, words)

@@ -51,7 +51,7 @@ def _draw(seed: int, bare: bool) -> Plan:
     _draw_tables(tables, plan, wishes, kind, bare)
     plan.clients = ClientDraw(clients, plan, span_ns).clients(wishes.workload, wishes.ops)
     draw_care(rng.split(), plan, span_ns)
-    programs = draw_programs(rng.split(), plan, span_ns)
+    programs = rng.split()
     steps: list[Step] = []
     if shape is not None:
         steps = shape.steps(faults, plan, span_ns)
@@ -59,7 +59,8 @@ def _draw(seed: int, bare: bool) -> Plan:
         steps += _swarm(faults, plan, span_ns)
     if plan.below or plan.above:
         steps += _by_hand(faults, plan, span_ns)
-    plan.steps = tamed(plan, steps + programs, span_ns)
+    steps += draw_programs(programs, plan, span_ns)
+    plan.steps = tamed(plan, steps, span_ns)
     if not bare:
         draw_alua(rng.split(), plan, span_ns)
     if any(path.cache == CACHE_PATH for path in plan.paths):

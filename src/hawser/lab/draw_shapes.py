@@ -347,6 +347,10 @@ MARKS_BY_SWARM: Final[dict[str, str]] = {
     "flush before data": "preflush",
     "flush behind data": "fua off",
     "chunk cut": "chunk_sectors",
+    "program refused": "runs of dmsetup (hawser.lab.draw_programs)",
+    "program waited": "wait, suspend and resume",
+    "program interrupted": "wait, and suspend while nothing moves",
+    "paths probed": "probe, under the rules of 6.16",
 }
 
 
