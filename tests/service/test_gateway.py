@@ -175,7 +175,7 @@ def test_a_message_acts_and_may_name_a_path_by_its_uri(harbour: Harbour):
         (b'{"verb": "ls", "colour": "blue"}', "a request is"),
         (b'{"verb": "ls", "args": "mpatha"}', "a request is"),
         (b'\xff{"verb": "ls"}', "a request is"),
-        (b'{"verb": "reboot"}', "unknown verb 'reboot'; there are clear, create, deps, info"),
+        (b'{"verb": "reboot"}', "unknown verb 'reboot'; there are clear, create, deps, help, info"),
         (b'{"verb": "ls", "args": ["x"]}', "Incorrect number of arguments."),
         (b'{"verb": "status", "args": ["a", "b"]}', "Device does not exist."),
         (b'{"verb": "remove", "args": ["mpatha"]}', "Device or resource busy"),
