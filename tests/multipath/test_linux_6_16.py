@@ -205,9 +205,9 @@ def test_a_switch_waits_until_the_probe_is_over(message: str, mode: str):
     rig.world.settle()
     rig.message(message)
     assert number(rig) == "1"
-    assert rig.device.event_nr == 1
     rig.client.read(8, 512)
     rig.world.settle()
+    assert rig.device.event_nr == 1
     assert sum(sent(rig)[:2]) == 2 and sent(rig)[2:] == [0, 0], "the group is still in use"
     rig.world.run()
     assert heard.answers == [""]

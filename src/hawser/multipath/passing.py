@@ -21,4 +21,6 @@ def path_for_ioctl(target: "Multipath") -> Passage:
     if path is None and not target.queue_if_no_path:
         raise IoctlError("EIO", f"{target.host.name()}: no path is left")
     target.kick()
+    if target.activation is not None and state.init_required:
+        target.activation.start()
     raise IoctlError("ENOTCONN", f"{target.host.name()}: waits for a path")
