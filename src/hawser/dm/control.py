@@ -86,11 +86,16 @@ class Control:
         self.registry: DeviceRegistry = registry
         self.log = log if log is not None else LogSink()
         self.make = make
-        self.versions = versions if versions is not None else known_versions(registry.parameters)
+        self._versions = versions
         # Writes out what the world still holds back of a device's data, before it is suspended.
         self.freeze: Freezer | None = None
         # Why the last thing that was refused was refused, in words for people; empty when errno says it all.
         self.reason = ""
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Those of the targets that there are."""
+        return self._versions if self._versions is not None else known_versions(self.registry.parameters)
 
     def refuse(self, errno_name: str, reason: str = "", is_logged: bool = True) -> ControlError:
         """The error to raise. `reason` goes into the kernel's log first, unless that says nothing."""
