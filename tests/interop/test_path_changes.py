@@ -82,7 +82,7 @@ def assert_holds(image: Path, blocks: dict[int, bytes]) -> None:
 
 
 @pytest.mark.needs("nbdkit")
-@pytest.mark.parametrize(("mode", "cache"), [("rq", "path"), ("bio", "lun")])
+@pytest.mark.parametrize(("mode", "cache"), [("rq", "path"), pytest.param("bio", "lun", marks=pytest.mark.soak)])
 def test_paths_come_and_go_under_load(fleet: Fleet, mode: str, cache: str):
     image = fleet.image("disk", SIZE, FILL)
     servers = [fleet.nbdkit(name, "file", image) for name in ("one", "two", "three")]

@@ -80,7 +80,7 @@ def loaded(shell: Shell) -> list[object]:
 
 
 @given(st.lists(commands, min_size=1, max_size=4), st.text(max_size=20) | st.sampled_from(WORDS))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_is_refused_has_changed_nothing(runs: list[list[str]], stdin: str) -> None:
     shell = Shell()
     for argv in runs:
