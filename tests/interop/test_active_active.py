@@ -13,7 +13,7 @@ from tests.support import fio
 from tests.support.fleet import MIB, Fleet
 from tests.support.journalled_disk import JournalledDisk
 from tests.support.processes import PATIENCE_S
-from tools.mptest.cases import is_even
+from tools.mptest.trial import is_even
 
 pytestmark = [pytest.mark.interop, pytest.mark.needs("fio", "nbdkit")]
 

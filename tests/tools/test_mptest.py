@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 from tools.mptest import plan, report
 from tools.mptest.__main__ import main
-from tools.mptest.cases import CASES, is_even
+from tools.mptest.cases import CASES
 from tools.mptest.plan import Variant
-from tools.mptest.trial import RESUME_BOUND_S, Result
+from tools.mptest.trial import RESUME_BOUND_S, Result, is_even
 
 
 def result(slack_s=0.0, **figures):
@@ -37,19 +37,28 @@ def test_half_is_half_within_five_percent():
     assert is_even((1149, 851), 0.15) and not is_even((1151, 849), 0.15)
 
 
+def test_without_a_failure_each_path_of_the_first_group_carries_half():
+    def uneven(case: str, slack_s: float, *carried: int) -> list[str]:
+        return Result(Variant(case, "rq", slack_s=slack_s), carried=carried).problems()
+
+    assert uneven("M-00", 0, 1040, 960, 0, 0) == [] == uneven("M-03", 0, 100, 0, 0, 0)
+    assert uneven("M-00", 0, 1100, 900, 0, 0) == ["the paths of group 1 have not carried half each"]
+    assert uneven("M-00", 0.5, 1100, 900, 0, 0) == [] != uneven("M-00", 0.5, 1300, 700, 0, 0)
+
+
 def test_io_goes_on_within_the_kernels_delay_after_the_first_path_is_back():
-    assert result().too_long() == []
-    (said,) = result(resumed_s=[0.001, 0.11]).too_long()
+    assert result().problems() == []
+    (said,) = result(resumed_s=[0.001, 0.11]).problems()
     assert "110 ms after the first path" in said
-    assert result(0.05, resumed_s=[0.11]).too_long() == []
+    assert result(0.05, resumed_s=[0.11]).problems() == []
 
 
 def test_an_io_may_wait_for_the_longest_outage_and_no_longer():
-    assert result(longest_s=1.0 + RESUME_BOUND_S).too_long() == []
-    (said,) = result(longest_s=1.2).too_long()
+    assert result(longest_s=1.0 + RESUME_BOUND_S).problems() == []
+    (said,) = result(longest_s=1.2).problems()
     assert "took 1.200 s, of 1.100 s" in said
-    assert result(longest_s=0.2, outages_s=[], resumed_s=[]).too_long()
-    assert result(longest_s=0.05, outages_s=[], resumed_s=[]).too_long() == []
+    assert result(longest_s=0.2, outages_s=[], resumed_s=[]).problems()
+    assert result(longest_s=0.05, outages_s=[], resumed_s=[]).problems() == []
 
 
 def test_the_table_has_a_line_for_each_run_and_says_what_became_of_it():
@@ -64,7 +73,7 @@ def test_the_table_has_a_line_for_each_run_and_says_what_became_of_it():
     )
     assert "300 ms after" in lines[3]
     assert "FAILED: fio: verify: bad header / here" in lines[4] and "paths deleted" in lines[4]
-    assert report.summary([result(), failed]) == "2 runs: 1 ok, 1 failed, 0 took too long."
+    assert report.summary([result(), failed]) == "2 runs: 1 ok, 1 failed, 0 out of bounds."
 
 
 def test_the_exit_status_says_whether_all_was_right_and_in_time():

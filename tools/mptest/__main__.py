@@ -36,7 +36,7 @@ PROGRAMS = ("fio", "nbdkit")
     default=0,
     show_default=True,
     type=click.IntRange(0, SLACK_MAX_MS),
-    help="Milliseconds that anything may take longer, on a machine that has other things to do.",
+    help="Milliseconds that anything may take longer on a machine that has other things to do; halves may be less even there.",
 )
 @click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there, too.")
 def main(
@@ -44,7 +44,7 @@ def main(
 ) -> None:
     """The cases of mptest: fio verifies what it writes to four paths in two groups, while they fail, go, and come back.
 
-    Exit status: 1 if something went wrong or took too long, 2 for wrong usage, 3 if a program is missing.
+    Exit status: 1 if something went wrong or was out of its bounds, 2 for wrong usage, 3 if a program is missing.
     """
     lacking = [name for name in PROGRAMS if find_program(name) is None]
     if lacking:

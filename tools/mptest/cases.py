@@ -10,10 +10,6 @@ import time
 from tests.support.multipath_status import MultipathStatus
 from tools.mptest.rig import PATHS, Rig
 
-# How far the two paths of a group may be from half of its commands each. A server that a busy machine neglects has its I/O in
-# flight for longer, and queue-length then rightly prefers the other: that is judged by more.
-HALF_TOLERANCE = 0.05
-BUSY_TOLERANCE = 0.25
 # One at a time, nothing is in flight, and they take turns. Where nobody else writes.
 TURNS = 200
 TURNS_OFFSET = 4 << 20
@@ -63,14 +59,8 @@ class Case:
         assert max(counts) == self.failed or not self.IS_EXACT, f"fail counts {counts}, not {self.failed}"
 
 
-def is_even(carried: tuple[int, ...], tolerance: float = HALF_TOLERANCE) -> bool:
-    """Whether the first two paths have carried half each."""
-    half = (carried[0] + carried[1]) / 2
-    return abs(carried[0] - half) <= tolerance * half
-
-
 class NoFailure(Case):
-    """M-00. Group 1 carries all, each path half of it; nothing happens."""
+    """M-00. Group 1 carries all, each path half of it (tools.mptest.trial judges that); nothing happens."""
 
     HAS_OUTAGES = False
 
@@ -82,8 +72,6 @@ class NoFailure(Case):
     def check(self) -> None:
         rig = self.rig
         carried = rig.counts().since(rig.begun)
-        tolerance = BUSY_TOLERANCE if rig.variant.slack_s else HALF_TOLERANCE
-        assert is_even(carried, tolerance), f"the paths carried {carried}"
         assert carried[2:] == (0, 0), f"group 2 is not in use, and the paths carried {carried}"
         self._take_turns()
         assert rig.events() == 0

@@ -1,4 +1,4 @@
-"""The table as text, whether all is right and in time, and all figures as JSON."""
+"""The table as text, whether all is right and within its bounds, and all figures as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from tools.markdown import padded_table
 from tools.mptest.plan import CASES
-from tools.mptest.trial import RESUME_BOUND_S, Result
+from tools.mptest.trial import HALF_TOLERANCE, RESUME_BOUND_S, Result
 
 HEAD = (
     "case",
@@ -33,13 +33,14 @@ fio: random writes of 512 KiB, two in flight, and the reads that verify them (ve
 read from the disk below, too. Journal: small reads, writes and zeroes of another client; each answer is judged, and in the end
 every sector. Longest I/O: fio's slowest, which may take the longest outage (from when paths were taken away until the first was
 back) and {_BOUND}. Goes on after: from when the first path was back to the first answer; {_BOUND} at most.
+M-00: each path of group 1 carries half, within {HALF_TOLERANCE * 100:g} %.
 Status lines, fail counts, groups and what each path carries are looked at in every step: tools/mptest/cases.py."""
 
 
 def verdict(result: Result) -> str:
     if result.error:
         return f"FAILED: {result.error}"
-    return "; ".join(result.too_long()) or "ok"
+    return "; ".join(result.problems()) or "ok"
 
 
 def table(results: Sequence[Result]) -> str:
@@ -71,12 +72,12 @@ def _ms(values: Sequence[float]) -> str:
 
 def summary(results: Sequence[Result]) -> str:
     failed = sum(1 for result in results if result.error)
-    late = sum(1 for result in results if not result.error and result.too_long())
-    return f"{len(results)} runs: {len(results) - failed - late} ok, {failed} failed, {late} took too long."
+    late = sum(1 for result in results if not result.error and result.problems())
+    return f"{len(results)} runs: {len(results) - failed - late} ok, {failed} failed, {late} out of bounds."
 
 
 def status(results: Sequence[Result]) -> int:
-    """The exit status: 1 if anything failed or took too long."""
+    """The exit status: 1 if anything failed or was out of its bounds."""
     return 1 if any(verdict(result) != "ok" for result in results) else 0
 
 

@@ -18,6 +18,16 @@ from tools.mptest.rig import Rig
 NS_PER_S = 1e9
 # After the first path is back I/O goes on within one period of the kernel's delayed requeue (DELAY_REQUEUE, drivers/md/dm-rq.c).
 RESUME_BOUND_S = 0.100
+# How far the two paths of a group may be from half of its commands each. A server that a busy machine neglects has its I/O in
+# flight for longer, and queue-length then rightly prefers the other: that is judged by more.
+HALF_TOLERANCE = 0.05
+BUSY_TOLERANCE = 0.25
+
+
+def is_even(carried: tuple[int, ...], tolerance: float = HALF_TOLERANCE) -> bool:
+    """Whether the first two paths have carried half each."""
+    half = (carried[0] + carried[1]) / 2
+    return abs(carried[0] - half) <= tolerance * half
 
 
 @dataclass
@@ -40,8 +50,8 @@ class Result:
         """The slowest I/O may have waited for the longest outage, and for I/O to go on."""
         return max(self.outages_s, default=0.0) + RESUME_BOUND_S
 
-    def too_long(self) -> list[str]:
-        """What took longer than it may, in words."""
+    def problems(self) -> list[str]:
+        """What is out of its bounds, in words."""
         slack_s = self.variant.slack_s
         found: list[str] = []
         resumed_s = max(self.resumed_s, default=0.0)
@@ -49,6 +59,8 @@ class Result:
             found.append(f"I/O went on {resumed_s * 1000:.0f} ms after the first path was back")
         if self.longest_s > self.longest_bound_s() + slack_s:
             found.append(f"an I/O took {self.longest_s:.3f} s, of {self.longest_bound_s():.3f} s that it may")
+        if self.variant.case == "M-00" and not is_even(self.carried, BUSY_TOLERANCE if slack_s else HALF_TOLERANCE):
+            found.append("the paths of group 1 have not carried half each")
         return found
 
 
