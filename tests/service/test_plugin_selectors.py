@@ -120,6 +120,15 @@ def test_a_random_world_with_it_is_as_right_as_with_others():
 
 
 @pytest.mark.usefixtures("quickest")
+def test_a_batch_may_name_it(tmp_path: Path):
+    file = tmp_path / "batch"
+    table = "0 65536 multipath 0 0 1 1 quickest 0 2 0 8:0 8:16"
+    file.write_text(f"disk a scsi size=32M\ndisk b scsi size=32M\ncreate mp --table '{table}'\ntable mp\n")
+    done = run([*HAWSER, "dm", "--batch", str(file)], check=False)
+    assert (done.returncode, done.stdout) == (0, f"{table} \n")
+
+
+@pytest.mark.usefixtures("quickest")
 def test_a_plan_in_a_file_may_name_it(tmp_path: Path):
     file = tmp_path / "plan.json"
     file.write_text(dumps(plan_with("quickest")))

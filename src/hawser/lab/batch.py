@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from hawser import plugins
 from hawser.dm import targets
 from hawser.dm.dmsetup.program import VERBS
 from hawser.lab.batch_disks import DiskBook, DiskError, parse_disk
@@ -45,6 +46,7 @@ class Batch:
     """`read_file` gives the text of a file with a table, or None."""
 
     def __init__(self, read_file: Callable[[str], str | None]) -> None:
+        plugins.offer()
         self.machine = Machine({"devices": {}})
         self._disks = DiskBook()
         surroundings = self.machine.system.surroundings
