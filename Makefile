@@ -15,9 +15,9 @@ REQUIREMENT_ARGS ?=
 GHOST_ARGS ?=
 STALL_ARGS ?=
 MPTEST_ARGS ?=
-# Two workers: the interop tests drive several servers each. A file stays on one worker, so that a story's
-# tests share what they set up.
-TEST_JOBS ?= 2
+# Four workers, on two cores: most of the time of the interop tests is waiting. A file stays on one worker, so that a story's tests
+# share what they set up.
+TEST_JOBS ?= 4
 MYPY_FILES = src tests tools hatch_build.py $(wildcard bench)
 
 .PHONY: help setup setup-test build pure demo test test-pure conformance lint format bench soak mutants requirements ghost-write stalls mptest clean
