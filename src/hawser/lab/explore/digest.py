@@ -42,9 +42,9 @@ STATIC: Final = (
 # Attributes that are left out in every class that has them.
 LEFT_OUT: Final = frozenset((
     # Times: those of armed timers count, as what is left of them (`Timers`).
-    "deadline_ns", "ticket", "start_ns", "expires_ns", "_pending_since_ns", "_last_start_ns",
+    "deadline_ns", "ticket", "start_ns", "expires_ns", "_pending_since_ns", "_last_start_ns", "mapped_ns",
     # Counters that are only shown to people.
-    "ios", "bytes_done", "fail_count", "proofs", "unproven", "_said_off", "verdicts",
+    "ios", "bytes_done", "fail_count", "proofs", "unproven", "_said_off", "verdicts", "slow_choices", "init_count",
     # What an orphan keeps in memory, and what it is called.
     "buffers", "path_name",
     # Names and other texts, and what is set once.
