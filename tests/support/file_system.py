@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.support.gateway import Gateway
 from tests.support.processes import run
 from tests.support.programs import missing, require_program
 
+UNMOUNT_SECONDS = 20
 NEEDS = ("nbdfuse", "losetup", "mkfs.ext4", "e2fsck", "mount")
 
 
@@ -28,9 +30,17 @@ def as_file(fleet: Fleet, uri: str) -> Iterator[Path]:
     with ExitStack() as undo:
         fuse = fleet.run(mount_point.name, "nbdfuse", mount_point, uri)
         undo.callback(fuse.wait)
-        undo.callback(run, [require_program("umount"), mount_point], check=False)
+        undo.callback(_unmount, mount_point)
         fuse.wait_until(lambda: (mount_point / "nbd").exists(), "shows the export as a file")
         yield mount_point / "nbd"
+
+
+def _unmount(where: Path) -> None:
+    """As soon as the kernel has let go of it: a loop device that was detached may still be in use for a moment."""
+    deadline = time.monotonic() + UNMOUNT_SECONDS
+    while os.path.ismount(where) and time.monotonic() < deadline:
+        if run([require_program("umount"), where], check=False).returncode:
+            time.sleep(0.1)
 
 
 @contextmanager
