@@ -203,6 +203,10 @@ class Multipath(Activating):
                     return False
         return active
 
+    def _fail_request(self, request: Request) -> int:
+        self.fails_for_good(request.op, request.sector, request.size, request.bios)
+        return KILL
+
     def clone_and_map(self, request: Request) -> int:
         if self.fences.active and self._is_fenced(request):
             return self._fence_request(request)
@@ -212,7 +216,7 @@ class Multipath(Activating):
             self.state.comes_from(request.cpu())
         path = self.state.choose(request.size)
         if path is None:
-            return DELAY_REQUEUE if self.queue_if_no_path or self.handing_back else KILL
+            return DELAY_REQUEUE if self.queue_if_no_path or self.handing_back else self._fail_request(request)
         if request.avoid is not None:
             path = self._elsewhere(path, request.avoid, request.size)
         if self.state.entered:
