@@ -5,8 +5,9 @@ from tests.dm.stacked import MODES, Stacked
 
 from hawser.block.bio import Bio
 from hawser.block.ops import READ, WRITE
-from hawser.block.orphan import PROOF_FLUSHED
-from hawser.core.status import IOERR, OK, TRANSPORT
+from hawser.block.orphan import PROOF_ANSWER, PROOF_FLUSHED
+from hawser.block.request import UNKNOWN
+from hawser.core.status import IOERR, OK, TIMEOUT, TRANSPORT
 from hawser.core.units import MIB, NS_PER_MS
 from hawser.lab.world import Answer, Client, RamPath, Rig, Store, World, make_multipath
 from hawser.multipath.target import Multipath
@@ -202,3 +203,20 @@ def test_a_write_whose_error_was_the_clients_may_be_in_its_paths_cache(rig: Rig)
     rig.world.run()
     assert read.status == OK
     assert rig.at_rest()
+
+
+@pytest.mark.parametrize("mode", ["rq", "bio"])
+def test_a_write_that_fails_without_a_path_silences_what_was_beside_its_first_copy(mode: str):
+    """Its late answer has lifted the fence before the other one was acknowledged: which of the two came last nobody knows."""
+    rig = make_multipath(World(), paths=1, mode=mode, features="queue_if_no_path")
+    driver = rig.paths[0].driver
+    driver.script += [Answer(TIMEOUT, fate=UNKNOWN, delay_ns=1), Answer(delay_ns=2)]
+    first, second = rig.client.write(0, b"1" * 4096), rig.client.write(0, b"2" * 4096)
+    rig.world.pass_time(1)
+    driver.settle(PROOF_ANSWER)
+    rig.world.pass_time(NS_PER_MS)
+    assert (first.finished, second.status) == (False, OK)
+    rig.message("fail_if_no_path")
+    rig.world.pass_time(1000 * NS_PER_MS)
+    assert first.finished and first.status != OK
+    assert rig.world.disk.witness.testimonies() == []
