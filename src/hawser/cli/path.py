@@ -1,15 +1,9 @@
 """`hawser path`: add, remove and replace paths of a running server, under load."""
 
-import sys
-from typing import Final
-
 import click
 
 from hawser.cli.control_option import control_option, require_control
-from hawser.service.control import ask_for_pieces
-
-# Connecting, holding I/O back, comparing: each has its own limit (hawser.service.path_changes).
-PATIENCE_SECONDS: Final = 120.0
+from hawser.cli.pieces import print_pieces
 
 
 @click.group()
@@ -21,15 +15,9 @@ def path() -> None:
 
 
 def _ask(control: str, verb: str, words: list[str], force: bool) -> None:
-    require_control(control, f"hawser path {verb}")
-    try:
-        for reply in ask_for_pieces(control, "path", [verb, *words, *(["force"] if force else [])], PATIENCE_SECONDS):
-            click.echo(reply.out, nl=False)
-            if not reply.ok:
-                raise ValueError(reply.err)
-    except (OSError, ValueError) as error:
-        click.echo(f"hawser path {verb}: {error}", err=True)
-        sys.exit(1)
+    command = f"hawser path {verb}"
+    require_control(control, command)
+    print_pieces(control, "path", [verb, *words, *(["force"] if force else [])], command)
 
 
 @path.command()

@@ -4,7 +4,7 @@ import click
 
 from hawser.cli.control_option import control_option, require_control
 from hawser.cli.dm import print_reply
-from hawser.cli.resize import print_pieces
+from hawser.cli.pieces import print_pieces
 
 
 @click.command()
@@ -26,7 +26,7 @@ def paths(control: str, as_json: bool, recheck: str, probe: bool) -> None:
     """Every path: in use or failed, what its last check found, why; and every fence, with what would lift it."""
     require_control(control, "hawser paths")
     if probe:
-        print_pieces(control, "probe-paths", "hawser paths --probe")
+        print_pieces(control, "probe-paths", [], "hawser paths --probe")
     elif recheck:
         print_reply(control, "paths", ["recheck", recheck])
     else:

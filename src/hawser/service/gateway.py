@@ -20,7 +20,7 @@ from hawser.dm.target import TableError
 from hawser.exports.listen_uri import ListenError
 from hawser.exports.server import Server
 from hawser.exports.volume import Volume
-from hawser.manager.identity import IdentityCheck, IdentityListener
+from hawser.manager.identity import IdentityCheck
 from hawser.manager.manager import Manager
 from hawser.manager.probe import DOWN, MISMATCH, Probe, ProbeListener
 from hawser.multipath import target as multipath_target
@@ -33,6 +33,7 @@ from hawser.service.fence_agent import CommandAgent
 from hawser.service.loop import Loop
 from hawser.service.options import OptionError, ServeOptions, build_table
 from hawser.service.path_factory import PathFactory, RealPath
+from hawser.service.patience import Compared
 from hawser.service.start_error import StartError
 from hawser.service.state_dir import StateDir
 from hawser.service.witness_file import FILE_NAME as WITNESS_NAME
@@ -44,14 +45,6 @@ DRAIN_SECONDS: Final = 2.0
 FAIL_SECONDS: Final = 1.0
 FLUSH_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 0.01
-
-
-class _Compared(IdentityListener):
-    def __init__(self) -> None:
-        self.problems: dict[str, str] | None = None
-
-    def compared(self, problems: dict[str, str]) -> None:
-        self.problems = problems
 
 
 class _Probed(ProbeListener):
@@ -164,7 +157,7 @@ class Gateway:
     async def _compare(self) -> dict[str, str]:
         """Content, through each path that was reached. A path to another disk is an error that nothing mends: it is left out."""
         reached = [device for path, device in zip(self.paths, self.devices, strict=True) if not path.problem]
-        compared = _Compared()
+        compared = Compared()
         check = IdentityCheck(reached, compared)
         self.loop.run(check.start)
         deadline = monotonic() + self.options.io_timeout_ns / 1e9 + 1

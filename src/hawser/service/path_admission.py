@@ -6,7 +6,6 @@ Where no other path can be read, what was written last has to testify; where not
 """
 
 import asyncio
-from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
@@ -15,7 +14,7 @@ from hawser.block.limits import QueueLimits
 from hawser.block.ops import FLUSH
 from hawser.core.status import OK, status_name
 from hawser.core.units import SECTOR_SHIFT
-from hawser.manager.identity import IdentityCheck, IdentityListener
+from hawser.manager.identity import IdentityCheck
 from hawser.manager.probe import UP, Probe, ProbeListener
 from hawser.multipath.disk import PathDevice
 from hawser.paths.fileio import PathOpenError
@@ -24,19 +23,11 @@ from hawser.paths.uri import PathUri
 from hawser.service.control_error import ControlVerbError
 from hawser.service.gateway import Gateway
 from hawser.service.path_factory import RealPath
+from hawser.service.patience import POLL_SECONDS, Compared, until
 from hawser.service.start_error import StartError
 
-POLL_SECONDS: Final = 0.002
 # So long a path may take to be read, or to flush its cache: I/O is held back meanwhile.
 LOOK_SECONDS: Final = 5.0
-
-
-class _Compared(IdentityListener):
-    def __init__(self) -> None:
-        self.problems: dict[str, str] | None = None
-
-    def compared(self, problems: dict[str, str]) -> None:
-        self.problems = problems
 
 
 class _Probed(ProbeListener):
@@ -69,15 +60,6 @@ class _Flush(BioOwner):
         else:
             self.problem = f"{bio.describe()}: {status_name(bio.status)} error"
             self.device.heard_flush_error(bio.status, bio.fate)
-
-
-async def until(condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
-    """Wait for something that happens in the server's loop. ControlVerbError when it does not in time."""
-    deadline = monotonic() + seconds
-    while not condition():
-        if monotonic() > deadline:
-            raise ControlVerbError(f"{otherwise} within {seconds:g} s")
-        await asyncio.sleep(POLL_SECONDS)
 
 
 async def open_path(gateway: Gateway, uri: PathUri, old: RealPath | None = None) -> RealPath:
@@ -173,7 +155,7 @@ async def compare(gateway: Gateway, path: RealPath, device: PathDevice, is_force
         for other in gateway.devices
         if other is not device and target.state.uses(other) and not other.requests.driver.trouble()
     ]
-    compared = _Compared()
+    compared = Compared()
     check = IdentityCheck([*others[:1], device], compared)
     gateway.loop.run(check.start)
     try:

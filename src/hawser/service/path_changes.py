@@ -10,7 +10,8 @@ it stays connected, out of the table.
 PATH is a path's number, name or URI. multipathd: `add path`, `remove path`.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,8 +26,9 @@ from hawser.paths.uri import PathUri, UriError, parse_path_uri
 from hawser.service.control_error import ControlVerbError
 from hawser.service.gateway import Gateway
 from hawser.service.options import OptionError, build_table
-from hawser.service.path_admission import check_abilities, close_path, compare, flush_caches, open_path, until
+from hawser.service.path_admission import check_abilities, close_path, compare, flush_caches, open_path
 from hawser.service.path_factory import RealPath
+from hawser.service.patience import until
 from hawser.service.table_shape import TableShape, parse_shape
 
 USAGE: Final = "path takes: add URI [group N] [force], or remove PATH [force], or replace PATH URI [force]"
@@ -102,7 +104,7 @@ class _Change:
         device, target = self._map()
         shape = parse_shape(target.status_table())
         path, new = await self._open(uri)
-        try:
+        with self._dropped_if_it_fails(path, new):
             if shape.groups:
                 number = _group_for(shape, group or uri.group or 0, new, self.gateway)
                 shape.add(new.devt, new.weight, number)
@@ -110,9 +112,6 @@ class _Change:
             else:
                 line = self._line_of_one(uri, new)
             await self._swap(device, line, path, new, None)
-        except BaseException:
-            self._drop(path, new)
-            raise
         self._take_in(uri)
         return [f"{new.devt} ({new.name}) is a path of {device.name}"]
 
@@ -139,12 +138,9 @@ class _Change:
             raise ControlVerbError(f"{old.devt} ({old.name}) is no path of {device.name}: add the other one")
         self._check_users(device, old)
         path, new = await self._open(uri, old_path)
-        try:
+        with self._dropped_if_it_fails(path, new):
             shape.replace(old.devt, new.devt, new.weight)
             await self._swap(device, shape.text(), path, new, old)
-        except BaseException:
-            self._drop(path, new)
-            raise
         self._take_in(uri)
         return [
             f"{new.devt} ({new.name}) is a path of {device.name} in the place of {old.devt} ({old.name})",
@@ -206,13 +202,19 @@ class _Change:
         path = await open_path(gateway, uri, old)
         made: list[PathDevice] = []
         gateway.loop.run(lambda: made.append(gateway.add_path(path)))
-        try:
+        with self._dropped_if_it_fails(path, made[0]):
             assert gateway.device is not None
             check_abilities(gateway.device.limits, made[0])
-        except BaseException:
-            self._drop(path, made[0])
-            raise
         return path, made[0]
+
+    @contextmanager
+    def _dropped_if_it_fails(self, path: RealPath, device: PathDevice) -> Iterator[None]:
+        """A new path does not stay when what is done with it goes wrong, or is broken off."""
+        try:
+            yield
+        except BaseException:
+            self._drop(path, device)
+            raise
 
     def _drop(self, path: RealPath, device: PathDevice) -> None:
         """A path that is not to be one after all, or not any more."""

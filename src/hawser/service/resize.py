@@ -14,14 +14,13 @@ A path that is smaller than what is served leads to another disk.
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from time import monotonic
 from typing import Final
 
 from hawser.core.units import SECTOR_SHIFT
 from hawser.dm.suspension import ControlError, ControlListener
 from hawser.dm.table import parse_lines
 from hawser.dm.target import TableError
-from hawser.manager.identity import IdentityCheck, IdentityListener
+from hawser.manager.identity import IdentityCheck
 from hawser.manager.probe import UNTOLD
 from hawser.multipath.disk import PathDevice
 from hawser.paths.file import FileDriver
@@ -31,9 +30,9 @@ from hawser.service.control_error import ControlVerbError
 from hawser.service.gateway import Gateway
 from hawser.service.nbd_client import ConnectError, ask_export
 from hawser.service.path_factory import RealPath
+from hawser.service.patience import Compared, until
 from hawser.service.start_error import StartError
 
-POLL_SECONDS: Final = 0.01
 # So long a path may take to say how large it is, to end its I/O and open a session, and the map to exchange its table.
 STEP_SECONDS: Final = 10.0
 
@@ -60,14 +59,6 @@ async def resize(gateway: Gateway, args: list[str], is_gone: Callable[[], bool])
         yield f"{gateway.options.name}: {size} bytes, for new connections\n"
     finally:
         gateway.is_changing = False
-
-
-class _Compared(IdentityListener):
-    def __init__(self) -> None:
-        self.problems: dict[str, str] | None = None
-
-    def compared(self, problems: dict[str, str]) -> None:
-        self.problems = problems
 
 
 class _Loaded(ControlListener):
@@ -160,9 +151,13 @@ class _Resize:
         gateway.loop.run(take_out)
         try:
             what = f"{device.name}: its session was not renewed: what is on its way there"
-            await self._until(lambda: not device.under_way() and device.left_behind is None, f"{what} has not ended")
+            await until(
+                lambda: not device.under_way() and device.left_behind is None, STEP_SECONDS, f"{what} has not ended"
+            )
             gateway.loop.run(driver.renew)
-            await self._until(lambda: driver.session_bytes() >= size, f"{device.name}: no new session of {size} bytes")
+            await until(
+                lambda: driver.session_bytes() >= size, STEP_SECONDS, f"{device.name}: no new session of {size} bytes"
+            )
         finally:
             gateway.loop.run(put_back)
 
@@ -170,7 +165,7 @@ class _Resize:
             # What would tell it may be in the other path's cache by now; then it comes back with the next flush.
             return all(path.is_active for path in paths) or manager.verdicts.get(device.devt) == UNTOLD
 
-        await self._until(is_back, f"{device.name}: not in use again")
+        await until(is_back, STEP_SECONDS, f"{device.name}: not in use again")
 
     async def compare(self, size: int) -> None:
         """What is behind the end, through each path that is in use."""
@@ -178,7 +173,7 @@ class _Resize:
         target = gateway.target
         assert target is not None
         in_use = [device for _, device in self.pairs if target.state.uses(device)]
-        compared = _Compared()
+        compared = Compared()
         problems: dict[str, str] = {}
 
         def begin() -> None:
@@ -189,7 +184,9 @@ class _Resize:
 
         try:
             gateway.loop.run(begin)
-            await self._until(lambda: compared.problems is not None, "the new part was not read in time to be compared")
+            await until(
+                lambda: compared.problems is not None, STEP_SECONDS, "the new part was not read in time to be compared"
+            )
             problems = compared.problems or {}
         finally:
             for device in in_use:
@@ -221,13 +218,8 @@ class _Resize:
             gateway.loop.run(swap)
         except (TableError, ControlError, StartError) as error_found:
             raise ControlVerbError(f"{device.name}: {error_found}") from None
-        await self._until(lambda: loaded.is_over, f"{device.name}: its I/O has not ended, so it has its old size still")
+        await until(
+            lambda: loaded.is_over, STEP_SECONDS, f"{device.name}: its I/O has not ended, so it has its old size still"
+        )
         if loaded.problem:
             raise ControlVerbError(f"{device.name}: {loaded.problem}")
-
-    async def _until(self, condition: Callable[[], bool], otherwise: str) -> None:
-        deadline = monotonic() + STEP_SECONDS
-        while not condition():
-            if monotonic() > deadline:
-                raise ControlVerbError(f"{otherwise} within {STEP_SECONDS:g} s")
-            await asyncio.sleep(POLL_SECONDS)

@@ -291,13 +291,18 @@ def give_name(call: Call, task: Task, new: str) -> bool:
     return True
 
 
+def _named_first(call: Call, words: list[str]) -> tuple[Task | None, list[str]]:
+    """The device that the first word names, unless an option does, and the words that are left."""
+    if call.has("uuid") or call.has("major"):
+        return task_for(call, None), words
+    return task_for(call, words[0]), words[1:]
+
+
 def set_geometry(call: Call, words: list[str]) -> bool:
     """`DEVICE CYLINDERS HEADS SECTORS START`."""
-    by_option = call.has("uuid") or call.has("major")
-    task = task_for(call, None if by_option else words[0])
+    task, rest = _named_first(call, words)
     if task is None:
         return False
-    rest = words if by_option else words[1:]
     device = task.find()
     if device is None:
         return task.failed("setgeometry", "ENXIO")
@@ -310,11 +315,9 @@ def set_geometry(call: Call, words: list[str]) -> bool:
 
 def message(call: Call, words: list[str]) -> bool:
     """`DEVICE SECTOR WORDS...`: the words are joined by spaces, and the kernel takes them apart again."""
-    by_option = call.has("uuid") or call.has("major")
-    task = task_for(call, None if by_option else words[0])
+    task, rest = _named_first(call, words)
     if task is None:
         return False
-    rest = words if by_option else words[1:]
     sector = _sector(rest[0])
     if sector is None:
         return call.complain("Invalid sector.")

@@ -7,7 +7,7 @@ from hawser.dm.dmsetup.call import Call
 from hawser.dm.dmsetup.change import give_name
 from hawser.dm.dmsetup.fields import Subject
 from hawser.dm.dmsetup.names import AUTO, NONE, TWICE, NameTextError, SplitName, mangle, unmangle
-from hawser.dm.dmsetup.show import all_devices, means_all
+from hawser.dm.dmsetup.show import means_all, with_all
 from hawser.dm.dmsetup.task import Task, task_for
 from hawser.dm.mapped_device import MappedDevice
 
@@ -26,11 +26,7 @@ def mangle_names(call: Call, words: list[str]) -> bool:
     form = call.value("manglename").lower() or AUTO
     call.mangling = NONE
     if means_all(call, words):
-        devices = all_devices(call)
-        done = devices is not None
-        for device in devices or []:
-            done = _mangle(call, device, form) and done
-        return done
+        return with_all(call, lambda device: _mangle(call, device, form))
     task = task_for(call, words[0] if words else None)
     if task is None:
         return False

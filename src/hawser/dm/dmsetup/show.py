@@ -4,6 +4,7 @@ lvm2: _status(), _info(), _deps(), _ls(), _targets() and _version() of libdm/dm-
 """
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from hawser.dm.dmsetup.call import Call
@@ -38,6 +39,15 @@ def all_devices(call: Call) -> list[MappedDevice] | None:
     return None if complaints else devices
 
 
+def with_all(call: Call, do: Callable[[MappedDevice], bool]) -> bool:
+    """Do it with every mapped device, whether it succeeds or not. Whether all did."""
+    devices = all_devices(call)
+    done = devices is not None
+    for device in devices or []:
+        done = do(device) and done
+    return done
+
+
 def means_all(call: Call, words: list[str]) -> bool:
     """Whether no device was named in any way."""
     return not words and not call.has("uuid") and not call.has("major")
@@ -57,11 +67,7 @@ def status(call: Call, words: list[str]) -> bool:
 def _lines(call: Call, words: list[str], verb: str) -> bool:
     if means_all(call, words):
         call.many = True
-        devices = all_devices(call)
-        done = devices is not None
-        for device in devices or []:
-            done = _show_lines(call, device, verb) and done
-        return done
+        return with_all(call, lambda device: _show_lines(call, device, verb))
     task = task_for(call, words[0] if words else None)
     if task is None:
         return False
@@ -138,11 +144,7 @@ def _quoted(text: str) -> str:
 
 def info(call: Call, words: list[str]) -> bool:
     if means_all(call, words):
-        devices = all_devices(call)
-        done = devices is not None
-        for device in devices or []:
-            done = display_info(call, device) and done
-        return done
+        return with_all(call, lambda device: display_info(call, device))
     task = task_for(call, words[0] if words else None)
     if task is None:
         return False
