@@ -6,10 +6,10 @@ from hawser.block.bio import Bio
 from hawser.block.ops import WRITE, Buffer
 from hawser.block.orphan import PROOF_ANSWER
 from hawser.block.request import UNKNOWN
-from hawser.core.status import IOERR, TIMEOUT, TRANSPORT
-from hawser.core.units import NS_PER_MS
-from hawser.lab.world import Answer, Rig, World, make_multipath
-from hawser.multipath.witness import BYTES_MAX, ENTRIES_MAX, Digester, Remembered
+from hawser.core.status import IOERR, OK, TIMEOUT, TRANSPORT
+from hawser.core.units import NS_PER_MS, NS_PER_S
+from hawser.lab.world import Answer, Client, Rig, World, make_multipath
+from hawser.multipath.witness import BYTES_MAX, ENTRIES_MAX, UNCERTAIN_MAX, Digester, Remembered
 
 DATA = bytes(range(256)) * 16
 
@@ -195,3 +195,89 @@ def test_what_a_flush_has_covered_is_in_no_cache_of_a_paths_own(mode: str):
     assert [testimony.is_durable() for testimony in witness.testimonies()] == [True]
     write(rig, 8)
     assert [testimony.is_durable() for testimony in witness.testimonies()] == [False, True]
+
+
+# What was on its way beside something of which nobody knows when it was done.
+
+
+def test_what_failed_takes_its_own_sectors_only(rig: Rig):
+    write(rig, 0)
+    for path in rig.paths:
+        path.driver.script.append(Answer(TRANSPORT))
+    write(rig, 2, DATA[:1024])
+    assert told(rig) == {0: DATA[:1024], 4: DATA[2048:]}
+
+
+def beside(rig: Rig, sector: int, data: bytes) -> tuple[Bio, Bio]:
+    """A write of sectors 0..7 that is given up, and another one beside it that takes 2 ms."""
+    rig.paths[0].driver.script.append(Answer(TIMEOUT, fate=UNKNOWN, delay_ns=1))
+    rig.paths[1].driver.script.append(Answer(delay_ns=2 * NS_PER_MS))
+    first, second = rig.client.write(0, DATA), rig.client.write(sector, data)
+    rig.world.pass_time(1)
+    return first, second
+
+
+def test_beside_a_ghost_that_has_ended_nothing_testifies_where_they_meet(rig: Rig):
+    """Though its client is gone, and will never write that again."""
+    other = Client(rig.device, rig.world.disk)
+    rig.paths[0].driver.script.append(Answer(TIMEOUT, fate=UNKNOWN, delay_ns=1))
+    rig.paths[1].driver.script.append(Answer(delay_ns=2 * NS_PER_MS))
+    rig.message("queue_if_no_path")
+    rig.client.write(0, DATA)
+    second = other.write(4, b"n" * 4096)
+    rig.client.dead = True
+    rig.world.pass_time(1)
+    rig.device.cancel_dead()
+    rig.paths[0].driver.settle(PROOF_ANSWER)
+    rig.world.pass_time(NS_PER_S)
+    assert second.status == OK
+    assert told(rig) == {8: b"n" * 2048}
+    write(rig, 4, b"m" * 512)
+    assert told(rig) == {4: b"m" * 512, 8: b"n" * 2048}
+
+
+def test_the_retry_of_a_ghost_testifies_though_that_has_ended_beside_it(rig: Rig):
+    first, _ = beside(rig, 100, b"n" * 512)
+    rig.paths[1].driver.default = Answer(delay_ns=2 * NS_PER_MS)
+    rig.world.pass_time(NS_PER_MS)
+    rig.paths[0].driver.settle(PROOF_ANSWER)
+    rig.world.pass_time(NS_PER_S)
+    assert first.status == OK
+    assert told(rig) == {0: DATA, 100: b"n" * 512}
+
+
+@pytest.mark.parametrize("extra", [0, UNCERTAIN_MAX])
+def test_what_is_uncertain_is_not_forgotten_while_it_counts(rig: Rig, extra: int):
+    """Even when so much is that the oldest of it is not kept any more."""
+    witness = rig.world.disk.witness
+    write(rig, 0)
+    write(rig, 100)
+    for path in rig.paths:
+        path.driver.default = Answer(delay_ns=NS_PER_MS)
+    beside, apart = rig.client.write(0, b"n" * 1024), rig.client.write(200, b"n" * 512)
+    rig.world.settle()
+    witness.retract(0, 512)
+    for number in range(extra):
+        witness.retract(1000 + number, 512)
+    rig.world.run()
+    assert (beside.status, apart.status) == (OK, OK)
+    # Once nobody knows any more where it was, all that was on its way then is in doubt, and all of what it touched.
+    expected = {100: DATA}
+    if not extra:
+        expected |= {1: b"n" * 512, 2: DATA[1024:], 200: b"n" * 512}
+    assert told(rig) == expected
+    assert len(witness._uncertain) <= UNCERTAIN_MAX
+
+
+def test_what_was_on_its_way_when_all_came_into_doubt_does_not_testify(rig: Rig):
+    """Nobody remembers any more what was acknowledged beside it, and it may be lost, too."""
+    for path in rig.paths:
+        path.driver.default = Answer(delay_ns=NS_PER_MS)
+    rig.client.write(0, DATA)
+    rig.world.settle()
+    rig.world.disk.cast_doubt("a cache is gone")
+    rig.world.run()
+    assert told(rig) == {}
+    rig.client.write(0, DATA)
+    rig.world.run()
+    assert told(rig) == {0: DATA}

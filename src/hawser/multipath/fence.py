@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 from mypy_extensions import mypyc_attr
 
 from hawser.block.ops import FLUSH, is_write_class
-from hawser.block.orphan import CACHE, COMMAND, FULL, LOOK, UNPROVEN, Orphan, OrphanWatcher
+from hawser.block.orphan import CACHE, CLIENT, COMMAND, FULL, LOOK, UNPROVEN, Orphan, OrphanWatcher
 from hawser.core.log import LogSink
 from hawser.dm.target import TargetHost
 from hawser.multipath.orphan_index import OrphanIndex
@@ -76,7 +76,10 @@ class FenceSet(OrphanWatcher):
 
     def add(self, orphan: Orphan) -> None:
         """Fence on account of `orphan`, unless that is done already or it is resolved."""
-        if orphan.watcher is not None or orphan.proof:
+        if orphan.watcher is not None:
+            return
+        if orphan.proof:
+            self._settled(orphan)
             return
         unit = self.unit_sectors
         orphan.start = orphan.start // unit * unit
@@ -121,10 +124,15 @@ class FenceSet(OrphanWatcher):
         self.active = self.enabled and len(self.orphans) > 0
         if orphan.proof == UNPROVEN:
             self.unproven += 1
+        self._settled(orphan)
         if orphan.kind not in (FULL, LOOK):
             self.proofs[orphan.proof] = self.proofs.get(orphan.proof, 0) + 1
             self.log.info(f"{self.disk.name}: fence lifted: {orphan.describe()}: {orphan.proof}")
         self._tell()
+
+    def _settled(self, orphan: Orphan) -> None:
+        if orphan.kind in (COMMAND, CLIENT):
+            self.disk.witness.settled(orphan)
 
     def orphan_acknowledged(self, orphan: Orphan) -> None:
         self._tell()

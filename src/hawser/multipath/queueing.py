@@ -10,8 +10,6 @@ The no-path timer (enable_nopath_timeout()) turns queueing off for good when the
 
 from mypy_extensions import mypyc_attr
 
-from hawser.block.bio import Bio
-from hawser.block.ops import READ
 from hawser.core.clock import Timer
 from hawser.core.trace import PARKED
 from hawser.core.units import NS_PER_S
@@ -80,15 +78,7 @@ class Queueing(WaitingRoom):
             if clone.life is not None:
                 clone.life.note(PARKED, "until there is a path")
             return SUBMITTED
-        if not self.handing_back:
-            self.fails_for_good(clone.op, clone.sector, clone.size, [clone.original])
         return REQUEUE if self.handing_back else KILL
-
-    def fails_for_good(self, op: int, sector: int, size: int, bios: list[Bio]) -> None:
-        """A write of which there was a copy of unknown fate fails for want of a path: what was written beside that copy testifies
-        nothing, though the copy may have been answered since."""
-        if op != READ and any(bio.orphans is not None for bio in bios):
-            self.disk.witness.retract(sector, size)
 
     def set_queue_if_no_path(self, on: bool) -> None:
         """Turned off, what was parked is mapped once more, and fails if there is still no path.

@@ -4,6 +4,8 @@ A path that comes back may lead to another disk, or to an old copy of this one (
 59946 is one of many). Size and name do not tell; what was written last does. Every acknowledged write enters a ring, so a
 later write of the same sectors is known too and the older entry is then cut down to nothing. Two writes of the same sectors
 that were on their way at once testify nothing: they may have been executed in the other order than they were acknowledged in.
+So it is beside one that was never acknowledged: one that failed, and a command of unknown fate until that was settled. Of these
+the last UNCERTAIN_MAX are kept.
 
 What an earlier process has handed over (hawser.service.witness_file) is known by its digests alone. Such a *remembered* entry
 testifies as a whole or, once a later write has touched it, not at all.
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from hawser.multipath.disk import PathDevice
 
 ENTRIES_MAX: Final = 64
+UNCERTAIN_MAX: Final = 128
 # Larger writes are remembered by their range alone: they hide older entries and testify nothing.
 BYTES_MAX: Final = 64 * KIB
 
@@ -99,7 +102,7 @@ class Testimony:
 
 
 class _Entry:
-    """`started` and `number`: how many writes had been acknowledged when it was mapped, and before it was acknowledged itself."""
+    """`started` and `number`: what the witness had counted when it was mapped, and before it was acknowledged itself."""
 
     def __init__(
         self,
@@ -129,13 +132,37 @@ class _Entry:
         self.digest = b""
 
 
+class _Uncertain:
+    """Until `number` something may have been written to sectors [start, end), no one knows when: by a write that failed or, where
+    there is one, by `orphan`. What was acknowledged before that was settled was told from it when it was acknowledged."""
+
+    def __init__(self, start: int, end: int, number: int, orphan: Orphan | None) -> None:
+        self.start = start
+        self.end = end
+        self.number = number
+        self.orphan = orphan
+
+    def touches(self, entry: _Entry) -> bool:
+        """Whether it may have come after `entry`, which is no copy of the same write."""
+        if not (entry.sector < self.end and self.start < entry.end and entry.started <= self.number):
+            return False
+        orphan = self.orphan
+        if orphan is None:
+            return True
+        return self.number < entry.number and (entry.own is None or orphan not in entry.own)
+
+
 class Witness:
-    """A ring of the last ENTRIES_MAX acknowledged writes."""
+    """A ring of the last ENTRIES_MAX acknowledged writes. `count` goes up by one with each, and with all that is uncertain."""
 
     def __init__(self) -> None:
         self._ring: list[_Entry | None] = [None] * ENTRIES_MAX
         self._next = 0
         self.count = 0
+        # In their order.
+        self._uncertain: list[_Uncertain] = []
+        # What was mapped when so many were counted, or fewer, was beside what has left that list, or the ring by force.
+        self._lost = -1
         self._digester: Digester | None = None
 
     def note(
@@ -149,7 +176,7 @@ class Witness:
     ) -> None:
         """A write, discard or write zeroes of `size` bytes has succeeded as a whole; `bios` hold its data, `own` are
         its orphans; `started` is what `count` was when it was mapped, `holder` the path that did it if that has its own cache."""
-        has_data = size <= BYTES_MAX and len(bios) > 0 and bios[0].data is not None
+        has_data = size <= BYTES_MAX and started > self._lost and len(bios) > 0 and bios[0].data is not None
         end = sector + ((size + 511) >> SECTOR_SHIFT)
         self._add(_Entry(sector, end, bios if has_data else None, started, self.count, own, holder))
 
@@ -165,16 +192,25 @@ class Witness:
         self._next = (self._next + 1) % ENTRIES_MAX
 
     def retract(self, sector: int, size: int) -> None:
-        """A write of unknown effect touched these sectors: no older one testifies about them any more."""
-        end = sector + ((size + 511) >> SECTOR_SHIFT)
-        for entry in self._ring:
-            if entry is not None and entry.sector < end and sector < entry.end:
-                entry.silence()
+        """A write of these sectors has failed, or has succeeded and testifies nothing. There older ones do not testify any more,
+        nor will those that were beside it."""
+        self._doubt(sector, sector + ((size + 511) >> SECTOR_SHIFT), None)
 
-    def pass_over(self, sector: int, size: int) -> None:
-        """A write has succeeded that testifies nothing, nor do older ones of these sectors."""
-        self.retract(sector, size)
+    def settled(self, orphan: Orphan) -> None:
+        """It has taken effect by now, or never will. Of what was on its way beside it nobody knows which of the two came last."""
+        self._doubt(orphan.start, orphan.end, orphan)
+
+    def _doubt(self, start: int, end: int, orphan: Orphan | None) -> None:
+        if len(self._uncertain) >= UNCERTAIN_MAX:
+            self._forget_uncertain(self._uncertain.pop(0))
+        self._uncertain.append(_Uncertain(start, end, self.count, orphan))
         self.count += 1
+
+    def _forget_uncertain(self, oldest: _Uncertain) -> None:
+        for entry in self._ring:
+            if entry is not None and oldest.touches(entry):
+                entry.silence()
+        self._lost = max(self._lost, oldest.number)
 
     def forget_unflushed(self, holder: "PathDevice") -> None:
         """The cache of `holder` may be gone: what only that held testifies nothing any more."""
@@ -186,12 +222,14 @@ class Witness:
         """What is certain, newest first: of each write what no later one touches, nor one that was on its way beside it."""
         found: list[Testimony] = []
         later: list[_Entry] = []
+        oldest = self._ring[self._next]
+        # Of what has left the ring nobody knows whether it was on its way beside an entry that was mapped before this.
+        since = oldest.number if oldest is not None else 0
         for back in range(1, ENTRIES_MAX + 1):
             entry = self._ring[(self._next - back) % ENTRIES_MAX]
             if entry is None:
                 break
-            # Of what has left the ring nobody knows whether it was on its way beside this one.
-            if entry.started >= self.count - ENTRIES_MAX:
+            if entry.started >= since:
                 found += self._testimonies_of(entry, later)
             later.append(entry)
         return found
@@ -213,10 +251,15 @@ class Witness:
             if other is not None and other is not entry and _overlap(entry, other):
                 if other in later or entry.started <= other.number < entry.number:
                     parts = _without(parts, other.sector, other.end)
+        for uncertain in self._uncertain:
+            if uncertain.touches(entry):
+                parts = _without(parts, uncertain.start, uncertain.end)
         return parts
 
     def forget(self) -> None:
         self._ring = [None] * ENTRIES_MAX
+        self._lost = self.count
+        self.count += 1
 
 
 def _content(entry: _Entry, start: int, end: int) -> bytes:
