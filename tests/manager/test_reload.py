@@ -274,3 +274,19 @@ def test_what_was_lost_while_no_table_used_it_is_written_again_by_the_next_table
     care.world.pass_time(NS_PER_S)
     assert (read.status, read.data) == (OK, DATA)
     assert not device.is_lost
+
+
+@pytest.mark.parametrize(("epoch", "letters"), [(1, "AA"), (2, "FA")])
+def test_of_a_path_that_no_table_has_ever_used_only_the_first_session_is_known(mode: str, epoch: int, letters: str):
+    """Nobody was told of the end of the one before, and where the next one leads nobody has looked."""
+    care = make(mode)
+    reload(care, [[1]], mode)
+    care.rig.paths[0] = care.world.ram_path("added", care.store)
+    care.paths[0].driver.epoch = epoch
+    reload(care, [[0, 1]], mode)
+    assert care.letters() == letters
+    care.world.pass_time(FIRST_CHECK_NS + NS_PER_MS)
+    assert care.letters() == "AA"
+    reload(care, [[1]], mode)
+    reload(care, [[0, 1]], mode)
+    assert care.letters() == "AA"

@@ -70,6 +70,9 @@ class Manager:
         # False while the map's live table has no multipath target.
         self._is_in_charge = False
         self._records: dict[str, _Record] = {}
+        # Devices whose sessions are heard of. Of another one only the first is sure to lead where it should: whoever opened it
+        # has seen to that.
+        self._known: list[str] = []
         # Devices whose session ended while no table used them: nobody knows where the next one leads.
         self._unwatched: list[str] = []
         self._marginal: MarginalPaths | None = None
@@ -115,6 +118,8 @@ class Manager:
             self._checks[device.devt] = Check(self, device)
         driver = device.requests.driver
         driver.listener = SessionEar(self, device)
+        if device.devt not in self._known:
+            self._known.append(device.devt)
         if driver.mismatch and self.verdicts.get(device.devt) != MISMATCH:
             # It was found out before anybody listened.
             self.mismatched(device, driver.mismatch)
@@ -176,7 +181,7 @@ class Manager:
         driver = device.requests.driver
         if driver.mismatch:
             return driver.mismatch
-        if device.devt in self._unwatched:
+        if device.devt in self._unwatched or (device.devt not in self._known and driver.epoch > 1):
             return "its session ended while no table used it"
         is_down = self.verdicts.get(device.devt) == DOWN
         return driver.trouble() or ("the last check found it down" if is_down else "")
@@ -198,7 +203,7 @@ class Manager:
             findings.pop(device.devt, "")
         self._trusted.pop(device.devt, 0)
         self._hold_again_ns.pop(device.devt, 0)
-        for listed in (self._contradicted, self._unwatched):
+        for listed in (self._contradicted, self._unwatched, self._known):
             if device.devt in listed:
                 listed.remove(device.devt)
 
