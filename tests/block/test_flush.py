@@ -9,7 +9,7 @@ from hawser.block.flush import PENDING_MAX_NS, FlushGate
 from hawser.block.ops import FLUSH, FUA, PREFLUSH, READ, WRITE
 from hawser.block.plug import Plug
 from hawser.block.request import ANSWERED, NOT_SENT, Request
-from hawser.core.status import IOERR, MEDIUM, OK, TRANSPORT
+from hawser.core.status import IOERR, MEDIUM, OK, RESOURCE, TRANSPORT
 from hawser.core.units import KIB, MIB, NS_PER_MS, NS_PER_S
 from hawser.lab.world import LIMITS, Answer, Client, RamDriver, RamPath, Rig, Store, World, make_multipath
 
@@ -149,7 +149,7 @@ def test_a_failed_path_gives_back_who_waits_for_a_flush():
     waiting = [client.flush(), client.write(8, DATA, PREFLUSH)]
     path.device.requests.bounce()
     world.settle()
-    assert [(bio.status, bio.fate) for bio in waiting] == [(TRANSPORT, NOT_SENT)] * 2
+    assert [(bio.status, bio.fate) for bio in waiting] == [(RESOURCE, NOT_SENT)] * 2
     world.run()
     assert (running.status, words(path), path.device.idle()) == (OK, "f", True)
 

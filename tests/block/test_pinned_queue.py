@@ -8,7 +8,7 @@ import pytest
 from hawser.block.bio import Bio
 from hawser.block.ops import READ, WRITE, WRITE_ZEROES
 from hawser.block.request import Request
-from hawser.core.status import DEV_RESOURCE, IOERR, OK, RESOURCE, TRANSPORT
+from hawser.core.status import DEV_RESOURCE, IOERR, OK, RESOURCE
 from hawser.core.units import KIB, MIB, NS_PER_MS
 from hawser.lab.world import LIMITS, Answer, Client, RamDriver, RamPath, Store, World
 
@@ -153,5 +153,5 @@ def test_what_waits_out_a_delay_is_given_back_once_when_its_path_fails():
     queue.bounce()
     assert queue.waiting() == 0
     world.run()
-    assert ([bio.status for bio in client.done], queue.idle()) == ([TRANSPORT], True)
+    assert ([bio.status for bio in client.done], queue.idle()) == ([RESOURCE], True)
     assert bio.finished

@@ -8,7 +8,7 @@ from hawser.block.limits import QueueLimits
 from hawser.block.ops import READ, WRITE
 from hawser.block.queue import WAITING_MAX
 from hawser.block.request import NOT_SENT
-from hawser.core.status import DEV_RESOURCE, IOERR, OFFLINE, OK, RESOURCE, TRANSPORT
+from hawser.core.status import DEV_RESOURCE, IOERR, OFFLINE, OK, RESOURCE
 from hawser.core.units import KIB, MIB, NS_PER_MS
 from hawser.lab.world import Answer, Client, RamPath, Store, World
 
@@ -230,7 +230,7 @@ def test_a_failed_path_gives_back_what_waits_not_what_is_in_flight():
     path.device.requests.bounce()
     assert client.done == []
     world.run()
-    assert [(bio.sector, bio.status, bio.fate) for bio in client.done] == [(100, TRANSPORT, NOT_SENT), (0, OK, 0)]
+    assert [(bio.sector, bio.status, bio.fate) for bio in client.done] == [(100, RESOURCE, NOT_SENT), (0, OK, 0)]
     assert path.device.idle()
 
 

@@ -1,6 +1,7 @@
 """Found by random worlds: maps over maps and over linear devices, and errors that hid where the data is."""
 
 import pytest
+from tests.dm.controls import load, suspend
 from tests.dm.stacked import MODES, Stacked
 
 from hawser.block.bio import Bio
@@ -202,6 +203,24 @@ def test_a_write_whose_error_was_the_clients_may_be_in_its_paths_cache(rig: Rig)
     device.cache_flushed(device.written)
     rig.world.run()
     assert read.status == OK
+    assert rig.at_rest()
+
+
+def test_a_path_that_fails_takes_none_with_it_that_leads_through_the_same_queue():
+    """What waited there came back as an error of transport, and the other path, of which nobody had complained, failed, too."""
+    rig = OverLinear([PLAIN], depth=1)
+    twin = rig.world.mapped("twin", PLAIN.format(rig.paths[0].device.devt)).devt
+    load(rig.world, rig.device, f"0 2048 multipath 2 queue_mode bio 0 1 1 round-robin 0 2 0 {rig.names[0]} {twin}")
+    suspend(rig.world, rig.device)
+    rig.device.resume()
+    rig.paths[0].driver.default = SLOW
+    reads = [rig.client.read(8 * number, 512) for number in range(4)]
+    rig.device.message(0, ["fail_path", rig.names[0]])
+    rig.world.run()
+    assert [read.status for read in reads] == [OK] * 4
+    target = rig.device.live_targets()[0]
+    assert isinstance(target, Multipath)
+    assert [path.is_active for path in target.state.paths] == [False, True]
     assert rig.at_rest()
 
 

@@ -20,7 +20,7 @@ from hawser.block.plug import Plug
 from hawser.block.request import IDLE, IN_FLIGHT, NOT_SENT, Request
 from hawser.block.stats import Counters
 from hawser.core.clock import Timer, Timers
-from hawser.core.status import IOERR, OFFLINE, OK, RESOURCE, TRANSPORT, status_name
+from hawser.core.status import IOERR, OFFLINE, OK, RESOURCE, status_name
 from hawser.core.trace import MERGED, REQUEUED
 from hawser.core.turn import Turn, Work
 from hawser.core.units import MIB, NS_PER_MS, SECTOR_SHIFT
@@ -376,8 +376,9 @@ class RequestQueue(DispatchQueue):
             else:
                 self._enter(request, False)
 
-    def bounce(self, status: int = TRANSPORT) -> None:
-        """Give back, undispatched, everything that waits: the path has failed, its owners may know another one."""
+    def bounce(self, status: int = RESOURCE) -> None:
+        """Give back, undispatched, everything that waits: a path that leads here has failed, its owners may know another one. By
+        itself that is nobody's error: other paths may lead here, too."""
         for request in self.take_waiting():
             self.deliver(request, status, NOT_SENT)
         self.flushes.bounce(status)

@@ -14,7 +14,7 @@ from hawser.block.device import BlockDevice
 from hawser.block.driver import Driver
 from hawser.block.elevators import mq_deadline
 from hawser.block.limits import QueueLimits
-from hawser.block.ops import DISCARD
+from hawser.block.ops import DISCARD, FUA
 from hawser.block.plug import Plug
 from hawser.block.queue import RequestQueue
 from hawser.block.request import NOT_SENT, Request, RequestOwner
@@ -165,7 +165,8 @@ class _CloneOwner(RequestOwner):
             stack.own.came_back()
             return
         stack.mapper.contexts_free += 1
-        stack.tell_good(original, clone)
+        if not clone.flags & FUA or target.may_tell(clone):
+            stack.tell_good(original, clone)
         # The request hook.
         result = target.end_request(clone)
         if clone.status != OK and not stack.bio_hook:

@@ -258,6 +258,10 @@ class Target(FlushGate):
         """A clone has ended with `clone.status`, which may be changed here."""
         return END_DONE
 
+    def may_tell(self, clone: Request) -> bool:
+        """Whether the success of a clone may be told at all. Asked of writes with FUA."""
+        return True
+
     def withholds(self, clone: Request) -> bool:
         """Asked of clones that have left orphans or whose original has some. True: the success must not be told yet, and the
         target keeps the clone. It may also take back a good prefix (`clone.good_bytes`)."""
