@@ -310,3 +310,21 @@ def test_flushes_do_not_wait_for_a_cache_that_is_clean_again_though_there_are_ot
     rig.world.run()
     assert flush.status == OK
     assert (flush_status(rig, rig.client), ghost.proof) == (OK, "")
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_fua_write_beside_a_flush_that_fails_is_not_promised(mode: str, fails: bool):
+    """The failed flush may have been the word of its loss, and its own then has nothing to complain of."""
+    rig = make(mode, limits=QueueLimits(write_cache=True, fua=True))
+    for path in rig.paths:
+        path.driver.default = Answer(delay_ns=2 * NS_PER_MS)
+    write = rig.client.write(0, DATA, FUA)
+    rig.world.settle()
+    for path in rig.paths:
+        path.driver.default = Answer(IOERR if fails else OK, delay_ns=NS_PER_MS)
+    flush = rig.client.flush()
+    rig.world.pass_time(NS_PER_MS)
+    assert (flush.finished, write.finished) == (True, False)
+    rig.world.run()
+    assert write.status == (IOERR if fails else OK)
+    assert len(rig.world.disk.witness.testimonies()) == (0 if fails else 1)

@@ -3,15 +3,15 @@
 import time
 
 import pytest
-from tests.manager.looked_after import Care, look_after
+from tests.manager.looked_after import Care, SulkingDriver, look_after
 
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.ops import DISCARD, WRITE, WRITE_ZEROES
-from hawser.block.orphan import PROOF_PEER_GONE
-from hawser.block.request import UNKNOWN
+from hawser.block.orphan import CACHE, COMMAND, PROOF_ANSWER, PROOF_PEER_GONE
+from hawser.block.request import UNKNOWN, Request
 from hawser.core.rng import Rng
 from hawser.core.status import IOERR, MEDIUM, OK, TIMEOUT, TRANSPORT
-from hawser.core.units import KIB, NS_PER_S
+from hawser.core.units import KIB, NS_PER_MS, NS_PER_S
 from hawser.lab.world import Answer
 from hawser.multipath.disk import CacheEar
 from hawser.multipath.retained import KEPT_BYTES, Extent, Retained
@@ -289,3 +289,43 @@ def test_ten_thousand_small_writes_are_sorted_out_at_once():
     assert len(extents) == 10_000
     assert [extent.start for extent in extents] == sorted(extent.start for extent in extents)
     assert time.monotonic() - started < 3
+
+
+class Forgetful(SulkingDriver):
+    """Gives no answer to writes while `is_mute`."""
+
+    is_mute = False
+
+    def queue_rq(self, request: Request) -> int:
+        if self.is_mute and request.op == WRITE:
+            self.script.insert(0, Answer(TIMEOUT, fate=UNKNOWN))
+        return super().queue_rq(request)
+
+
+def test_what_is_written_again_late_by_a_path_that_is_left_by_then_is_not_clean(mode: str):
+    """That path had lost it, and had been flushed before. Its server executed the write late, when another path had done it."""
+    care = look_after(mode=mode, paths=1, groups=2, cache="path", features="queue_if_no_path", make_driver=Forgetful)
+    assert care.settled(care.client.write(0, NEW)).status == OK
+    first, second = (path.device for path in care.paths)
+    driver = care.paths[0].driver
+    assert isinstance(driver, Forgetful)
+    care.message("fail_path 259:1")
+    lose(care)
+    driver.is_mute = True
+    care.session_ready(0)
+    care.world.pass_time(NS_PER_MS)
+    assert [orphan.kind for orphan in care.world.disk.fences.orphans] == [CACHE, COMMAND]
+    # As a driver does when the answer comes; then its session is over.
+    driver.reason = "no connection"
+    first.late_write()
+    driver.settle(PROOF_ANSWER)
+    care.message("reinstate_path 259:1")
+    care.world.pass_time(0)
+    assert (first.replay, first.is_left, first.is_dirty()) == (None, True, True)
+    assert first.left_behind is not None and not first.left_behind.is_harmless
+    driver.is_mute = False
+    driver.reason = ""
+    care.world.pass_time(NS_PER_S)
+    assert first.left_behind is None and not first.is_dirty()
+    assert care.settled(care.client.read(0, 4096)).data == NEW
+    assert second.is_dirty()

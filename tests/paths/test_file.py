@@ -1,5 +1,6 @@
 """A file as a path: what is done inline and what in threads, good prefixes, errors, and threads that do not come back."""
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from hawser.block.orphan import PROOF_ANSWER
 from hawser.block.request import ANSWERED, UNKNOWN, Request
 from hawser.core.status import IOERR, OK, TIMEOUT, TRANSPORT
 from hawser.core.units import KIB, NS_PER_S
+from hawser.multipath.disk import PathDevice, SharedDisk
 from hawser.paths.file import FileDriver
 from hawser.paths.workers import THREADS_MAX, Job
 
@@ -231,3 +233,78 @@ def test_shutting_down_answers_what_is_outstanding(bench: FileBench):
     assert (bio.status, bio.fate) == (TRANSPORT, UNKNOWN)
     bench.let_go()
     assert bench.at_rest()
+
+
+# Errors that the file system tells once.
+
+
+class Syncs:
+    """Stands for the kernel's fdatasync() and pwritev(): fails once, and not before it is let go if there is a gate."""
+
+    def __init__(self, error: int, gate: threading.Event | None = None) -> None:
+        self.error = error
+        self.gate = gate
+        self.was_called = threading.Event()
+
+    def __call__(self, *args: object) -> int:
+        self.was_called.set()
+        if self.gate is not None:
+            self.gate.wait(30)
+        raise OSError(self.error, os.strerror(self.error))
+
+
+@pytest.fixture
+def shared(bench: FileBench) -> SharedDisk:
+    disk = SharedDisk("disk", bench.log)
+    bench.driver.device = PathDevice("p0", "259:0", SIZE >> 9, bench.queue, bench.turn, disk, "lun")
+    return disk
+
+
+@pytest.mark.parametrize(("error", "doubt"), [(errno.EIO, 1), (errno.ENOSPC, 1)])
+def test_an_fdatasync_that_fails_when_nobody_waits_for_it_any_more(
+    bench: FileBench, shared: SharedDisk, monkeypatch: pytest.MonkeyPatch, error: int, doubt: int
+):
+    """The next one succeeds, whatever was lost."""
+    sync = Syncs(error, bench.gate)
+    monkeypatch.setattr(os, "fdatasync", sync)
+    flush = bench.flush()
+    assert sync.was_called.wait(30)
+    bench.reactor.pass_time(NS_PER_S)
+    assert (flush.status, flush.fate, shared.doubt) == (TIMEOUT, UNKNOWN, 0)
+    bench.let_go()
+    assert shared.doubt == doubt
+
+
+def test_an_fdatasync_that_fails_in_time_is_its_askers_to_tell(
+    bench: FileBench, shared: SharedDisk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(os, "fdatasync", Syncs(errno.EIO))
+    flush = bench.flush()
+    bench.until_done(flush)
+    assert (flush.status, flush.fate, shared.doubt) == (IOERR, ANSWERED, 0)
+
+
+@pytest.mark.parametrize(("error", "doubt"), [(errno.EIO, 1), (errno.ENOSPC, 1), (errno.EOPNOTSUPP, 0)])
+@pytest.mark.parametrize("late", [False, True], ids=["in time", "late"])
+def test_an_error_of_a_fua_write_may_be_that_of_another_write(
+    bench: FileBench, shared: SharedDisk, monkeypatch: pytest.MonkeyPatch, error: int, doubt: int, late: bool
+):
+    write = Syncs(error, bench.gate if late else None)
+    monkeypatch.setattr(os, "pwritev", write)
+    bio = bench.write(0, b"f" * 512, FUA)
+    assert write.was_called.wait(30)
+    if late:
+        bench.reactor.pass_time(NS_PER_S)
+        assert (bio.status, bio.fate, shared.doubt) == (TIMEOUT, UNKNOWN, 0)
+        bench.let_go()
+    else:
+        bench.until_done(bio)
+    assert shared.doubt == doubt
+
+
+def test_an_error_of_a_plain_write_is_its_own(bench: FileBench, shared: SharedDisk, monkeypatch: pytest.MonkeyPatch):
+    bench.driver.threaded = True
+    monkeypatch.setattr(os, "pwritev", Syncs(errno.EIO))
+    bio = bench.write(0, b"f" * 512)
+    bench.until_done(bio)
+    assert (bio.status, shared.doubt) == (IOERR, 0)

@@ -360,3 +360,24 @@ def test_a_fua_write_fails_with_a_flush_that_failed_beside_it(make: Make):
     assert (first.status, second.status) == (IOERR, IOERR)
     assert bench.disk.doubt == 1
     assert bench.at_rest()
+
+
+@pytest.mark.parametrize(
+    ("error", "doubt"), [(protocol.EIO, 1), (protocol.ENOSPC, 1), (protocol.ENOMEM, 0), (protocol.ENOTSUP, 0)]
+)
+@pytest.mark.parametrize("late", [False, True], ids=["in time", "late"])
+def test_an_error_of_a_fua_write_may_be_the_only_word_of_a_lost_write(make: Make, error: int, doubt: int, late: bool):
+    """Servers write, and then sync the whole file: the error is told once, and is any write's."""
+    bench = make()
+    server = bench.connect()
+    bio = bench.write(0, DATA, FUA)
+    plain = bench.write(16, DATA)
+    write, other = server.take(2)
+    if late:
+        bench.reactor.pass_time(NS_PER_S)
+        assert (bio.status, bio.fate) == (TIMEOUT, UNKNOWN)
+    server.answer(write, error)
+    server.answer(other, error)
+    assert plain.finished
+    assert bench.disk.doubt == doubt
+    assert any("which may be of a lost write" in line for line in bench.lines()) == bool(doubt)

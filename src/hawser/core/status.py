@@ -81,6 +81,12 @@ def is_path_error(status: int) -> bool:
     )
 
 
+def may_tell_of_loss(status: int) -> bool:
+    """Whether this answer to a write with FUA may be the word, said once, of another write that is lost: servers do it by a write
+    and an fdatasync() (nbdkit, nbd-server; Linux: generic_write_sync()), whose error is that of the whole file (errseq_t)."""
+    return status == IOERR or status == NOSPC
+
+
 def status_name(status: int) -> str:
     """The block layer's words for a status, as its `... error, dev ...` log line has them."""
     return _NAMES.get(status, f"status {status}")

@@ -26,7 +26,7 @@ from hawser.block.orphan import CACHE, FULL, PROOF_FLUSHED, Orphan
 from hawser.block.queue import RequestQueue
 from hawser.block.request import ANSWERED, Request
 from hawser.core.log import LogSink
-from hawser.core.status import OK, RESOURCE
+from hawser.core.status import OK, RESOURCE, may_tell_of_loss
 from hawser.core.turn import Turn, Work
 from hawser.dm.target import TargetHost
 from hawser.multipath.fence import FenceSet
@@ -231,6 +231,11 @@ class PathDevice(QueueDevice):
         if fate == ANSWERED and status != RESOURCE and self.answers_are_final():
             self.shared.cast_doubt(f"{self.name} answered a flush with an error")
 
+    def heard_fua_error(self, status: int) -> None:
+        """A write that the path was to make durable by itself was answered with an error."""
+        if may_tell_of_loss(status):
+            self.shared.cast_doubt(f"{self.name} answered a write with FUA with an error, which may be of a lost write")
+
     def is_dirty(self) -> bool:
         """Whether this path's own cache may hold writes that no flush has covered, or is about to."""
         if not self.has_own_cache:
@@ -269,14 +274,20 @@ class PathDevice(QueueDevice):
             if self.cache_ear is not None:
                 self.cache_ear.cache_dirtied()
             if self.is_left:
+                if self.left_behind is not None:
+                    self._revoke_proof()
                 self.leave()
+
+    def _revoke_proof(self) -> None:
+        """What was proved of the cache that was left is not so any more."""
+        self._proof = ""
+        if self.left_behind is not None:
+            self.left_behind.is_harmless = False
 
     def session_ended(self) -> None:
         """The session that the writes were acknowledged in is over: its server may have lost what was not flushed."""
         if self.is_dirty():
-            self._proof = ""
-            if self.left_behind is not None:
-                self.left_behind.is_harmless = False
+            self._revoke_proof()
             if self._can_replay():
                 self._lose()
             elif not self.doubted:
@@ -344,7 +355,7 @@ class PathDevice(QueueDevice):
         """The cache can do no more harm, and what it held has to be written again: ask for a path to do it by."""
         if self.retained.is_empty() and self.replay is None:
             self.is_lost = False
-            self._resolve()
+            self._settle()
             return
         if self.replay is None:
             uncertain = self.retained.uncertain()
@@ -365,13 +376,18 @@ class PathDevice(QueueDevice):
         """All of it is written. Unless the cache was lost or left once more meanwhile, the disk is as it was."""
         self._end_replay()
         self.shared.log.info(f"{self.shared.name}: {self.name}: what its cache held was written again")
-        if self._proof:
-            self._resolve()
+        self._settle()
 
     def replay_failed(self, reason: str) -> None:
         self._end_replay()
         self.shared.cast_doubt(f"{self.name}: what its cache held could not be written again: {reason}")
-        if self._proof:
+        self._settle()
+
+    def _settle(self) -> None:
+        if self.is_left and self.is_dirty():
+            # It holds anew what was written again by way of it, and I/O has gone another way since.
+            self._revoke_proof()
+        elif self._proof:
             self._resolve()
 
     def _end_replay(self) -> None:

@@ -8,7 +8,7 @@ then is the client's, without failing the path (DESIGN, Hard problems 5).
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
 from hawser.block.disk import Disk
-from hawser.block.ops import FLUSH, IN_COMPANY, READ, is_write_class
+from hawser.block.ops import FLUSH, FUA, IN_COMPANY, READ, is_write_class
 from hawser.block.orphan import Orphan
 from hawser.block.request import ANSWERED, NOT_SENT, Request, RequestOwner
 from hawser.core.clock import NEVER
@@ -92,7 +92,7 @@ class Multipath(Activating):
         original = clone.original
         if self.fences.active and self.fences.blocks(clone.op, clone.sector, clone.end_sector(), original.orphans):
             return self._fence_bio(clone)
-        if clone.op == FLUSH and not self.may_promise(original):
+        if clone.op != READ and self._is_in_vain(clone.op, clone.flags, original):
             return KILL
         if self.state.asks_cpu:
             self.state.comes_from(original.client().cpu)
@@ -143,12 +143,15 @@ class Multipath(Activating):
         if clone.status == OK:
             path.group.selector.end_io(path, clone.size, clone.mapped_ns)
             self._succeeded(path, clone.op, clone.size, clone.written_before)
-            if clone.op == FLUSH:
-                if not self.may_promise(original):
+            if clone.op != READ:
+                if self._is_in_vain(clone.op, clone.flags, original):
                     clone.status = IOERR
-            elif clone.op != READ:
+                if clone.op == FLUSH:
+                    return END_DONE
                 count_write(path.device, clone.op, clone.flags, clone.sector, clone.size, [clone], clone.written_before)
-                self._testify(path, clone.sector, clone.size, [clone], original.orphans, clone.written_before)
+                self._testify(
+                    path, clone.sector, clone.size, [clone], original.orphans, clone.written_before, clone.status
+                )
                 if must_withhold(original.orphans):
                     self._withhold_bio(clone)
                     return END_INCOMPLETE
@@ -164,6 +167,8 @@ class Multipath(Activating):
             return self._retry_alone(clone)
         if not self._is_worth_a_retry(path, clone.op, clone.status, clone.fate) or original.client().dead:
             return END_DONE
+        if clone.status == IOERR and self._is_in_vain(clone.op, clone.flags, original):
+            return END_DONE  # (Of a map below, say.)
         if self._is_answer(path, clone.status, clone.fate):
             return self._retry_answered_bio(clone, path)
         if clone.status != RESOURCE or clone.fate != NOT_SENT:  # (Else given back: hawser.multipath.demotion.)
@@ -203,20 +208,16 @@ class Multipath(Activating):
                     return False
         return active
 
-    def _fail_request(self, request: Request) -> int:
-        self.fails_for_good(request.op, request.sector, request.size, request.bios)
-        return KILL
-
     def clone_and_map(self, request: Request) -> int:
         if self.fences.active and self._is_fenced(request):
             return self._fence_request(request)
-        if request.op == FLUSH and request.bios and not self.may_promise(request.bios[0]):
+        if request.op != READ and request.bios and self._is_in_vain(request.op, request.flags, request.bios[0]):
             return KILL
         if self.state.asks_cpu:
             self.state.comes_from(request.cpu())
         path = self.state.choose(request.size)
         if path is None:
-            return DELAY_REQUEUE if self.queue_if_no_path or self.handing_back else self._fail_request(request)
+            return DELAY_REQUEUE if self.queue_if_no_path or self.handing_back else KILL
         if request.avoid is not None:
             path = self._elsewhere(path, request.avoid, request.size)
         if self.state.entered:
@@ -260,6 +261,11 @@ class Multipath(Activating):
         if original is not None and original.orphans is not None:
             end_client_ghosts(original.orphans)
 
+    def may_tell(self, clone: Request) -> bool:
+        original = clone.original
+        assert original is not None
+        return not original.bios or not self._is_in_vain(clone.op, clone.flags, original.bios[0])
+
     def withholds(self, clone: Request) -> bool:
         original = clone.original
         assert original is not None
@@ -285,22 +291,15 @@ class Multipath(Activating):
         if clone.status == OK:
             path.group.selector.end_io(path, clone.mapped_bytes, clone.start_ns)
             self._succeeded(path, clone.op, clone.mapped_bytes, clone.written_before)
-            if clone.op == FLUSH:
-                if original.bios and not self.may_promise(original.bios[0]):
+            if clone.op != READ:
+                if not self.may_tell(clone):
                     clone.status = IOERR
-            elif clone.op != READ:
-                count_write(
-                    path.device,
-                    clone.op,
-                    clone.flags,
-                    clone.sector,
-                    clone.mapped_bytes,
-                    clone.bios,
-                    clone.written_before,
-                )
-                self._testify(
-                    path, clone.sector, clone.mapped_bytes, clone.bios, original.orphans, clone.written_before
-                )
+                    clone.good_bytes = 0
+                if clone.op != FLUSH:
+                    size = clone.mapped_bytes
+                    bios = clone.bios
+                    count_write(path.device, clone.op, clone.flags, clone.sector, size, bios, clone.written_before)
+                    self._testify(path, clone.sector, size, bios, original.orphans, clone.written_before, clone.status)
             return END_DONE
         result = self._end_failed_request(clone, path, original)
         path.group.selector.end_io(path, clone.mapped_bytes, clone.start_ns)
@@ -316,6 +315,8 @@ class Multipath(Activating):
             original.avoid = path
             return END_APART
         if not self._is_worth_a_retry(path, clone.op, clone.status, clone.fate):
+            return END_DONE
+        if clone.status == IOERR and not self.may_tell(clone):
             return END_DONE
         if self._is_answer(path, clone.status, clone.fate):
             original.answered_errors += 1
@@ -353,6 +354,11 @@ class Multipath(Activating):
         """Whether a flush may succeed: nothing acknowledged was in doubt since its client opened the disk."""
         return bio.client().doubt_seen(self.disk) == self.disk.doubt
 
+    def _is_in_vain(self, op: int, flags: int, bio: Bio) -> bool:
+        """Whether the success of a flush, or a write with FUA, may not be told: what it covers may have been lost before, or by a
+        flush beside it that has failed."""
+        return (op == FLUSH or (bool(flags & FUA) and op != READ)) and not self.may_promise(bio)
+
     def _is_worth_a_retry(self, path: Path, op: int, status: int, fate: int) -> bool:
         """Errors of medium or request are the client's at once. So is an *answered* flush error, and it is everybody's."""
         if op == FLUSH and fate == ANSWERED and status != RESOURCE and self._answers(path):
@@ -384,11 +390,11 @@ class Multipath(Activating):
         return self.fences.blocks(request.op, start, end, request.orphans)
 
     def _testify(
-        self, path: Path, sector: int, size: int, bios: list[Bio], own: list[Orphan] | None, started: int
+        self, path: Path, sector: int, size: int, bios: list[Bio], own: list[Orphan] | None, started: int, status: int
     ) -> None:
-        """A write has succeeded; what its sectors hold is certain unless another one's ghost is about."""
-        if self.fences.active and self.fences.may_change(sector, sector + ((size + 511) >> 9), own):
-            self.disk.witness.pass_over(sector, size)
+        """A write has been done; what its sectors hold is certain unless another one's ghost is about, or it may be lost."""
+        if status != OK or (self.fences.active and self.fences.may_change(sector, sector + ((size + 511) >> 9), own)):
+            self.disk.witness.retract(sector, size)
         else:
             device = path.device
             holder = device if isinstance(device, PathDevice) and device.has_own_cache else None

@@ -19,6 +19,7 @@ from hawser.core.reactor import Reactor
 from hawser.core.status import IOERR, OK, RESOURCE, TIMEOUT, TRANSPORT
 from hawser.core.turn import Turn
 from hawser.core.units import NS_PER_MS, NS_PER_S, SECTOR_SHIFT
+from hawser.multipath.disk import PathDevice
 from hawser.paths.fence_agent import FenceAgent, FenceCall
 from hawser.paths.fileio import IOV_MAX, OpenFile, open_file, read_fully, status_of_errno, write_fully, zero_range
 from hawser.paths.workers import Job, Workers
@@ -69,6 +70,8 @@ class FileDriver(Driver):
         self.log = log
         self.agent = agent
         self._agent = _Agent(self)
+        # Whose end here it is.
+        self.device: PathDevice | None = None
         # Writes that were given up while their system call had not returned.
         self._stuck: list[Orphan] = []
         self.answers_are_final = True
@@ -172,7 +175,15 @@ class FileDriver(Driver):
 
     def answered(self, job: "_FileJob") -> None:
         """A thread has done its work; if it was given up, that resolves its orphan."""
-        if self._in_threads.pop(job.number, None) is None:
+        is_late = self._in_threads.pop(job.number, None) is None
+        device = self.device
+        if job.status != OK and device is not None:
+            if job.is_durable:
+                device.heard_fua_error(job.status)
+            elif is_late and job.is_flush and job.status != RESOURCE:
+                # An error that nobody is told any more. (The file system tells it once.)
+                device.shared.cast_doubt(f"{self.name} answered a flush with an error")
+        if is_late:
             if job.orphan is not None:
                 job.orphan.resolve(PROOF_ANSWER)
                 if job.orphan in self._stuck:
@@ -258,6 +269,8 @@ class _FileJob(Job):
         self.number = number
         self.offset = request.sector << SECTOR_SHIFT
         self.size = request.size
+        self.is_flush = request.op == FLUSH
+        self.is_durable = bool(request.flags & FUA) and is_write_class(request.op)
         self.views: list[Buffer] = request.payload() if request.op == WRITE else []
         self.orphan: Orphan | None = None
         self.given_up = False

@@ -305,6 +305,11 @@ class NbdDriver(Driver):
         if self.device is not None:
             self.device.shared.cast_doubt(f"{self.name} answered a flush with an error")
 
+    def fua_failed(self, status: int) -> None:
+        """A write with FUA was answered with an error by what makes it durable itself; see PathDevice.heard_fua_error."""
+        if self.device is not None:
+            self.device.heard_fua_error(status)
+
     def _failed(self, reason: str) -> None:
         """No session for now; try again after a while, with some jitter, twice as long each time."""
         self.problem = reason

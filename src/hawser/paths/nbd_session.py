@@ -67,13 +67,15 @@ def status_of_error(error: int) -> int:
 class _Late:
     """A command that timed out: how much data its answer would bring, and the orphan that the answer would prove.
 
-    `is_flush`: an error would be the only word about a lost write (DESIGN, Hard problems 3).
+    `is_flush`: an error would be the only word about a lost write (DESIGN, Hard problems 3); so may one if `is_durable`: of a
+    write with FUA.
     """
 
-    def __init__(self, payload: int, orphan: Orphan | None, is_flush: bool) -> None:
+    def __init__(self, payload: int, orphan: Orphan | None, is_flush: bool, is_durable: bool) -> None:
         self.payload = payload
         self.orphan = orphan
         self.is_flush = is_flush
+        self.is_durable = is_durable
 
 
 class _Replies(ReplySink):
@@ -294,8 +296,11 @@ class NbdSession(Handler):
             return 0
         status = status_of_error(error)
         self._fua_doubts.pop(cookie, 0)
-        if self._fua_flushes and self._fua_done(cookie) and status != RESOURCE:
-            self.driver.flush_failed()
+        if self._fua_flushes and self._fua_done(cookie):
+            if status != RESOURCE:
+                self.driver.flush_failed()
+        elif self._is_durable(request):
+            self.driver.fua_failed(status)
         if status == OFFLINE:
             self.problem = f"it answered errno {error} to an I/O within its size: it is not the disk that it was"
         request.finish(status, 0, ANSWERED)
@@ -325,8 +330,10 @@ class NbdSession(Handler):
             if error == 0 and self.driver.device is not None:
                 self.driver.device.late_write()
             late.orphan.resolve(PROOF_ANSWER)
-        if late.is_flush and error and status_of_error(error) != RESOURCE:
+        if error and late.is_flush and status_of_error(error) != RESOURCE:
             self.driver.flush_failed()
+        elif error and late.is_durable:
+            self.driver.fua_failed(status_of_error(error))
         self.driver.late_answer(self)
         return late.payload if error == 0 else 0
 
@@ -372,7 +379,7 @@ class NbdSession(Handler):
     def _give_up_reading(self, request: Request) -> None:
         """An answer has stopped in its midst. Behind its rest may come the answers to writes, the best proof of their fate."""
         self._reading = None
-        self.late[_REST] = _Late(0, None, False)
+        self.late[_REST] = _Late(0, None, False, False)
         request.finish(TIMEOUT, 0, UNKNOWN)
         self.driver.complete(request)
         self.driver.timed_out(self, "an answer stopped in the middle of its data")
@@ -389,9 +396,14 @@ class NbdSession(Handler):
             else:
                 is_flush = is_fua_flush or request.op == FLUSH
                 payload = request.size if request.op == READ else 0
-                self.late[cookie] = _Late(payload, self._orphan(cookie, request), is_flush)
+                is_durable = not is_flush and self._is_durable(request)
+                self.late[cookie] = _Late(payload, self._orphan(cookie, request), is_flush, is_durable)
                 request.finish(TIMEOUT, 0, UNKNOWN)
             self.driver.complete(request)
+
+    def _is_durable(self, request: Request) -> bool:
+        """Whether the server was asked to make a write durable by itself."""
+        return self.can_fua and bool(request.flags & FUA) and is_write_class(request.op)
 
     def _orphan(self, cookie: int, request: Request) -> Orphan | None:
         if not is_write_class(request.op):

@@ -238,7 +238,8 @@ class PathFactory:
         device.uri = uri.text
         device.weight = uri.weight
         device.read_only = self.read_only or facts.read_only
-        if isinstance(path.driver, NbdDriver):
+        if isinstance(path.driver, (NbdDriver, FileDriver)):
             path.driver.device = device
+        if isinstance(path.driver, NbdDriver):
             device.cache_ear = path.driver.recorder
         return device

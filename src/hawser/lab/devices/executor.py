@@ -44,6 +44,11 @@ class Executor:
             command.good = 0
         elif op == READ:
             self._read(command, count, process)
+        elif command.fua and self._fails_to_store(command, process):
+            # As servers have it: written, and then not made durable.
+            command.connection.controller.write(command.sector, command.values, False, command.picture)
+            self._fail_to_store(command)
+            command.good = 0
         else:
             self._write(command, count, process)
 
@@ -78,12 +83,8 @@ class Executor:
         controller = command.connection.controller
         if process.other is not None:
             pass
-        elif self.flush_errors and _can_be_told(command):
-            # Where the answer does not come at all nobody could be told.
-            self.flush_errors -= 1
-            controller.fail_flush()
-            self._tell_error(command)
-            self._say(command, "failed", "what it should have written is lost")
+        elif self._fails_to_store(command, process):
+            self._fail_to_store(command)
             return
         elif command.connection.errors_seen < controller.cache.errors:
             self._tell_error(command)
@@ -92,6 +93,16 @@ class Executor:
         else:
             controller.flush()
         self.hardware.trace.note(self.lane, "executed", command.text)
+
+    def _fails_to_store(self, command: Command, process: Process) -> bool:
+        # (Where the answer does not come at all nobody could be told.)
+        return self.flush_errors > 0 and process.other is None and _can_be_told(command)
+
+    def _fail_to_store(self, command: Command) -> None:
+        self.flush_errors -= 1
+        command.connection.controller.fail_flush()
+        self._tell_error(command)
+        self._say(command, "failed", "what it should have written is lost")
 
     def _tell_error(self, command: Command) -> None:
         command.status = IOERR

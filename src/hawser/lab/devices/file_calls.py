@@ -78,6 +78,8 @@ class FileCalls(LinkUser):
             self._returned_late(command)
             return
         driver.hardware.trace.note(driver.lane, "answered", command.outcome())
+        if command.fua and command.status != OK:
+            driver.fua_failed(command.status)
         request = command.request
         good = request.size if command.status == OK else command.good << SECTOR_SHIFT
         if command.data is not None and good:
@@ -91,10 +93,15 @@ class FileCalls(LinkUser):
 
     def _returned_late(self, command: Command) -> None:
         self.stuck -= 1
+        driver = self.driver
+        if command.status != OK and command.status != RESOURCE:
+            if command.op == FLUSH:
+                driver.flush_failed()
+            elif command.fua:
+                driver.fua_failed(command.status)
         orphan = command.orphan
         if orphan is None:
             return
-        driver = self.driver
         if command.status == OK and driver.device is not None:
             driver.device.late_write()
         if not orphan.proof:

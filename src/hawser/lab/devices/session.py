@@ -148,8 +148,11 @@ class Session(LinkUser):
         status = command.status
         request = command.request
         self._fua_doubts.pop(command.cookie, 0)
-        if self._fua_flushes and self._fua_done(command.cookie) and status != RESOURCE:
-            self.driver.flush_failed()
+        if self._fua_flushes and self._fua_done(command.cookie):
+            if status != RESOURCE:
+                self.driver.flush_failed()
+        elif command.fua:
+            self.driver.fua_failed(status)
         if status == OFFLINE:
             self.problem = "it refused an I/O within its size: it is not the disk that it was"
         self.driver.hardware.sightings.gave_up(self.driver.name, command.values)
@@ -168,6 +171,8 @@ class Session(LinkUser):
             driver.resolve(late.orphan, PROOF_ANSWER)
         if late.is_flush and command.status != OK and command.status != RESOURCE:
             driver.flush_failed()
+        elif late.fua and command.status != OK:
+            driver.fua_failed(command.status)
         driver.late_answer(self)
 
     def _flush_for_fua(self, request: Request, doubt: int) -> None:
