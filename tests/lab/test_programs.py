@@ -20,10 +20,10 @@ PLAN = Plan(
 )
 
 
-def run(*steps: tuple[str, int], semantics: str = "6.12") -> tuple[list[str], dict[str, int]]:
+def run(*steps: tuple[str, int], semantics: str = "6.12", plan: Plan = PLAN) -> tuple[list[str], dict[str, int]]:
     """What each program came to, each 20 ms after the one before; with how long it was given in ms (0: for ever)."""
     plan = replace(
-        PLAN,
+        plan,
         semantics=semantics,
         steps=[
             Step((number + 1) * 20 * NS_PER_MS, "dm", word=word, duration_ns=patience * NS_PER_MS)
@@ -89,6 +89,15 @@ def test_devices_above_come_and_go_and_what_is_in_use_stays():
     )
     assert [line.partition(": exit status ")[2][:1] for line in said] == list("01000011")
     assert hits["program refused"] == 3
+
+
+def test_a_table_that_is_refused_when_it_should_become_live_is_gone():
+    plan = replace(PLAN, tables=[TABLE, TABLE.replace("0 64", "0 640")])
+    words = ("suspend %", "load % <1", "resume %", "table --inactive %", "table %", "resume %")
+    said, hits = run(*[(word, 0) for word in words], plan=plan)
+    assert [line.partition(": exit status ")[2][:1] for line in said] == list("001000")
+    assert "too small for target" not in said[-2] and said[-3].endswith("exit status 0")
+    assert hits["program refused"] == 1
 
 
 def test_a_probe_is_one_of_6_16():

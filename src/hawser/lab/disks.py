@@ -109,15 +109,17 @@ class Disks:
         own = self.places.sector_of(place)
         if cause != POWER_LOSS and own >= 0 and self.plan.truthful():
             self.hardware.marks.hit("write lost legally")
-            self.history.lose(own, value, left, self._is_kept(place))
+            self.history.lose(own, value, left, self._is_kept(place, own, value))
 
-    def _is_kept(self, place: int) -> bool:
-        """Whether another leg of a mirror holds it still, or this one does not count."""
+    def _is_kept(self, place: int, own: int, value: int) -> bool:
+        """Whether another leg of a mirror holds it still, or what came after it, or this one does not count."""
         for mirror in self.mirrors:
             in_sync = mirror.in_sync()
             for number, leg in enumerate(mirror.legs):
                 if place in leg:
-                    return number not in in_sync or len(in_sync) > 1
+                    at = leg.index(place)
+                    others = [self._read(mirror.legs[other][at]) for other in in_sync if other != number]
+                    return number not in in_sync or any(self.history.is_as_new(own, held, value) for held in others)
         return False
 
     def lose_power(self) -> str:

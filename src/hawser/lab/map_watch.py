@@ -5,8 +5,10 @@ from hawser.dm.targets.delay import DelayTarget
 from hawser.dm.targets.dust import DustTarget
 from hawser.dm.targets.flakey import FlakeyTarget
 from hawser.lab.devices.hardware import Hardware
+from hawser.lab.devices.sim_path import SimPath
 from hawser.manager.keepalive import CHECK
 from hawser.manager.manager import Manager
+from hawser.multipath.disk import PathDevice
 from hawser.multipath.path import Path, PriorityGroup
 from hawser.multipath.state import PathEvents
 from hawser.multipath.target import Multipath
@@ -44,6 +46,12 @@ class Ear(PathEvents):
 
     def path_reinstated(self, path: Path) -> None:
         self.hardware.marks.hit("path reinstated")
+        device = path.device
+        if isinstance(device, PathDevice) and not device.shared.witness.testimonies():
+            # No promise is made of a wrong disk where all is in doubt that was written last (docs/guarantees.md).
+            driver = device.requests.driver
+            assert isinstance(driver, SimPath)
+            driver.link.server.be_right()
 
     def path_demoted(self, path: Path, reason: str) -> None:
         self.hardware.marks.hit("flaky path demoted" if "failed twice" in reason else "slow path demoted")

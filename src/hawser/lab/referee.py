@@ -116,6 +116,14 @@ class Referee(Judge):
         values = [value_of(write, index) for index in range(count)] if bio.op == WRITE else [0] * count
         state.written = self.history.begin_write(self._sector(state), values)
 
+    def is_being_written(self, start: int, end: int) -> bool:
+        """Whether a write of some of these sectors of the history has no answer yet."""
+        for state in self._open.values():
+            first = self._sector(state)
+            if state.written and first < end and start < first + len(state.written):
+                return True
+        return False
+
     def _sector(self, state: _Open) -> int:
         """Where the history has it."""
         return state.bio.sector + self.shifts.get(state.client.plan.device, 0)

@@ -218,8 +218,8 @@ class Run:
             return
         if kind in SERVER_STEPS + ANSWER_STEPS + LINK_STEPS and kind not in HARMLESS:
             self.hardware.trouble()
-        if kind == "other_disk" and len(self.era.disk.witness.testimonies()) < TESTIMONIES_MIN:
-            # Too little was written that could tell it from the right one, and may be in doubt by then.
+        if kind == "other_disk" and not self._can_be_told():
+            # Too little was written that could tell it from the right one, and will not be in doubt by then.
             self.trace.note("world", "passes over", words)
         elif kind in SERVER_STEPS or kind in ANSWER_STEPS:
             self.servers[int(step.target[1:])].apply(step)
@@ -235,6 +235,12 @@ class Run:
         else:
             assert kind == "power_loss", kind
             self._lose_power(step.duration_ns)
+
+    def _can_be_told(self) -> bool:
+        """Whether there is enough by which another disk could be told, though all that is on its way may fail."""
+        testimonies = self.era.disk.witness.testimonies()
+        told = [each for each in testimonies if not self.referee.is_being_written(each.sector, each.end_sector())]
+        return len(told) >= TESTIMONIES_MIN
 
     def _happen_to_client(self, step: Step) -> None:
         newest = [client for client in self.clients if client.name == step.target][-1]

@@ -56,6 +56,8 @@ def test_a_cache_with_a_battery_survives() -> None:
     array.controllers[0].write(0, [5], fua=False)
     array.lose_power()
     assert array.controllers[0].read(0, 1) == [5]
+    array.controllers[0].fail_flush()
+    assert array.controllers[0].read(0, 1) == [5], "what was there after a power loss is stored"
 
 
 def test_written_through() -> None:

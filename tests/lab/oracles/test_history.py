@@ -180,3 +180,23 @@ def test_where_two_durable_writes_supersede_each_other_any_value_is_wrong():
     assert history.end_read(0, second, [NEW]) == ""
     flush(history)
     assert "superseded by something durable" in read(history, OLD)
+
+
+def test_while_one_leg_of_a_mirror_shows_what_it_had_before_a_loss_a_read_decides_nothing():
+    history = History(1)
+    write(history, OLD)
+    flush(history)
+    write(history, NEW)
+    history.lose(0, NEW, OLD, kept=True)
+    assert read(history, OLD) == ""
+    assert flush(history) == ""
+    assert read(history, NEW) == ""
+    assert "is back" in read(history, OLD), "the mirror has found out"
+
+
+def test_what_is_as_new_as_a_value():
+    history = History(1)
+    write(history, OLD)
+    write(history, NEW)
+    assert history.is_as_new(0, NEW, NEW) and history.is_as_new(0, NEW, OLD)
+    assert not history.is_as_new(0, OLD, NEW) and not history.is_as_new(0, NEWER, NEW)

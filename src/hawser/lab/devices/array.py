@@ -89,11 +89,24 @@ class Array:
         return found
 
     def lose_power(self) -> None:
-        """Volatile caches are empty afterwards, and so is what a server keeps in its memory; others keep what they had."""
+        """Volatile caches are empty afterwards, and so is what a server keeps in its memory. Others write back what they had,
+        first of all: what is there after a power loss is not lost by a flush that fails later."""
         for cache in self.caches():
             cache.clean = {}
             if self.volatile or self.cache == CACHE_PATH:
                 self.drop(cache, "power loss")
+            else:
+                self.write_back(cache, len(cache.dirty))
+
+    def write_back(self, cache: Cache, most: int) -> int:
+        """Up to `most` dirty sectors, oldest first, reach the medium, as a cache does by itself. How many did."""
+        done = 0
+        for place in list(cache.dirty)[:most]:
+            self.medium[place] = cache.dirty.pop(place)
+            if cache.keeps_reads:
+                cache.clean[place] = self.medium[place]
+            done += 1
+        return done
 
     def drop(self, cache: Cache, cause: str) -> None:
         """Forget what `cache` has not written back."""
@@ -171,15 +184,8 @@ class Controller:
         self.array.drop(self.cache, "failed flush")
 
     def write_back(self, most: int) -> int:
-        """Up to `most` dirty sectors, oldest first, reach the medium, as a cache does by itself. How many did."""
-        cache = self.cache
-        done = 0
-        for place in list(cache.dirty)[:most]:
-            self.array.medium[place] = cache.dirty.pop(place)
-            if cache.keeps_reads:
-                cache.clean[place] = self.array.medium[place]
-            done += 1
-        return done
+        """As the array's own: of the cache behind this controller."""
+        return self.array.write_back(self.cache, most)
 
     def restart(self, keeps_cache: bool) -> None:
         """The server came back: its own cache is as it was (the host's page cache), or empty. A cache of the LUN stays."""

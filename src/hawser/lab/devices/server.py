@@ -46,6 +46,15 @@ class Server(Service):
         """Whether it serves, or is about to serve, another disk than it should."""
         return self._is_wrong
 
+    def be_right(self) -> None:
+        """It serves the disk that it should after all, as nothing on it can be told from that of another one."""
+        if self.process.other is not None:
+            self.hardware.trace.note(
+                self.lane, "turns", "out to serve the right disk: nothing could tell it from another one"
+            )
+            self.process.other = None
+            self._is_wrong = False
+
     def is_up(self) -> bool:
         return not self.process.is_killed
 

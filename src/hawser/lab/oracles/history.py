@@ -27,7 +27,7 @@ NEVER: Final = 1 << 62
 
 class Write:
     """One write as one sector sees it. `after`: writes that have certainly come after it. `is_shaken`: one leg of a mirror
-    had lost it before it was acknowledged."""
+    had lost it before it was acknowledged. `is_stale`: one leg shows it again, having lost what had come after it."""
 
     def __init__(self, value: int, started: int) -> None:
         self.value = value
@@ -38,6 +38,7 @@ class Write:
         self.is_durable = False
         self.lost = NEVER
         self.is_shaken = False
+        self.is_stale = False
         self.after: list[Write] = []
 
     def name(self) -> str:
@@ -128,6 +129,9 @@ class History:
         if seen.lost != NEVER:
             # It was read before it was lost: what is below it may be back by now.
             return ""
+        if any(own.is_stale for own in possible):
+            # Another leg still holds what had come after it.
+            return ""
         for other in history:
             if other.ended < started and other.value != value:
                 self._supersede(other, seen)
@@ -203,6 +207,15 @@ class History:
             if own.value == left and not any(other.is_durable for other in own.after):
                 own.superseded = NEVER
                 own.after = []
+                own.is_stale = kept
+
+    def is_as_new(self, sector: int, value: int, other: int) -> bool:
+        """Whether `value` is `other`, or the value of a write that began later."""
+        if value == other:
+            return True
+        history = self._sectors[sector]
+        began = max((own.started for own in history if own.value == other), default=NEVER)
+        return any(own.value == value and own.started > began for own in history)
 
     def regain(self, sector: int, value: int) -> None:
         """`value` was stored. If it had been lost it is there again, above what it had come after."""
