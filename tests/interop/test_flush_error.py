@@ -10,7 +10,7 @@ from tests.support.nbd_client import NbdClient, NbdError
 from tests.support.processes import run
 from tests.support.programs import missing, require_program
 
-from hawser.nbd.protocol import EIO
+from hawser.nbd.protocol import CMD_FLAG_FUA, EIO
 
 pytestmark = [
     pytest.mark.interop,
@@ -84,4 +84,23 @@ def test_it_reaches_the_client_and_stays(fleet, small_disk, upstream, mode):
     else:
         newcomer.flush()
     assert fails_with_eio(client)
+    gateway.assert_no_traceback()
+
+
+@pytest.mark.parametrize(
+    ("upstream", "mode"), [("nbdkit", "rq"), ("nbdkit", "bio"), ("qemu-nbd", "bio"), ("nbd-server", "rq")]
+)
+def test_a_write_with_fua_may_hear_it_first(fleet, small_disk, upstream, mode):
+    """It has room itself. Its server syncs the whole disk behind it, and that error is told once, too."""
+    gateway = scene(fleet, small_disk, upstream, mode)
+    client = fleet.client(gateway)
+    client.write(0, b"F" * 4096)
+    client.flush()
+    overfill(client)
+    with pytest.raises(NbdError) as caught:
+        client.write(0, b"f" * 4096, CMD_FLAG_FUA)
+    assert caught.value.errno == EIO
+    assert fails_with_eio(client)
+    assert fails_with_eio(client)
+    assert gateway.states() == "AA"
     gateway.assert_no_traceback()
