@@ -10,6 +10,7 @@ from hawser.block.orphan import PROOF_ANSWER, PROOF_FLUSHED
 from hawser.block.request import UNKNOWN
 from hawser.core.status import IOERR, OK, TIMEOUT, TRANSPORT
 from hawser.core.units import MIB, NS_PER_MS
+from hawser.dm.mapped_device import MappedDevice
 from hawser.lab.world import Answer, Client, RamPath, Rig, Store, World, make_multipath
 from hawser.multipath.target import Multipath
 
@@ -239,3 +240,24 @@ def test_a_write_that_fails_without_a_path_silences_what_was_beside_its_first_co
     rig.world.pass_time(1000 * NS_PER_MS)
     assert first.finished and first.status != OK
     assert rig.world.disk.witness.testimonies() == []
+
+
+def test_what_waits_in_a_suspended_device_goes_elsewhere_when_the_path_through_it_fails():
+    """Linux leaves it there until the resume. A client of the device itself has to wait."""
+    rig = OverLinear([PLAIN])
+    below = rig.world.registry.find("lin00")
+    assert isinstance(below, MappedDevice)
+    suspend(rig.world, below)
+    own = Client(below, rig.world.disk)
+    waits = own.read(0, 512)
+    reads = [rig.client.read(8 * number, 512) for number in range(4)]
+    rig.world.run()
+    assert [read.finished for read in reads].count(False) == 2
+    rig.device.message(0, ["fail_path", rig.names[0]])
+    rig.world.run()
+    assert [read.status for read in reads] == [OK] * 4
+    assert (rig.paths[0].driver.sent, waits.finished) == ([], False)
+    below.resume()
+    rig.world.run()
+    assert waits.status == OK
+    assert rig.at_rest()

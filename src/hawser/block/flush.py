@@ -45,8 +45,7 @@ class FlushGate:
         return True
 
     def flush_failed(self, flush: Request) -> None:
-        """A flush failed that was for writes: their clients hear that these have failed, and nobody hears of what else is
-        lost."""
+        """A flush failed: who waited for it hears so, or that its write has failed, and nobody hears of what else is lost."""
 
 
 class _Sequence:
@@ -157,7 +156,7 @@ class FlushMachine(RequestOwner):
         self.queue.note_flush(flush)
         waited = self._running
         self._running = []
-        if flush.status != OK and self.gate is not None and any(sequence.request.size for sequence in waited):
+        if flush.status != OK and self.gate is not None:
             self.gate.flush_failed(flush)
         for sequence in waited:
             if flush.status != OK:

@@ -389,6 +389,7 @@ class MappedDevice(BlockDevice):
         return len(targets) > 0
 
     def bounce(self) -> None:
+        self._suspension.bounce()
         if self.queue is not None:
             self.queue.bounce()
         else:

@@ -19,10 +19,12 @@ from mypy_extensions import mypyc_attr
 
 from hawser.block.bio import Bio
 from hawser.block.plug import Plug
+from hawser.block.request import NOT_SENT
 from hawser.core.clock import Timer
-from hawser.core.status import IOERR
+from hawser.core.status import IOERR, RESOURCE
 from hawser.core.turn import Work
 from hawser.core.units import NS_PER_S
+from hawser.dm.clone import CloneBio
 from hawser.dm.target import TableError
 
 if TYPE_CHECKING:
@@ -225,6 +227,15 @@ class Suspension(Work):
 
     def held_back(self) -> int:
         return len(self.returned) + len(self.deferred)
+
+    def bounce(self) -> None:
+        """The path that leads here has failed: what came from a map above, and waits for the resume, goes back. Clients of the
+        device itself wait on."""
+        clones = [bio for bio in self.deferred if isinstance(bio, CloneBio)]
+        self.deferred = [bio for bio in self.deferred if not isinstance(bio, CloneBio)]
+        for bio in clones:
+            bio.fate = NOT_SENT
+            self.device.refuse(bio, RESOURCE)
 
     def cancel_dead(self) -> None:
         """Fail what is kept for clients that are dead."""

@@ -109,18 +109,21 @@ class Disks:
         own = self.places.sector_of(place)
         if cause != POWER_LOSS and own >= 0 and self.plan.truthful():
             self.hardware.marks.hit("write lost legally")
-            self.history.lose(own, value, left, self._is_kept(place, own, value))
+            counts, held = self._other_legs(place)
+            if counts:
+                self.history.lose(own, value, left, held)
 
-    def _is_kept(self, place: int, own: int, value: int) -> bool:
-        """Whether another leg of a mirror holds it still, or what came after it, or this one does not count."""
+    def _other_legs(self, place: int) -> tuple[bool, list[int]]:
+        """Whether the leg of a mirror that a place is in, if it is one, is still one of it; and what the others hold there."""
         for mirror in self.mirrors:
             in_sync = mirror.in_sync()
             for number, leg in enumerate(mirror.legs):
                 if place in leg:
                     at = leg.index(place)
-                    others = [self._read(mirror.legs[other][at]) for other in in_sync if other != number]
-                    return number not in in_sync or any(self.history.is_as_new(own, held, value) for held in others)
-        return False
+                    return number in in_sync, [
+                        self._read(mirror.legs[other][at]) for other in in_sync if other != number
+                    ]
+        return True, []
 
     def lose_power(self) -> str:
         """Everything volatile is gone; what is left must be what was promised: a fault, or nothing."""

@@ -15,9 +15,8 @@ from mypy_extensions import mypyc_attr
 from hawser.block.bio import Bio, BioOwner
 from hawser.block.ops import FLUSH, READ, is_write_class
 from hawser.block.orphan import LOOK, LOOKED, Orphan
-from hawser.block.request import ANSWERED
 from hawser.core.clock import Timer, Timers
-from hawser.core.status import OK, RESOURCE, status_name
+from hawser.core.status import OK, status_name
 from hawser.core.units import NS_PER_MS, NS_PER_S, SECTOR_SHIFT
 from hawser.manager.identity import sample_size
 from hawser.multipath.disk import PathDevice
@@ -101,8 +100,6 @@ class Probe(BioOwner):
 
     def bio_done(self, bio: Bio) -> None:
         if bio.status != OK:
-            if bio.op == FLUSH:
-                self._flush_failed(bio)
             self._end(DOWN, f"{bio.describe()}: {status_name(bio.status)} error")
             return
         if bio.op == FLUSH:
@@ -195,14 +192,6 @@ class Probe(BioOwner):
             hold.resolve(LOOKED)
 
     # What testifies.
-
-    def _flush_failed(self, bio: Bio) -> None:
-        """A server tells of a lost write once: what nobody but this probe has heard concerns all. Said once per cache."""
-        device = self.device
-        is_answer = bio.fate == ANSWERED and bio.status != RESOURCE and device.requests.driver.answers_are_final
-        if is_answer and not device.doubted:
-            device.doubted = True
-            device.shared.cast_doubt(f"{device.name} answered a flush with an error")
 
     def _witness(self) -> list[Testimony]:
         """What can be read back in whole blocks; the rest of a write that was partly done may begin within one."""

@@ -113,7 +113,8 @@ class CacheEar:
 
 
 class _PathGate(FlushGate):
-    """A path that cannot do FUA itself flushes behind such writes: if that fails, what was acknowledged before is lost, too."""
+    """Hears of flushes that fail, whoever asked for them: those behind writes, where a path cannot do FUA itself, and those of
+    devices between a map and its path, of whose errors the map does not know whether they are answers."""
 
     def __init__(self, device: "PathDevice") -> None:
         self.device = device
@@ -218,8 +219,6 @@ class PathDevice(QueueDevice):
             if self.retained.bytes > self.shared.retain_bytes // 2 and not self.is_left and not self.is_lost:
                 # It was written meanwhile. (What is to be written again stays, whatever is flushed.)
                 self._force_flush()
-        else:
-            self.heard_flush_error(bio.status, bio.fate)
         full = self._full
         if full is not None:
             # After an error, too: what waits finds out whether there is a path.
@@ -227,9 +226,15 @@ class PathDevice(QueueDevice):
             full.resolve(PROOF_FLUSHED)
 
     def heard_flush_error(self, status: int, fate: int) -> None:
-        """A flush that nobody waits for as such has failed. If that was the server's answer, it tells of a lost write, once."""
-        if fate == ANSWERED and status != RESOURCE and self.answers_are_final():
-            self.shared.cast_doubt(f"{self.name} answered a flush with an error")
+        """A flush of the path's own queue has failed. If that was the server's answer, it tells of a lost write, once."""
+        if fate != ANSWERED or status == RESOURCE or not self.answers_are_final():
+            return
+        if self.left_behind is not None:
+            # Whoever asks again to have that cache flushed learns nothing new.
+            if self.doubted:
+                return
+            self.doubted = True
+        self.shared.cast_doubt(f"{self.name} answered a flush with an error")
 
     def heard_fua_error(self, status: int) -> None:
         """A write that the path was to make durable by itself was answered with an error."""

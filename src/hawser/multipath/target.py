@@ -165,10 +165,10 @@ class Multipath(Activating):
             self._failed_write(path, clone.sector, clone.size, clone.fate)
         if clone.flags & IN_COMPANY and may_be_anothers(path, clone.op, clone.status, clone.fate):
             return self._retry_alone(clone)
+        if clone.status == IOERR and self._is_in_vain(clone.op, clone.flags, original):
+            return END_DONE  # The path itself has heard of it, or a map below.
         if not self._is_worth_a_retry(path, clone.op, clone.status, clone.fate) or original.client().dead:
             return END_DONE
-        if clone.status == IOERR and self._is_in_vain(clone.op, clone.flags, original):
-            return END_DONE  # (Of a map below, say.)
         if self._is_answer(path, clone.status, clone.fate):
             return self._retry_answered_bio(clone, path)
         if clone.status != RESOURCE or clone.fate != NOT_SENT:  # (Else given back: hawser.multipath.demotion.)

@@ -129,7 +129,7 @@ def test_after_a_legal_loss_the_older_value_may_be_read_but_a_flush_must_not_suc
     flush(history)
     opened = history.moment
     write(history, NEW)
-    history.lose(0, NEW, OLD)
+    history.lose(0, NEW, OLD, [])
     assert read(history, OLD) == ""
     assert "a flush succeeded although write 2" in flush(history, opened)
 
@@ -137,7 +137,7 @@ def test_after_a_legal_loss_the_older_value_may_be_read_but_a_flush_must_not_suc
 def test_a_client_that_opened_after_the_loss_may_flush():
     history = History(1)
     write(history, NEW)
-    history.lose(0, NEW, 0)
+    history.lose(0, NEW, 0, [])
     assert flush(history, opened=history.moment) == ""
 
 
@@ -147,7 +147,7 @@ def test_a_loss_does_not_bring_back_what_something_durable_came_after():
     write(history, NEW)
     flush(history)
     write(history, NEWER)
-    history.lose(0, NEWER, OLD)
+    history.lose(0, NEWER, OLD, [])
     assert "write 1 is back" in read(history, OLD)
 
 
@@ -187,16 +187,24 @@ def test_while_one_leg_of_a_mirror_shows_what_it_had_before_a_loss_a_read_decide
     write(history, OLD)
     flush(history)
     write(history, NEW)
-    history.lose(0, NEW, OLD, kept=True)
+    history.lose(0, NEW, OLD, [NEW])
     assert read(history, OLD) == ""
     assert flush(history) == ""
     assert read(history, NEW) == ""
     assert "is back" in read(history, OLD), "the mirror has found out"
 
 
-def test_what_is_as_new_as_a_value():
+def test_of_a_mirror_only_what_came_after_what_another_leg_holds_is_lost():
     history = History(1)
     write(history, OLD)
-    write(history, NEW)
-    assert history.is_as_new(0, NEW, NEW) and history.is_as_new(0, NEW, OLD)
-    assert not history.is_as_new(0, OLD, NEW) and not history.is_as_new(0, NEWER, NEW)
+    opened = history.moment
+    pending = history.begin_write(0, [NEW])
+    history.lose(0, NEW, OLD, [OLD])
+    assert flush(history, opened) == ""
+    history.regain(0, NEW)
+    history.end_write(0, pending, True)
+    assert read(history, OLD) == "", "from the leg that has lost it"
+    assert read(history, NEW) == ""
+    write(history, NEWER)
+    history.lose(0, NEWER, NEW, [NEW])
+    assert "a flush succeeded although write 3" in flush(history, opened)

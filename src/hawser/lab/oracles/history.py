@@ -188,34 +188,30 @@ class History:
 
     # Losses.
 
-    def lose(self, sector: int, value: int, left: int, kept: bool = False) -> None:
+    def lose(self, sector: int, value: int, left: int, held: list[int]) -> None:
         """A cache has legally lost `value`, which it had not written back; what is below it there is `left`.
 
         Whatever else was written there and not flushed lay below that, and is gone with it, or may be: it is still on its way.
-        `kept`: another leg of a mirror holds it, so that either may be read until the mirror has found out, and nothing is lost.
+        But not what other legs of a mirror hold (`held`, if it is one), nor what that had come after: either leg may be read
+        until the mirror has found out.
         """
         self.moment += 1
         history = self._sectors[sector]
+        newest = max((own.started for own in history if own.value in held), default=-1)
+        is_shaken = len(held) > 0 and any(own.ended == NEVER and own.value != left for own in history)
         for own in history:
-            if not own.is_durable and own.lost == NEVER and own.value != left and not kept:
+            if own.value == left:
+                if not any(other.is_durable for other in own.after):
+                    own.superseded = NEVER
+                    own.after = []
+                    own.is_stale = is_shaken or newest > own.started
+                continue
+            if own.ended == NEVER:
+                own.is_shaken = own.is_shaken or is_shaken
+            if not own.is_durable and own.lost == NEVER and own.started > newest:
                 own.lost = self.moment
                 self.lost_writes += 1
                 self.misses = True
-            if own.ended == NEVER and own.value != left and kept:
-                own.is_shaken = True
-        for own in history:
-            if own.value == left and not any(other.is_durable for other in own.after):
-                own.superseded = NEVER
-                own.after = []
-                own.is_stale = kept
-
-    def is_as_new(self, sector: int, value: int, other: int) -> bool:
-        """Whether `value` is `other`, or the value of a write that began later."""
-        if value == other:
-            return True
-        history = self._sectors[sector]
-        began = max((own.started for own in history if own.value == other), default=NEVER)
-        return any(own.value == value and own.started > began for own in history)
 
     def regain(self, sector: int, value: int) -> None:
         """`value` was stored. If it had been lost it is there again, above what it had come after."""
@@ -224,7 +220,7 @@ class History:
             if own.value == value and own.lost != NEVER:
                 own.lost = NEVER
                 for other in history:
-                    if own.is_acknowledged and other.ended < own.started:
+                    if own.is_acknowledged and not own.is_shaken and other.ended < own.started:
                         self._supersede(other, own)
 
     def lose_power(self, contents: list[int]) -> str:
