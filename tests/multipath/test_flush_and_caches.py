@@ -2,11 +2,12 @@
 
 import pytest
 
+from hawser.block.bio import Bio
 from hawser.block.limits import QueueLimits
 from hawser.block.ops import FLUSH, FUA, PREFLUSH, WRITE
-from hawser.block.orphan import PROOF_FLUSHED, PROOF_PEER_GONE, Orphan
-from hawser.block.request import NOT_SENT
-from hawser.core.status import IOERR, OK, TRANSPORT
+from hawser.block.orphan import PROOF_ANSWER, PROOF_FLUSHED, PROOF_PEER_GONE, Orphan
+from hawser.block.request import NOT_SENT, UNKNOWN
+from hawser.core.status import IOERR, OK, TIMEOUT, TRANSPORT
 from hawser.core.units import MIB, NS_PER_MS, NS_PER_S, SECTOR_SHIFT
 from hawser.dm.target import TableError
 from hawser.lab.world import Answer, Client, Rig, Store, World, make_multipath
@@ -24,6 +25,12 @@ def make(mode: str, final: bool = True, **options) -> Rig:
     for path in rig.paths:
         path.driver.answers_are_final = final
     return rig
+
+
+def settled(rig: Rig, bio: Bio) -> int:
+    rig.world.settle()
+    assert bio.finished
+    return bio.status
 
 
 def flush_status(rig: Rig, client: Client) -> int:
@@ -328,3 +335,41 @@ def test_a_fua_write_beside_a_flush_that_fails_is_not_promised(mode: str, fails:
     rig.world.run()
     assert write.status == (IOERR if fails else OK)
     assert len(rig.world.disk.witness.testimonies()) == (0 if fails else 1)
+
+
+def test_a_read_that_is_on_its_way_when_the_acknowledged_copy_may_be_lost_is_done_again(mode: str):
+    """It has passed the fence of the first copy, as the second was acknowledged, and may find what was before."""
+    rig = make(mode, features="queue_if_no_path")
+    first, second = (path.driver for path in rig.paths)
+    first.script.append(Answer(TIMEOUT, fate=UNKNOWN))
+    second.script.append(Answer())
+    assert settled(rig, rig.client.write(0, DATA)) == OK
+    second.default = Answer(delay_ns=NS_PER_MS)
+    reads = [rig.client.read(0, 4096), rig.client.read(100, 512)]
+    rig.world.settle()
+    rig.store.data[:4096] = bytes(4096)
+    rig.world.disk.cast_doubt("a cache is gone")
+    rig.world.pass_time(2 * NS_PER_MS)
+    assert [read.finished for read in reads] == [False, True]
+    rig.store.data[:4096] = DATA
+    first.settle(PROOF_ANSWER)
+    rig.world.run()
+    assert (reads[0].status, reads[0].data) == (OK, DATA)
+    assert rig.letters() == "FA" and rig.at_rest()
+
+
+def test_a_flush_error_that_a_device_below_may_have_made_up_is_heard_by_the_path():
+    """The map cannot know whose error it is; the path that was asked does."""
+    world = World()
+    path = world.ram_path("p0", Store(MIB))
+    path.driver.answers_are_final = True
+    below = world.mapped("below", f"0 2048 flakey {path.device.devt} 0 60 0").devt
+    top = world.mapped("top", f"0 2048 multipath 3 queue_if_no_path queue_mode bio 0 1 1 round-robin 0 1 0 {below}")
+    client = Client(top, world.disk)
+    path.driver.script.append(Answer(IOERR))
+    flushes = [client.flush()]
+    world.run()
+    flushes.append(client.flush())
+    world.run()
+    assert [flush.status for flush in flushes] == [IOERR, IOERR]
+    assert "254:0 A" in top.live_targets()[0].status_info()

@@ -16,6 +16,7 @@ from hawser.lab.oracles.history import History
 from hawser.lab.payload import write_of
 from hawser.lab.plan import Plan
 from hawser.lab.stacks import Places
+from hawser.multipath.disk import PathDevice
 
 POWER_LOSS: Final = "power loss"
 
@@ -57,6 +58,7 @@ class Disks:
         self.arrays = [self._make(number) for number in range(plan.luns)]
         self.history = History(self.places.size_sectors(), plan.cache == CACHE_NONE)
         self.mirrors: list[Mirror] = []
+        self._devices: list[PathDevice] = []
         # Of which a cache has lost something since the mirrors were made alike.
         self._lost: set[int] = set()
 
@@ -77,8 +79,9 @@ class Disks:
         return [array.controllers[server] for array in self.arrays]
 
     def look_at(self, era: Era) -> None:
-        """Which mirrors there are."""
+        """Which mirrors there are, and which paths."""
         self.mirrors = []
+        self._devices = [path.device for path in era.paths if path.device is not None]
         for name, device in era.devices.items():
             for target in device.live_targets():
                 if isinstance(target, Raid1Target):
@@ -94,11 +97,14 @@ class Disks:
 
     def stored(self, lun: int, sector: int, values: list[int]) -> None:
         """What was lost is there again once the engine has written it again. (The server's own note tells of it.)"""
-        if self.history.misses:
+        writes_again = any(device.replay is not None for device in self._devices)
+        if self.history.misses or writes_again:
             for index, value in enumerate(values):
                 own = self.places.sector_of(lun * self.plan.size_sectors + sector + index)
                 if own >= 0:
                     self.history.regain(own, value)
+                    if writes_again:
+                        self.history.write_again(own, value)
 
     def lost(self, lun: int, controller: str, sector: int, value: int, cause: str) -> None:
         """A cache has lost a write. Where the declarations hold that is legal, and the engine has to say so itself."""

@@ -23,9 +23,12 @@ from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import mypyc_attr
 
-from hawser.block.ops import FLUSH, is_write_class
+from hawser.block.bio import Bio
+from hawser.block.ops import FLUSH, READ, is_write_class
 from hawser.block.orphan import CACHE, CLIENT, COMMAND, FULL, LOOK, UNPROVEN, Orphan, OrphanWatcher
+from hawser.block.request import NOT_SENT, Request, RequestOwner
 from hawser.core.log import LogSink
+from hawser.core.status import OK, RESOURCE
 from hawser.dm.target import TargetHost
 from hawser.multipath.orphan_index import OrphanIndex
 
@@ -35,6 +38,25 @@ if TYPE_CHECKING:
 # Originals of one map that may wait behind fences, besides whatever else is in flight; more are pushed back to the device's
 # queue, which then waits as a whole. Clients reach their own limits first (hawser.exports.connection).
 FENCED_MAX: Final = 8192
+
+
+class _ReadAgain(RequestOwner):
+    """Owns a read that is on its way, and what it finds must not be told: it comes back as one that was not sent."""
+
+    def __init__(self, owner: RequestOwner) -> None:
+        self.owner = owner
+
+    def request_done(self, request: Request) -> None:
+        request.owner = self.owner
+        if request.status == OK:
+            request.data = None
+            request.status = RESOURCE
+            request.good_bytes = 0
+            request.fate = NOT_SENT
+        self.owner.request_done(request)
+
+    def sharers(self, request: Request) -> list[Bio]:
+        return self.owner.sharers(request)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -140,11 +162,19 @@ class FenceSet(OrphanWatcher):
     def doubt(self) -> None:
         """What was acknowledged may be lost: so may the copy on whose account reads pass. From now on they wait for the proof.
 
-        The count stands for that copy, whose bio has ended and will not lower it again.
+        The count stands for that copy, whose bio has ended and will not lower it again. Reads that have passed on its account are
+        done once more: they may have found what was there before.
         """
-        for orphan in self.orphans:
-            if orphan.kind != LOOK:
-                orphan.unacked += 1
+        doubted = [orphan for orphan in self.orphans if orphan.kind != LOOK]
+        for orphan in doubted:
+            orphan.unacked += 1
+        if doubted and self.enabled:
+            for path in self.disk.paths:
+                path.bounce()
+                driver = path.requests.driver
+                for request in [*driver.outstanding(), *driver.unreported()]:
+                    if request.op == READ and any(request.touches(orphan.start, orphan.end) for orphan in doubted):
+                        request.owner = _ReadAgain(request.owner)
 
     def _tell(self) -> None:
         for listener in list(self.listeners):

@@ -208,3 +208,17 @@ def test_of_a_mirror_only_what_came_after_what_another_leg_holds_is_lost():
     write(history, NEWER)
     history.lose(0, NEWER, NEW, [NEW])
     assert "a flush succeeded although write 3" in flush(history, opened)
+
+
+def test_what_nobody_acknowledged_may_be_gone_when_what_was_before_is_written_again():
+    """As if the cache had been lost that held both: a read that saw it was a read of what might have been lost."""
+    history = History(1)
+    write(history, OLD)
+    pending = history.begin_write(0, [NEW])
+    assert read(history, NEW) == ""
+    history.end_write(0, pending, False)
+    history.write_again(0, OLD)
+    assert read(history, OLD) == ""
+    write(history, NEWER)
+    history.write_again(0, OLD)
+    assert "is back" in read(history, OLD)

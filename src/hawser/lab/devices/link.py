@@ -55,6 +55,8 @@ class Link:
             self.send_buffer_bytes = ENDLESS
         self.is_blocked = False
         self.connections: list[Connection] = []
+        # All since the power came on: what was sent on one that is closed may still be under way.
+        self._opened: list[Connection] = []
         self._stuck: list[Connection] = []
         self._waiting: list[_Knock] = []
         self._free_ns = 0
@@ -71,6 +73,7 @@ class Link:
         """Begin to connect; the user hears of it. A file is there at once."""
         connection = Connection(self, user, number)
         self.connections.append(connection)
+        self._opened.append(connection)
         if self.transport == FILE:
             connection.accept(None)
         else:
@@ -148,8 +151,9 @@ class Link:
 
     def lose_power(self) -> None:
         """What was under way is nowhere, and nobody is left to be told."""
-        for connection in [*self.connections, *self._stuck]:
+        for connection in self._opened:
             connection.lose_power()
+        self._opened = []
         self.connections = []
         self._stuck = []
         self._waiting = []

@@ -223,6 +223,16 @@ class History:
                     if own.is_acknowledged and not own.is_shaken and other.ended < own.started:
                         self._supersede(other, own)
 
+    def write_again(self, sector: int, value: int) -> None:
+        """`value` is stored once more, as its cache may be lost: and so may be what nobody has acknowledged since."""
+        history = self._sectors[sector]
+        if not any(own.value == value and own.is_acknowledged for own in history):
+            return
+        for own in history:
+            if own.value == value and own.after and not any(other.is_acknowledged for other in own.after):
+                own.superseded = NEVER
+                own.after = []
+
     def lose_power(self, contents: list[int]) -> str:
         """Everything stopped, and `contents` is what is left on the disk: it must hold what was durable, or something newer.
 
