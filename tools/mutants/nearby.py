@@ -12,7 +12,10 @@ from tools.mutants.mutant import PACKAGE, Mutant
 NEAR_BY: Final = {
     "block/orphan.py": ("multipath/test_fences.py", "dm/targets/test_ghosts.py"),
     "block/flush.py": ("multipath/test_flush_and_caches.py", "multipath/test_dead_clients.py"),
-    "block/queue.py": ("multipath/test_answers.py", "multipath/test_queueing.py", "multipath/test_fences.py"),
+    "block/queue.py": (
+        *("multipath/test_answers.py", "multipath/test_queueing.py", "multipath/test_fences.py"),
+        "multipath/test_found_by_seeds.py",
+    ),
     "block/request.py": ("multipath/test_protections.py",),
     "dm/bio_based.py": ("multipath/test_dead_clients.py",),
     "dm/table.py": ("multipath/test_fitness.py",),
@@ -45,7 +48,10 @@ NEAR_BY: Final = {
         "multipath/test_hedge_limits.py",
     ),
     "multipath/orphan_index.py": ("multipath/test_fences.py", "multipath/test_protections.py"),
-    "multipath/target.py": ("multipath/test_answers.py", "multipath/test_failover.py", "multipath/test_fences.py"),
+    "multipath/target.py": (
+        *("multipath/test_answers.py", "multipath/test_failover.py", "multipath/test_fences.py"),
+        "multipath/test_flush_and_caches.py",
+    ),
     "multipath/queueing.py": (
         *("multipath/test_suspend.py", "multipath/test_hedge_endings.py", "manager/test_queue_timeout.py"),
     ),

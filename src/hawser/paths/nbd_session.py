@@ -13,7 +13,7 @@ from hawser.block.orphan import PROOF_ANSWER, Orphan
 from hawser.block.request import ANSWERED, NOT_SENT, UNKNOWN, Request
 from hawser.core.clock import Timer
 from hawser.core.reactor import Handler
-from hawser.core.status import IOERR, NOSPC, NOTSUPP, OFFLINE, OK, RESOURCE, TIMEOUT, TRANSPORT
+from hawser.core.status import IOERR, OFFLINE, OK, RESOURCE, TIMEOUT, TRANSPORT
 from hawser.core.units import KIB, NS_PER_S, SECTOR_SHIFT
 from hawser.nbd import protocol
 from hawser.nbd.client_handshake import ClientHandshake, Negotiated
@@ -21,6 +21,7 @@ from hawser.nbd.protocol import request_header
 from hawser.nbd.replies import UNKNOWN_COOKIE, ReplyParser, ReplySink
 from hawser.paths.facts import PathFacts
 from hawser.paths.nbd_sender import Outgoing, Sender
+from hawser.paths.nbd_status import status_of_error
 from hawser.paths.write_record import SessionRecord
 
 if TYPE_CHECKING:
@@ -45,23 +46,6 @@ _COMMANDS: Final = {
 
 # No command's cookie: the rest of an answer that had begun to come, and was given up.
 _REST: Final = 0
-# An in-range I/O that the server calls out of range or not permitted: it is not the disk that it was (DESIGN, Hard problems 5).
-_MISMATCH: Final = (protocol.EINVAL, protocol.EPERM, protocol.EOVERFLOW)
-
-
-def status_of_error(error: int) -> int:
-    """The block layer's status for an error that an NBD server answered to an in-range I/O."""
-    if error in _MISMATCH:
-        return OFFLINE
-    if error == protocol.ENOSPC:
-        return NOSPC
-    if error == protocol.ENOTSUP:
-        return NOTSUPP
-    if error == protocol.ENOMEM:
-        return RESOURCE
-    if error == protocol.ESHUTDOWN:
-        return TRANSPORT
-    return IOERR
 
 
 class _Late:
