@@ -1,4 +1,4 @@
-"""The verbs that show: table, status, info, deps, ls, targets, target-version, version.
+"""The verbs that show: table, status, measure, info, deps, ls, targets, target-version, version.
 
 lvm2: _status(), _info(), _deps(), _ls(), _targets() and _version() of libdm/dm-tools/dmsetup.c. Without a device they show all.
 """
@@ -53,7 +53,7 @@ def means_all(call: Call, words: list[str]) -> bool:
     return not words and not call.has("uuid") and not call.has("major")
 
 
-# Table and status.
+# Table, status and measure.
 
 
 def table(call: Call, words: list[str]) -> bool:
@@ -62,6 +62,11 @@ def table(call: Call, words: list[str]) -> bool:
 
 def status(call: Call, words: list[str]) -> bool:
     return _lines(call, words, "status")
+
+
+def measure(call: Call, words: list[str]) -> bool:
+    """What the kernel's integrity measurement would record of each target. Linux: DM_IMA_MEASUREMENT_FLAG, STATUSTYPE_IMA."""
+    return _lines(call, words, "measure")
 
 
 def _lines(call: Call, words: list[str], verb: str) -> bool:
@@ -104,7 +109,7 @@ def _put_lines(call: Call, device: MappedDevice, targets: list[Target], verb: st
         put_info(call, device)
     prefix = f"{call.shown(device.name)}: " if call.many and not call.has("verbose") else ""
     for target in targets:
-        call.put(prefix + target_line(target, verb == "table"))
+        call.put(prefix + target_line(target, verb))
     if not targets:
         call.put(prefix)
     if call.many and call.has("verbose"):
@@ -121,8 +126,11 @@ def _execute(call: Call, device: MappedDevice) -> bool:
     return len(words) > 0
 
 
-def target_line(target: Target, is_table: bool) -> str:
-    words = target.status_table() if is_table else target.status_info()
+def target_line(target: Target, verb: str) -> str:
+    if verb == "table":
+        words = target.status_table()
+    else:
+        words = target.status_ima() if verb == "measure" else target.status_info()
     return f"{target.start} {target.length} {target.type_name} {words}"
 
 
