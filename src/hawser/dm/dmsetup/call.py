@@ -156,6 +156,11 @@ class Call:
         """A name or a uuid of the kernel's, as people see it."""
         return text if self.mangling == NONE else unmangle(text)
 
+    def can_show(self, name: str) -> bool:
+        """Whether a name of the kernel's can be shown, after a complaint if it cannot."""
+        complaint = self.why_not_shown(name)
+        return not complaint or self.complain(complaint)
+
     def why_not_shown(self, name: str) -> str:
         """Why a name of the kernel's cannot be shown: somebody has made it who does not mangle. An empty string if it can."""
         if self.mangling == NONE:

@@ -223,6 +223,8 @@ def _select_one(call: Call, verb: Verb, task: Task) -> WaitingBool:
     device = task.find()
     if device is None:
         return call.complain("Device does not exist.")
+    if not call.can_show(device.name):
+        return False
     report = call.report
     assert report is not None
     is_selected = report.add(subject_of(call, device), False)
