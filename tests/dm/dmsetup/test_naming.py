@@ -1,37 +1,20 @@
 """What devices are called in what is printed: as they were named. Recorded in dmsetup-names.jsonl."""
 
-from collections.abc import Generator
-
 import pytest
-from tests.dm.dmsetup.shell import Clocked, Shell
-
-from hawser.dm.condition import Condition
-from hawser.dm.dmsetup.program import Answer, dmsetup
+from tests.dm.dmsetup.shell import Shell
 
 A, B = "/dev/mapper/a", "/dev/mapper/b"
 SAID = 'The name "c d" should be mangled but it contains blacklisted characters.\nCommand failed.\n'
 
 
-class Nodes(Clocked):
-    """With nodes in /dev/mapper."""
-
-    def number_of(self, path: str) -> str:
-        device = self.world.registry.mapped_name(path.removeprefix("/dev/mapper/"))
-        return device.devt if device is not None else ""
-
-
 class Paths(Shell):
-    """With `a`, and `b` with a uuid, and nodes for both."""
+    """With `a`, and `b` with a uuid."""
 
     def __init__(self) -> None:
         super().__init__()
         self.say("remove", "mp")
         self.say("create", "a", "--table", "0 8 zero")
         self.say("create", "b", "--table", "0 8 linear 259:0 0\n8 8 error", "-u", "UU-b")
-
-    def begin(self, *argv: str, stdin: str = "") -> tuple[Generator[Condition, None, None], Answer]:
-        answer = Answer()
-        return dmsetup(self.control, Nodes(self.control, self.world), list(argv), stdin, answer), answer
 
 
 @pytest.mark.parametrize(
@@ -52,6 +35,23 @@ class Paths(Shell):
 )
 def test_lines_say_of_which_device_they_are_in_their_users_words(words: str, printed: str) -> None:
     assert Paths().say(*words.split()) == (0, printed, "")
+
+
+def test_a_path_is_that_of_a_map_in_the_folder_of_maps_and_nowhere_else() -> None:
+    """There need not be any node: to whoever asks a server there is none."""
+    shell = Paths()
+    for path, found in (
+        (B, True),
+        ("mapper/b", True),
+        ("/dev/mapper/nosuch", False),
+        ("/tmp/b", False),
+        ("/dev/b", False),
+    ):
+        said = (0, "0 8 linear \n8 8 error \n", "")
+        refusal = (1, "", f"Device {path} not found\nCommand failed.\n")
+        assert shell.say("status", path) == (said if found else refusal)
+    shell.say("rename", "b", "c d")
+    assert shell.say("status", "/dev/mapper/c\\x20d")[0] == 0
 
 
 def test_a_name_that_is_mangled_already_stays_as_it_was_given() -> None:
