@@ -52,6 +52,32 @@ def test_a_batch_that_cannot_be_read_is_not_begun(tmp_path: Path) -> None:
     assert (missing.exit_code, "cannot be read" in missing.stderr) == (2, True)
     assert CliRunner().invoke(main, ["dm", "--batch", "-", "ls"]).exit_code == 1
     assert CliRunner().invoke(main, ["dm", "--echo", "ls"]).exit_code == 1
+    alone = CliRunner().invoke(main, ["dm", "--parameter", "dm_multipath.semantics=6.16", "ls"])
+    assert (alone.exit_code, "belong to --batch" in alone.stderr) == (1, True)
+
+
+def test_a_batch_has_the_parameters_that_it_is_given() -> None:
+    six = ("--parameter", "dm_multipath.semantics=6.16")
+    assert "multipath        v1.14.0\n" in batch(text="targets\n")[1]
+    assert "multipath        v1.15.0\n" in batch(*six, text="targets\n")[1]
+    several = (*six, "--parameter", "dm_multipath.semantics=6.12")
+    assert "multipath        v1.14.0\n" in batch(*several, text="targets\n")[1]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "said"),
+    [
+        ("dm_multipath.semantics=6.13", "dm_multipath.semantics=6.13: is none of 6.12, 6.16"),
+        ("dm_multipath.semantics", "'dm_multipath.semantics' is not NAME=VALUE"),
+        ("dm_mod.nosuch=1", "there is no parameter 'dm_mod.nosuch'"),
+        ("dm_multipath.queue_if_no_path_timeout_secs=-1", "is not a number of seconds"),
+    ],
+)
+def test_a_parameter_that_there_is_not_ends_a_batch_before_it_begins(parameter: str, said: str) -> None:
+    status, out, err = batch("--parameter", "dm_multipath.semantics=6.16", "--parameter", parameter, text=GOOD)
+    assert (status, out) == (2, "")
+    assert err.startswith("hawser dm --parameter: ")
+    assert said in err
 
 
 def test_the_example_of_the_readme() -> None:

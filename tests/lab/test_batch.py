@@ -1,9 +1,12 @@
 """Batches: commands of dmsetup on a machine of their own, in virtual time."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hawser.dm.parameters import ParameterError
 from hawser.lab.batch import FAILED, STUCK, Batch, Outcome
 from hawser.lab.batch_disks import DiskError
 from hawser.lab.batch_text import BatchTextError, Command, parse_batch
@@ -11,8 +14,8 @@ from hawser.lab.batch_text import BatchTextError, Command, parse_batch
 TWO_PATHS = "0 65536 multipath 0 0 1 1 round-robin 0 2 0 8:0 8:16"
 
 
-def run(text: str) -> list[Outcome]:
-    batch = Batch(lambda path: "0 8 zero\n" if path == "table" else None)
+def run(text: str, parameters: Sequence[str] = ()) -> list[Outcome]:
+    batch = Batch(lambda path: "0 8 zero\n" if path == "table" else None, parameters)
     return [batch.run(command) for command in parse_batch(text)]
 
 
@@ -68,6 +71,46 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         wrong = error.line
     assert 0 <= wrong <= text.count("\n") + 1
     assert all(command.words for command in commands)
+
+
+TIMEOUT = "dm_multipath.queue_if_no_path_timeout_secs"
+NO_PATH = f"""
+    disk sda scsi size=32M
+    disk sdb scsi size=32M
+    create mp --table '{TWO_PATHS.replace("0 0 1 1", "1 queue_if_no_path 0 1 1")}'
+    message mp 0 fail_path 8:0
+    message mp 0 fail_path 8:16
+    sleep 20
+    table mp
+    sysfs get /sys/module/dm_multipath/parameters/queue_if_no_path_timeout_secs
+    """
+
+
+@pytest.mark.parametrize(("given", "queues", "shown"), [((), True, "0"), ((f"{TIMEOUT}=10",), False, "10")])
+def test_a_machine_has_the_parameters_that_it_is_given(given: tuple[str, ...], queues: bool, shown: str) -> None:
+    """The timer of a map without paths; and what sysfs shows."""
+    done = run(NO_PATH, given)
+    assert [outcome.rc for outcome in done] == [0] * len(done)
+    assert ("queue_if_no_path" in done[-2].stdout) == queues
+    assert done[-1].stdout == f"{shown}\n"
+
+
+def test_a_parameter_may_be_set_while_a_batch_runs() -> None:
+    first, _, rest = NO_PATH.partition("message mp")
+    path = "/sys/module/dm_multipath/parameters/queue_if_no_path_timeout_secs"
+    done = run(f"{first}sysfs set {path} 10\n message mp{rest}", (f"{TIMEOUT}=3600",))
+    assert "queue_if_no_path" not in done[-2].stdout
+    assert done[-1].stdout == "10\n"
+
+
+def test_a_machine_goes_by_the_rules_that_it_is_given() -> None:
+    with pytest.raises(ParameterError):
+        run("ls", ("dm_multipath.semantics=6.16", f"{TIMEOUT}=x"))
+    for release, version in (("6.12", "1.14.0"), ("6.16", "1.15.0")):
+        shown = run("create mp --table '0 8 multipath 0 0 0 0'\nmeasure", (f"dm_multipath.semantics={release}",))[
+            -1
+        ].stdout
+        assert f"target_version={version}," in shown
 
 
 def test_two_paths_to_one_disk_fail_and_come_back() -> None:

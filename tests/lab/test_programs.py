@@ -121,7 +121,7 @@ def test_verbs_that_are_drawn_exist_and_those_that_matter_are_drawn():
     assert drawn <= {*VERBS, "probe", "parameter"}
     assert {
         "rename", "clear", "load", "reload", "remove", "remove_all", "wait", "suspend", "resume", "create", "message", "status",
-        "table", "info", "deps", "ls", "wipe_table", "probe", "parameter",
+        "measure", "table", "info", "deps", "ls", "wipe_table", "probe", "parameter",
     } <= drawn  # fmt: skip
 
 

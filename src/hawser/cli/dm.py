@@ -106,12 +106,26 @@ def _execute(arguments: Arguments, nodes: list[str]) -> None:
 @control_option
 @click.option("--batch", default="", metavar="FILE", help="Run FILE (-: standard input) without a server.")
 @click.option("--disk", "disks", multiple=True, metavar="'NAME KIND...'", help="Of a batch: a disk; repeat it.")
+@click.option(
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Of a batch: one of its machine, such as dm_multipath.semantics=6.16 (see hawser parameters); repeat it.",
+)
 @click.option("--keep-going", is_flag=True, help="Of a batch: go on when a command has failed.")
 @click.option("--echo", is_flag=True, help="Of a batch: print each command before what it prints.")
 @click.option("--log", is_flag=True, help="Of a batch: print what a kernel would log, too.")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="VERB [ARGS]...")
 def dm(
-    control: str, batch: str, disks: tuple[str, ...], keep_going: bool, echo: bool, log: bool, args: tuple[str, ...]
+    control: str,
+    batch: str,
+    disks: tuple[str, ...],
+    parameters: tuple[str, ...],
+    keep_going: bool,
+    echo: bool,
+    log: bool,
+    args: tuple[str, ...],
 ) -> None:
     """dmsetup, on a running server's devices: its verbs, its options, what it prints.
 
@@ -135,9 +149,9 @@ def dm(
     if batch:
         if args:
             _fail(f"hawser dm --batch {batch}: the commands are in the file; {' '.join(args)!r} is one too many")
-        sys.exit(run_batch(batch, list(disks), read_table, keep_going, echo, log))
-    if disks or keep_going or echo or log:
-        _fail("hawser dm: --disk, --keep-going, --echo and --log belong to --batch")
+        sys.exit(run_batch(batch, list(disks), list(parameters), read_table, keep_going, echo, log))
+    if disks or parameters or keep_going or echo or log:
+        _fail("hawser dm: --disk, --parameter, --keep-going, --echo and --log belong to --batch")
     require_control(control, "hawser dm")
     run_dmsetup(control, list(args))
 

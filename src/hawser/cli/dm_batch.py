@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from hawser.dm.parameters import ParameterError
 from hawser.lab.batch import Batch, Outcome
 from hawser.lab.batch_disks import DiskError
 from hawser.lab.batch_text import BatchTextError, Command, parse_batch
@@ -20,15 +21,25 @@ STDIN: Final = "-"
 
 
 def run_batch(
-    path: str, disks: list[str], read_file: Callable[[str], str | None], keep_going: bool, echo: bool, log: bool
+    path: str,
+    disks: list[str],
+    parameters: list[str],
+    read_file: Callable[[str], str | None],
+    keep_going: bool,
+    echo: bool,
+    log: bool,
 ) -> int:
-    """The exit status. `disks` are declared before the file's."""
+    """The exit status. `disks` are declared before the file's; `parameters` are the machine's, as `NAME=VALUE`."""
     name = "stdin" if path == STDIN else path
     text = sys.stdin.read() if path == STDIN else read_file(path)
     if text is None:
         click.echo(f"hawser dm --batch: {path}: cannot be read", err=True)
         return UNUSABLE
-    batch = Batch(read_file)
+    try:
+        batch = Batch(read_file, parameters)
+    except ParameterError as refusal:
+        click.echo(f"hawser dm --parameter: {refusal}", err=True)
+        return UNUSABLE
     try:
         commands = parse_batch(text)
         for disk in disks:

@@ -326,8 +326,14 @@ class Target(FlushGate):
         return ""
 
     def status_ima(self) -> str:
-        """What the kernel's integrity measurement records of it; an empty string: nothing is known of that here."""
+        """The words behind the type in `dmsetup measure`: what the kernel's integrity measurement records of it. Types that
+        Linux measures nothing of have none. Documentation/admin-guide/device-mapper/dm-ima.rst."""
         return ""
+
+    def measured(self, words: list[str]) -> str:
+        """Those words, made of `NAME=VALUE` ones, with the type's name and version before them. DMEMIT_TARGET_NAME_VERSION()."""
+        head = [f"target_name={self.type_name}", f"target_version={self.target_type().version}"]
+        return ",".join(head + words) + ";"
 
     def status_table(self) -> str:
         """The words behind the type in `dmsetup table`, in canonical form."""

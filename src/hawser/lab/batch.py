@@ -4,13 +4,14 @@ The machine is the one on which kernel transcripts are replayed (hawser.lab.linu
 nothing more can happen; time passes only where something waits for it, and at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from hawser import plugins
 from hawser.dm import targets
 from hawser.dm.dmsetup.program import VERBS
+from hawser.dm.parameters import NO_PATH_TIMEOUT, Parameters
 from hawser.lab.batch_disks import DiskBook, DiskError, parse_disk
 from hawser.lab.batch_text import Command
 from hawser.lab.linux.facts import FactError
@@ -28,6 +29,8 @@ PROGRAMS: Final = ("io", "dd", "blockdev", "blk", "hold", "iostat", "sysfs", "ca
 # No command takes longer, in virtual time; `join` waits no longer unless it says how long.
 PATIENCE_S: Final = 3600
 JOIN_S: Final = 60
+# Of /sys/module/dm_multipath/parameters, which `sysfs` shows and sets.
+TIMEOUT_FILE: Final = NO_PATH_TIMEOUT.removeprefix("dm_multipath.")
 FAILED: Final = 1
 STUCK: Final = 124
 
@@ -43,11 +46,18 @@ class Outcome:
 
 
 class Batch:
-    """`read_file` gives the text of a file with a table, or None."""
+    """`read_file` gives the text of a file with a table, or None. `parameters` are the machine's, as `NAME=VALUE`
+    (hawser.dm.parameters); ParameterError when one of them is none."""
 
-    def __init__(self, read_file: Callable[[str], str | None]) -> None:
+    def __init__(self, read_file: Callable[[str], str | None], parameters: Sequence[str] = ()) -> None:
         plugins.offer()
-        self.machine = Machine({"devices": {}})
+        given = Parameters()
+        for text in parameters:
+            given.assign(text)
+        timeout_s = given.queue_if_no_path_timeout_secs
+        # What sysfs has of a module is what the header says.
+        self.machine = Machine({"devices": {}, "dm_params": {"dm_multipath": {TIMEOUT_FILE: timeout_s}}})
+        self.machine.system.devices.parameters.semantics = given.semantics
         self._disks = DiskBook()
         surroundings = self.machine.system.surroundings
         assert isinstance(surroundings, LinuxSurroundings)

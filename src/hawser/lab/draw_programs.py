@@ -15,7 +15,7 @@ from hawser.lab.stacks import devices_beside, types_in
 PROGRAMS_MAX: Final = 8
 # On any device.
 ON_ANY: Final = (
-    "rename % other", "rename % third", "rename % other", "rename % --setuuid UU-1", "rename % %", "clear %", "clear %",
+    "rename % other", "rename % third", "measure %", "rename % --setuuid UU-1", "rename % %", "clear %", "clear %",
     "remove %", "remove --deferred %", "remove --retry %", "message % 0 @cancel_deferred_remove", "message % 0 @nonsense",
     "wait %", "wait %", "wait % 0", "wait --noflush %", "suspend %", "suspend --noflush %", "suspend --nolockfs %", "resume %",
     "resume --noflush %", "status %", "table %", "info %", "deps %", "ls --tree", "info -c", "mknodes %", "load % --table zzz",

@@ -24,7 +24,7 @@ from hawser.multipath.probe import GroupProbeListener
 from hawser.multipath.target import Multipath
 
 # Verbs that tell, and change nothing.
-TELLING: Final = ("status", "table", "info", "deps", "ls", "targets", "version")
+TELLING: Final = ("status", "measure", "table", "info", "deps", "ls", "targets", "version")
 
 
 class _Interrupt(Timer):

@@ -46,7 +46,7 @@ def test_the_document_has_the_same_list() -> None:
         ("dmsetup stats list", "statistics"),
         ("dmsetup splitname vg-lv", ""),
         ("dmsetup splitname vg-lv -o nosuch", "dmsetup"),
-        ("dmsetup measure mp", "dmsetup"),
+        ("dmsetup measure mp", ""),
         ("dmsetup status -S name=mp", ""),
         ("dmsetup status -S nosuch=mp", "dmsetup"),
         ("dmsetup ls -S nosuch=mp", ""),

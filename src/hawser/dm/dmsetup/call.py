@@ -47,6 +47,8 @@ STRERROR: Final = {
 }
 
 READ_AHEAD_SECTORS: Final = 256
+# Where udev, if there were one, would put the nodes of mapped devices.
+NODES: Final = "/dev/mapper/"
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -63,8 +65,12 @@ class Surroundings:
         return 0
 
     def number_of(self, path: str) -> str:
-        """The `major:minor` of the node at `path`, or an empty string."""
-        device = self.control.registry.find(path)
+        """The `major:minor` of the node at `path`, or an empty string. A path in `NODES` is that of the map of that name, unless
+        something else is known by it."""
+        known = self.control.registry
+        device = known.find(path)
+        if device is None and path.startswith(NODES):
+            device = known.mapped_name(path[len(NODES) :])
         return device.devt if device is not None else ""
 
     def block_name(self, number: str) -> str:
@@ -155,6 +161,11 @@ class Call:
     def shown(self, text: str) -> str:
         """A name or a uuid of the kernel's, as people see it."""
         return text if self.mangling == NONE else unmangle(text)
+
+    def can_show(self, name: str) -> bool:
+        """Whether a name of the kernel's can be shown, after a complaint if it cannot."""
+        complaint = self.why_not_shown(name)
+        return not complaint or self.complain(complaint)
 
     def why_not_shown(self, name: str) -> str:
         """Why a name of the kernel's cannot be shown: somebody has made it who does not mangle. An empty string if it can."""

@@ -26,35 +26,36 @@ def mangle_names(call: Call, words: list[str]) -> bool:
     form = call.value("manglename").lower() or AUTO
     call.mangling = NONE
     if means_all(call, words):
-        return with_all(call, lambda device: _mangle(call, device, form))
+        return with_all(call, lambda device: _mangle(call, device, device.name, form))
     task = task_for(call, words[0] if words else None)
     if task is None:
         return False
     found = task.find()
-    return found is not None and _mangle(call, found, form)
+    return found is not None and _mangle(call, found, words[0] if words else found.name, form)
 
 
-def _mangle(call: Call, device: MappedDevice, form: str) -> bool:
+def _mangle(call: Call, device: MappedDevice, said: str, form: str) -> bool:
+    """`said` is how the device was named: a path is compared with the name that it should have as a name is, and never right."""
     name, uuid = device.name, device.uuid
     if form == AUTO:
-        if TWICE in name:
-            said = f'The name "{name}" seems to be mangled more than once. '
-            return call.complain(said + "Manual intervention required to rename the device.")
+        if TWICE in said:
+            what = f'The name "{said}" seems to be mangled more than once. '
+            return call.complain(what + "Manual intervention required to rename the device.")
         if TWICE in uuid:
-            said = f'The UUID "{uuid}" seems to be mangled more than once. '
-            return call.complain(said + "Manual intervention required to correct the device UUID.")
+            what = f'The UUID "{uuid}" seems to be mangled more than once. '
+            return call.complain(what + "Manual intervention required to correct the device UUID.")
     new_name = _in_form(call, name, "name", form)
     new_uuid = _in_form(call, uuid, "UUID", form)
     if new_name is None or new_uuid is None:
         return False
     if new_uuid != uuid:
-        call.complain(f"{name}: {uuid}: UUID in incorrect form. ")
+        call.complain(f"{said}: {uuid}: UUID in incorrect form. ")
         return call.complain("Unable to change device UUID. The device must be deactivated first.")
-    if new_name == name:
+    if new_name == said:
         both = "and UUID " if uuid else ""
-        call.put(f"{name}: {uuid or '[no UUID]'}: name {both}already in correct form")
+        call.put(f"{said}: {uuid or '[no UUID]'}: name {both}already in correct form")
         return True
-    call.put(f"{name}: renaming to {new_name}")
+    call.put(f"{said}: renaming to {new_name}")
     return give_name(call, Task(call, name), new_name)
 
 

@@ -53,6 +53,7 @@ VERBS: Final[dict[str, Verb]] = {
     "ls": Verb(0, 0, False, show.ls),
     "info": Verb(0, -1, True, show.info),
     "deps": Verb(0, -1, True, show.deps, selects=True),
+    "measure": Verb(0, -1, True, show.measure, selects=True),
     "status": Verb(0, -1, True, show.status, selects=True),
     "table": Verb(0, -1, True, show.table, selects=True),
     "wait": Verb(0, 2, False, may_wait=change.wait),
@@ -222,6 +223,8 @@ def _select_one(call: Call, verb: Verb, task: Task) -> WaitingBool:
     device = task.find()
     if device is None:
         return call.complain("Device does not exist.")
+    if not call.can_show(device.name):
+        return False
     report = call.report
     assert report is not None
     is_selected = report.add(subject_of(call, device), False)

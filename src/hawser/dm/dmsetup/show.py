@@ -1,4 +1,4 @@
-"""The verbs that show: table, status, info, deps, ls, targets, target-version, version.
+"""The verbs that show: table, status, measure, info, deps, ls, targets, target-version, version.
 
 lvm2: _status(), _info(), _deps(), _ls(), _targets() and _version() of libdm/dm-tools/dmsetup.c. Without a device they show all.
 """
@@ -53,7 +53,7 @@ def means_all(call: Call, words: list[str]) -> bool:
     return not words and not call.has("uuid") and not call.has("major")
 
 
-# Table and status.
+# Table, status and measure.
 
 
 def table(call: Call, words: list[str]) -> bool:
@@ -64,17 +64,27 @@ def status(call: Call, words: list[str]) -> bool:
     return _lines(call, words, "status")
 
 
+def measure(call: Call, words: list[str]) -> bool:
+    """What the kernel's integrity measurement would record of each target. Linux: DM_IMA_MEASUREMENT_FLAG, STATUSTYPE_IMA."""
+    return _lines(call, words, "measure")
+
+
 def _lines(call: Call, words: list[str], verb: str) -> bool:
     if means_all(call, words):
         call.many = True
-        return with_all(call, lambda device: _show_lines(call, device, verb))
+        return with_all(call, lambda device: _show_lines(call, device, verb, call.shown(device.name)))
     task = task_for(call, words[0] if words else None)
     if task is None:
         return False
     found = task.find()
     if found is None:
         return task.failed(verb, "ENXIO") if verb == "table" else call.complain("Device does not exist.")
-    return _show_lines(call, found, verb)
+    return call.can_show(found.name) and _show_lines(call, found, verb, _said(call, found, words))
+
+
+def _said(call: Call, device: MappedDevice, words: list[str]) -> str:
+    """What a device is called before its lines: as it was named, be it by a path; else by its name."""
+    return words[0] if words else call.shown(device.name)
 
 
 def shown_table(call: Call, device: MappedDevice) -> Table | None:
@@ -82,7 +92,7 @@ def shown_table(call: Call, device: MappedDevice) -> Table | None:
     return device.inactive if call.has("inactive") else device.table
 
 
-def _show_lines(call: Call, device: MappedDevice, verb: str) -> bool:
+def _show_lines(call: Call, device: MappedDevice, verb: str, said: str) -> bool:
     """The lines of a device's targets, or (`ls`) one for the device; of those that `--target` asks for."""
     shown = shown_table(call, device)
     targets = shown.targets if shown is not None else []
@@ -93,41 +103,44 @@ def _show_lines(call: Call, device: MappedDevice, verb: str) -> bool:
         if verb == "ls":
             call.put(f"{call.shown(device.name)}\t({device.devt.replace(':', ', ')})")
         elif verb == "table" and call.has("concise"):
-            _put_concise(call, device, wanted)
+            _put_concise(call, device, wanted, said)
         else:
-            _put_lines(call, device, wanted, verb)
-    return not call.has("exec") or _execute(call, device)
+            _put_lines(call, device, wanted, verb, said)
+    return not call.has("exec") or _execute(call, said)
 
 
-def _put_lines(call: Call, device: MappedDevice, targets: list[Target], verb: str) -> None:
+def _put_lines(call: Call, device: MappedDevice, targets: list[Target], verb: str, said: str) -> None:
     if call.has("verbose"):
         put_info(call, device)
-    prefix = f"{call.shown(device.name)}: " if call.many and not call.has("verbose") else ""
+    prefix = f"{said}: " if call.many and not call.has("verbose") else ""
     for target in targets:
-        call.put(prefix + target_line(target, verb == "table"))
+        call.put(prefix + target_line(target, verb))
     if not targets:
         call.put(prefix)
     if call.many and call.has("verbose"):
         call.put("")
 
 
-def _execute(call: Call, device: MappedDevice) -> bool:
-    """Have the program of `--exec` run, with the device's node as its last argument."""
+def _execute(call: Call, said: str) -> bool:
+    """Have the program of `--exec` run, with the device's node as its last argument, though a path makes none."""
     words = call.value("exec").split()
     if len(words) >= WORDS_MAX:
         return call.complain("Too many args to --exec.")
     if words:
-        call.programs.append([*words, f"{MAPPER}/{call.shown(device.name)}"])
+        call.programs.append([*words, f"{MAPPER}/{said}"])
     return len(words) > 0
 
 
-def target_line(target: Target, is_table: bool) -> str:
-    words = target.status_table() if is_table else target.status_info()
+def target_line(target: Target, verb: str) -> str:
+    if verb == "table":
+        words = target.status_table()
+    else:
+        words = target.status_ima() if verb == "measure" else target.status_info()
     return f"{target.start} {target.length} {target.type_name} {words}"
 
 
-def _put_concise(call: Call, device: MappedDevice, targets: list[Target]) -> None:
-    fields = [_quoted(call.shown(device.name)), _quoted(device.uuid), str(device.minor())]
+def _put_concise(call: Call, device: MappedDevice, targets: list[Target], said: str) -> None:
+    fields = [_quoted(said), _quoted(device.uuid), str(device.minor())]
     fields.append("ro" if device.shows_read_only() else "rw")
     for target in targets:
         head = f"{target.start} {target.length} {target.type_name} "
@@ -151,7 +164,7 @@ def info(call: Call, words: list[str]) -> bool:
     found = task.find()
     if found is None:
         return call.complain("Device does not exist.")
-    return display_info(call, found)
+    return call.can_show(found.name) and display_info(call, found)
 
 
 def display_info(call: Call, device: MappedDevice) -> bool:
@@ -259,7 +272,7 @@ def deps(call: Call, words: list[str]) -> bool:
         call.many = True
         devices = all_devices(call)
         for device in devices or []:
-            _show_deps(call, device)
+            _show_deps(call, device, call.shown(device.name))
         return devices is not None
     task = task_for(call, words[0] if words else None)
     if task is None:
@@ -267,15 +280,17 @@ def deps(call: Call, words: list[str]) -> bool:
     found = task.find()
     if found is None:
         return task.failed("deps", "ENXIO")
-    _show_deps(call, found)
+    if not call.can_show(found.name):
+        return False
+    _show_deps(call, found, _said(call, found, words))
     return True
 
 
-def _show_deps(call: Call, device: MappedDevice) -> None:
+def _show_deps(call: Call, device: MappedDevice, said: str) -> None:
     if call.has("verbose"):
         put_info(call, device)
     numbers = dependencies(shown_table(call, device))
-    prefix = f"{call.shown(device.name)}: " if call.many and not call.has("verbose") else ""
+    prefix = f"{said}: " if call.many and not call.has("verbose") else ""
     listed = "".join(f" {device_word(call, number, ', ')}" for number in numbers)
     call.put(f"{prefix}{len(numbers)} dependencies\t:{listed}")
     if call.many and call.has("verbose"):

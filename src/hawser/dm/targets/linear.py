@@ -35,6 +35,9 @@ class LinearTarget(Target):
         clone.sector = self.offset + clone.sector - self.start
         return REMAPPED
 
+    def status_ima(self) -> str:
+        return self.measured([f"device_name={self.device.devt}", f"start={self.offset}"])
+
     def status_table(self) -> str:
         return f"{self.device.devt} {self.offset}"
 

@@ -1,7 +1,8 @@
 """`raid1 2 DEVICE START DEVICE START`: a mirror of two legs. It stands in for md, which device-mapper multipath is stacked with.
 
 Linux: drivers/md/raid1.c for what it does, drivers/md/dm-raid1.c for its words: the table is what dm-mirror has behind its log,
-which a mirror that never copies one leg to the other has no use for; of the status, too, only log and progress are missing:
+which a mirror that never copies one leg to the other has no use for; of the status, and of what is measured, too, only log,
+progress and how errors are handled are missing:
 
     2 8:0 8:16 1 AD       two legs, their devices, one word of letters: A in sync; D, F, R failed by a write, a flush, a read
 
@@ -336,6 +337,12 @@ class Raid1Target(Target):
     def status_info(self) -> str:
         names = [leg.device.devt for leg in self.legs]
         return " ".join([str(LEGS), *names, "1", "".join(leg.letter for leg in self.legs)])
+
+    def status_ima(self) -> str:
+        words = [f"nr_mirrors={LEGS}"]
+        for number, leg in enumerate(self.legs):
+            words += [f"mirror_device_{number}={leg.device.devt}", f"mirror_device_{number}_status={leg.letter}"]
+        return self.measured(words)
 
     def status_table(self) -> str:
         words = [str(LEGS)]

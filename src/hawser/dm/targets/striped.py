@@ -50,6 +50,9 @@ class _Stripe:
         self.start = start
         self.error_count = 0
 
+    def letter(self) -> str:
+        return "D" if self.error_count else "A"
+
 
 class StripedTarget(Target):
     def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
@@ -147,8 +150,16 @@ class StripedTarget(Target):
 
     def status_info(self) -> str:
         names = [stripe.device.devt for stripe in self.stripes]
-        letters = "".join("D" if stripe.error_count else "A" for stripe in self.stripes)
+        letters = "".join(stripe.letter() for stripe in self.stripes)
         return " ".join([str(len(self.stripes)), *names, "1", letters])
+
+    def status_ima(self) -> str:
+        words = [f"stripes={len(self.stripes)}", f"chunk_size={self.chunk_sectors}"]
+        for number, stripe in enumerate(self.stripes):
+            words.append(f"stripe_{number}_device_name={stripe.device.devt}")
+            words.append(f"stripe_{number}_physical_start={stripe.start}")
+            words.append(f"stripe_{number}_status={stripe.letter()}")
+        return self.measured(words)
 
     def status_table(self) -> str:
         words = [str(len(self.stripes)), str(self.chunk_sectors)]

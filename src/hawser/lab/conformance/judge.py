@@ -36,9 +36,8 @@ LINUX_TARGETS: Final = (
     "cache clone crypt delay dust ebs era error flakey integrity io-latency linear log-writes mirror multipath raid snapshot "
     "snapshot-merge snapshot-origin striped switch thin thin-pool unstriped vdo verity writecache zero zoned"
 )
-VERBS_MISSING: Final = ("measure",)
 # Verbs that, without a device's name, are about all devices.
-VERBS_OF_ALL: Final = ("ls", "info", "status", "table", "deps", "remove_all", "mknodes")
+VERBS_OF_ALL: Final = ("ls", "info", "status", "measure", "table", "deps", "remove_all", "mknodes")
 # What may be done to a device below one that is not really there, to the same end as if it were.
 VERBS_BELOW: Final = ("create", "load", "reload", "clear", "suspend", "resume", "table")
 
@@ -210,7 +209,7 @@ def _is_elsewhere(path: str) -> bool:
 
 def _kind_of_dmsetup(step: StepWords) -> Kind | None:
     arguments = step.arguments
-    if step.verb in VERBS_MISSING or (_is_report(step) and explains_itself(arguments)):
+    if _is_report(step) and explains_itself(arguments):
         return DMSETUP
     program = arguments.value("exec").split()[:1]
     if program and not is_known(program[0]) and VERBS.get(step.verb) is not None:

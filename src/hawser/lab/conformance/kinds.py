@@ -32,8 +32,8 @@ STATISTICS: Final = Kind(
 DMSETUP: Final = Kind(
     "dmsetup",
     "where dmsetup explains itself: `help` among the fields of `-o`, and the lists of fields or operators that stand before a "
-    "complaint about one that there is not; its verb `measure`",
-    "the words are its authors'; a multipath map has no form for the kernel's measurements yet",
+    "complaint about one that there is not",
+    "the words are its authors'",
 )
 SCHEDULER: Final = Kind(
     "scheduler",
