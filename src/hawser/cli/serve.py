@@ -11,7 +11,7 @@ from hawser.core.units import GIB, parse_seconds_ns, parse_size
 from hawser.exports.listen_uri import ListenError, parse_listen_uri
 from hawser.paths.uri import UriError, parse_path_uri
 from hawser.service.log import StderrLog
-from hawser.service.options import OptionError, ServeOptions
+from hawser.service.options import OptionError, ProcessOptions, ServeOptions
 from hawser.service.serve import leave, run
 
 RETAIN_MAX: Final = 16 * GIB
@@ -130,28 +130,26 @@ def serve(
             grouping or "",
             make_policy(_timeout_ns("--queue-timeout", queue_timeout, forever=True), **watching),
             _timeout_ns("--io-timeout", io_timeout, forever=False) or 0,
-            control,
             table,
             read_only,
             scheduler,
             [parse_device(text) for text in devices],
             export,
             parse_retain(retain),
-            parse_agent(fence_agent),
             unsafe_no_fence,
             state_dir,
-            list(parameters),
             parse_block_size(block_size),
         )
         if options.io_timeout_ns == 0:
             raise OptionError("--io-timeout 0 would give up on every command at once")
         options.grouped()
         options.check_devices()
-        options.check_parameters()
+        process = ProcessOptions(control, parse_agent(fence_agent), list(parameters))
+        process.check_parameters()
     except (UriError, ListenError, OptionError) as error:
         log.error(str(error))
         leave(2)
-    leave(run(options, log))
+    leave(run(process, [options], None, log))
 
 
 def parse_device(text: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Addresses: several disks behind one listening socket, told apart by their exports' names.
 
-A socket belongs to the server that came first. Whoever comes through it may list, and choose from, what is offered at this address,
-whichever disk it is of, and nothing else; with its choice it becomes a client of that disk's server (Server.take_over).
+A socket belongs to the server that came first. Whoever comes through it may list, and choose from, what is offered at this
+address, whichever disk it is of, and nothing else; with its choice it becomes a client of that disk's server (Server.take_over).
 """
 
 from hawser.exports.listen_uri import ListenError, ListenUri
