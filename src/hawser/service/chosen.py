@@ -19,20 +19,20 @@ class Chosen:
     gateways: list[Gateway]
     map_name: str = ""
 
-    def one(self, what: str) -> Gateway:
+    def one(self) -> Gateway:
         """The disk, where there is one only. ControlVerbError names the maps that there are."""
         if len(self.gateways) > 1:
-            raise ControlVerbError(f"{what}: of which map? There are {_names(self.gateways)}: name one with --map")
+            raise ControlVerbError(f"there are several maps, {_names(self.gateways)}: say of which, --map NAME")
         return self.gateways[0]
 
-    def with_path(self, what: str, name: str) -> Gateway:
+    def with_path(self, name: str) -> Gateway:
         """The disk that has a path of that number, name or URI; or the only one, which says itself that there is no such path."""
         found = [gateway for gateway in self.gateways if gateway.find_path(name) is not None]
         if len(found) > 1:
-            raise ControlVerbError(f"{what}: {name} is a path of {_names(found)}: name one with --map")
+            raise ControlVerbError(f"{name} is a path of {_names(found)}: say of which, --map NAME")
         if not found and len(self.gateways) > 1:
             raise ControlVerbError(
-                f"{what}: {name!r} is no path of {_names(self.gateways)}; hawser paths shows them all"
+                f"{name!r} is no path of {_names(self.gateways)}; hawser paths shows all there are"
             )
         return (found or self.gateways)[0]
 

@@ -50,10 +50,9 @@ class _Asked:
 async def change_paths(chosen: Chosen, args: list[str], is_gone: Callable[[], bool]) -> AsyncIterator[str]:
     """`path add|remove|replace`: says what was done. ControlVerbError when it is refused; then the table is what it was."""
     asked = _parse(args)
-    what = f"path {asked.verb}"
-    gateway = chosen.one(what) if asked.verb == "add" else chosen.with_path(what, asked.words[0])
+    gateway = chosen.one() if asked.verb == "add" else chosen.with_path(asked.words[0])
     if gateway.is_changing:
-        raise ControlVerbError(f"{what}: the paths are being changed already; wait for the end of that")
+        raise ControlVerbError(f"path {asked.verb}: the paths are being changed already; wait for the end of that")
     gateway.is_changing = True
     try:
         change = _Change(gateway, asked.is_forced)

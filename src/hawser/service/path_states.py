@@ -74,7 +74,7 @@ def paths(chosen: Chosen, args: list[str]) -> str:
     if args == ["json"]:
         return msgspec.json.encode(path_states(chosen)).decode() + "\n"
     if len(args) == 2 and args[0] == "recheck":
-        return _recheck(chosen.with_path("paths recheck", args[1]), args[1])
+        return _recheck(chosen.with_path(args[1]), args[1])
     raise ControlVerbError(USAGE)
 
 

@@ -30,7 +30,7 @@ async def probe_paths(chosen: Chosen, args: list[str], is_gone: Callable[[], boo
     is left."""
     if args:
         raise ControlVerbError("probe-paths takes nothing: it asks the paths of the group in use")
-    gateway = chosen.one("probe-paths")
+    gateway = chosen.one()
     target = gateway.target
     probe: GroupProbe | None = target.group_probe if target is not None else None
     if target is None or probe is None:

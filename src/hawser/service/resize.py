@@ -42,7 +42,7 @@ async def resize(chosen: Chosen, args: list[str], is_gone: Callable[[], bool]) -
     """`resize`: says what it does. ControlVerbError when something stands in the way; what was done stays done."""
     if args:
         raise ControlVerbError("resize takes nothing: the size is the smallest of all paths")
-    gateway = chosen.one("resize")
+    gateway = chosen.one()
     if gateway.is_changing:
         raise ControlVerbError("resize: another one, or a change of the paths, is under way; wait for its end")
     gateway.is_changing = True

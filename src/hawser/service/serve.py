@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
+from typing import NoReturn
 
 from hawser.core.log import LogSink
 from hawser.exports.addresses import Addresses
@@ -93,7 +94,7 @@ def run(process: ProcessOptions, disks: list[ServeOptions], addresses: Addresses
         watchdog.cancel()
 
 
-def leave(status: int) -> None:
+def leave(status: int) -> NoReturn:
     """End the process although threads may be stuck in the kernel: everything is flushed, nothing is waited for."""
     sys.stdout.flush()
     sys.stderr.flush()
