@@ -136,8 +136,8 @@ def _words(keys: _Keys, values: dict[str, Any]) -> dict[str, Any]:
     """The words of all options by the names that click gives them: as the file has them, or as they are without."""
     words: dict[str, Any] = {}
     for option in keys.options.values():
-        default = option.default if isinstance(option.default, (bool, str)) else None
-        words[option.name or ""] = [] if option.multiple else default
+        default = option.default if isinstance(option.default, str) else None
+        words[option.name or ""] = [] if option.multiple else False if option.is_flag else default
     for key, value in values.items():
         option = keys.check(key)
         words[option.name or ""] = _word(key, option, value)

@@ -31,9 +31,7 @@ class Chosen:
         if len(found) > 1:
             raise ControlVerbError(f"{name} is a path of {_names(found)}: say of which, --map NAME")
         if not found and len(self.gateways) > 1:
-            raise ControlVerbError(
-                f"{name!r} is no path of {_names(self.gateways)}; hawser paths shows all there are"
-            )
+            raise ControlVerbError(f"{name!r} is no path of {_names(self.gateways)}; hawser paths shows all there are")
         return (found or self.gateways)[0]
 
     def maps(self) -> list[MappedDevice]:

@@ -11,11 +11,14 @@ from hawser.service.path_factory import RealPath
 
 
 def place_key(uri: PathUri) -> tuple[str, str, str] | None:
-    """What two URIs of one path have in common, whatever attributes they declare; None of ram, which is each disk's own."""
+    """What two URIs of one path have in common, whatever attributes they declare; None of ram, which is each disk's own.
+
+    (Another name of a file is found out when it is open: nothing here may wait for a file system.)
+    """
     if uri.scheme == "ram":
         return None
     if uri.scheme == "file":
-        return "file", os.path.realpath(uri.filename), ""
+        return "file", os.path.normpath(uri.filename), ""
     if uri.scheme == "nbd+unix":
         return "nbd+unix", os.path.realpath(uri.socket), uri.export
     return "nbd", f"{uri.host}:{uri.port}", uri.export
@@ -31,10 +34,13 @@ def path_of_another(gateway: Gateway, uri: PathUri) -> str:
 
 
 def disk_of_another(gateway: Gateway, path: RealPath) -> str:
-    """The same of a path that was opened: by the WWID that it has."""
-    wwid = path.wwid()
-    for other in gateway.common.gateways if wwid else []:
+    """The same of a path that was opened: by the file or block device that it is, by the WWID that it has."""
+    for other in gateway.common.gateways:
         for found in other.paths if other is not gateway else []:
-            if found.wwid() == wwid:
-                return f"it leads to the disk of {other.map_name()}: the WWID of {found.uri.text} is {wwid}, too"
+            if path.inode is not None and found.inode == path.inode:
+                return f"it is the file that {found.uri.text} is, of {other.map_name()}"
+            if path.wwid() and found.wwid() == path.wwid():
+                return (
+                    f"it leads to the disk of {other.map_name()}: the WWID of {found.uri.text} is {found.wwid()}, too"
+                )
     return ""

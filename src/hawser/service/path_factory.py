@@ -1,6 +1,8 @@
 """Real paths: from URIs to devices, each opened, measured and compared with the others before anything is served."""
 
 import asyncio
+import os
+import stat
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
@@ -33,17 +35,24 @@ POLL_SECONDS: Final = 0.01
 
 @dataclass
 class RealPath:
-    """A path on its way to being a device. `facts` is None until it was reached; `problem` says why not."""
+    """A path on its way to being a device. `facts` is None until it was reached; `problem` says why not. `inode`: of a file its
+    file system and inode number, of a block device only its number."""
 
     uri: PathUri
     driver: Driver
     facts: PathFacts | None
     problem: str = ""
     devt: str = ""
+    inode: tuple[int, int] | None = None
 
     def wwid(self) -> str:
         """What is known of it without reaching it, or since."""
         return self.facts.wwid if self.facts is not None else self.uri.wwid
+
+
+def _inode(fd: int) -> tuple[int, int]:
+    what = os.fstat(fd)
+    return (0, what.st_rdev) if stat.S_ISBLK(what.st_mode) else (what.st_dev, what.st_ino)
 
 
 class PathFactory:
@@ -128,7 +137,7 @@ class PathFactory:
                 uri.filename, uri.direct, self.read_only, timeout_ns, turn, timers, self.loop, self.log, self.agent
             )
             facts = replace(file.facts, wwid=uri.wwid or file.facts.wwid)
-            return RealPath(uri, file, facts, devt=file.file.devt)
+            return RealPath(uri, file, facts, devt=file.file.devt, inode=_inode(file.fd))
         if uri.scheme == "ram":
             if self._store is None:
                 self._store = RamStore(uri.size_bytes)
