@@ -100,6 +100,7 @@ class Server:
         self.log = log
         self.exports = Volumes()
         self.hangups = Hangups(reactor)
+        self.clients_max = CLIENTS_MAX
         self.budget = Budget(CLIENT_BYTES_MAX)
         self.listeners: list[Listener] = []
         self.connections: list[Connection] = []
@@ -127,15 +128,15 @@ class Server:
             listener.start()
 
     def welcome(self, sock: socket.socket, name: str, volumes: Volumes | None = None) -> None:
-        if len(self.connections) >= CLIENTS_MAX:
-            self.log.warning(f"{name}: refused, {CLIENTS_MAX} clients are connected")
+        if len(self.connections) >= self.clients_max:
+            self.log.warning(f"{name}: refused, {self.clients_max} clients are connected")
             sock.close()
             return
         self.connections.append(Connection(self, sock, name, volumes if volumes is not None else self.exports))
 
     def take_over(self, connection: Connection) -> bool:
         """Whether there is room for a client of another server's, which has chosen a volume of this one. It has nothing yet."""
-        if len(self.connections) >= CLIENTS_MAX:
+        if len(self.connections) >= self.clients_max:
             return False
         connection.server.connections.remove(connection)
         connection.server = self
