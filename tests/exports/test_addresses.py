@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ class Harbour:
         self.bench.reactor.settle()
         for server in (self.first, self.second):
             self.bench.reactor.run(server.stop)
-            self.bench.reactor.run(lambda server=server: server.drop_all("the test is over"))
+            self.bench.reactor.run(partial(server.drop_all, "the test is over"))
         assert self.connections() == []
 
 
