@@ -1,6 +1,7 @@
 """Several disks put together in this process: their names and numbers, starts that are refused, ends."""
 
 import asyncio
+import json
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from hawser.service.start_error import StartError
 SECONDS = 30
 MIB = 1 << 20
 BLOCK = 4096
+SLOW = "ram:?size=1M&delay=0.3"
 RAM = ("ram:?size=1M", "ram:?size=1M")
 
 Story = Callable[[Gateways], Awaitable[None]]
@@ -164,9 +166,31 @@ def test_one_disk_by_its_wwid_is_not_two_disks(harbour: Harbour):
     assert errors[-2].startswith(f"disk b: path file://{second}?wwid=naa.6001: it leads to the disk of a: the WWID of ")
 
 
+def test_a_path_of_one_disk_is_not_added_to_another(harbour: Harbour):
+    first, second = harbour.image("first"), harbour.image("second")
+    os.link(first, f"{first}-too")
+
+    async def story(gateways: Gateways) -> None:
+        control = ControlServer(gateways.common, str(harbour.directory / "c"))
+
+        async def refusal(uri: str) -> str:
+            line = json.dumps({"verb": "path", "args": ["add", uri], "map": "b"}).encode()
+            (reply,) = [reply async for reply in control.replies(line)]
+            assert not reply.ok and len(gateways.all[1].paths) == 1
+            return reply.err
+
+        assert await refusal(f"file://{first}?weight=2") == f"path file://{first}?weight=2: it is a path of a"
+        assert await refusal(f"{first}-too") == (
+            f"path {first}-too: it is the file that file://{first}?wwid=naa.6001 is, of a"
+        )
+        twin = f"file://{harbour.image('third')}?wwid=naa.6001"
+        assert (await refusal(twin)).startswith(f"path {twin}: it leads to the disk of a: the WWID of file://{first}")
+
+    harbour.run([harbour.disk("a", f"file://{first}?wwid=naa.6001"), harbour.disk("b", second)], story)
+
+
 def test_a_device_over_two_disks_is_drained_before_either_is_let_go(harbour: Harbour):
-    """What its clients wrote last is what each disk's state directory knows of it."""
-    images = [harbour.image(name) for name in ("first", "second")]
+    """Its client is one of the second disk, and has something on its way on both: that is answered, and handed over by both."""
     states = [harbour.directory / f"state-{name}" for name in ("a", "b")]
     half = MIB // 512
     both = f"0 {half} linear a 0\n{half} {half} linear b 0"
@@ -176,19 +200,25 @@ def test_a_device_over_two_disks_is_drained_before_either_is_let_go(harbour: Har
             gateway.has(device) for gateway in gateways.all for device in gateways.common.registry.all_mapped()
         ] == [*(True, False, True), *(False, True, True)]
 
-        def write() -> None:
-            client = NbdClient(f"{harbour.directory}/s", "b")
-            assert client.export.size_bytes == 2 * MIB
-            for offset in (MIB - BLOCK, MIB):
-                client.write(offset, b"z" * BLOCK)
-            client.sock.close()
+        client = await asyncio.to_thread(NbdClient, f"{harbour.directory}/s", "b")
+        clients.append(client)
+        assert client.export.size_bytes == 2 * MIB
+        assert [len(gateway.server.connections) for gateway in gateways.all] == [0, 1]
+        assert [gateway.has_clients() for gateway in gateways.all] == [True, True]
+        cookies.extend(client.send_write(offset, b"z" * BLOCK) for offset in (MIB - BLOCK, MIB))
+        first = gateways.all[0].device
+        assert first is not None
+        while not first.counters(gateways.common.loop.clock.now_ns)[8]:
+            await asyncio.sleep(0.01)
 
-        await asyncio.to_thread(write)
-
+    clients: list[NbdClient] = []
+    cookies: list[int] = []
     disks = [
-        harbour.disk("a", images[0], state_dir=str(states[0])),
-        harbour.disk("b", images[1], state_dir=str(states[1]), devices=[("both", both)]),
+        harbour.disk("a", SLOW, state_dir=str(states[0])),
+        harbour.disk("b", SLOW, state_dir=str(states[1]), devices=[("both", both)]),
     ]
     harbour.run(disks, story)
-    assert [Path(image).read_bytes().count(b"z") for image in images] == [BLOCK, BLOCK]
+    for cookie in cookies:
+        clients[0].wait(cookie)
+    clients[0].sock.close()
     assert all((state / "witness.json").exists() for state in states)

@@ -316,7 +316,7 @@ class Gateway:
         """Answer or fail what is in flight, then let go of everything; under 5 s whatever the paths do."""
         self.loop.run(self.server.stop)
         await self._until_no_clients(DRAIN_SECONDS)
-        if self._has_clients():
+        if self.has_clients():
             self.log.warning(f"{self.common.label(self.options.name)}stopping: what is in flight is failed")
             self.loop.run(self._fail_everything)
             await self._until_no_clients(FAIL_SECONDS)
@@ -342,11 +342,11 @@ class Gateway:
 
     async def _until_no_clients(self, seconds: float) -> None:
         deadline = monotonic() + seconds
-        while self._has_clients() and monotonic() < deadline:
+        while self.has_clients() and monotonic() < deadline:
             await asyncio.sleep(POLL_SECONDS)
 
-    def _has_clients(self) -> bool:
-        """Of its own, or of a device that stands on this disk and on others."""
+    def has_clients(self) -> bool:
+        """Whether somebody has a device open that leads to this disk, be it by another disk's export."""
         if self.server.connections:
             return True
         others = [connection for other in self.common.gateways for connection in other.server.connections]
