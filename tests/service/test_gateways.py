@@ -145,6 +145,26 @@ def test_a_table_or_an_address_that_is_refused_is_of_a_disk_too(harbour: Harbour
     assert errors[-2:] == ["disk b: there is no address left to listen on", "no disk is served, as not all can be: b"]
 
 
+def test_a_start_that_fails_costs_no_disk_what_it_knows_of_its_last_writes(harbour: Harbour):
+    disk = harbour.disk("a", harbour.image("image"), state_dir=f"{harbour.directory}/state")
+
+    async def story(gateways: Gateways) -> None:
+        client = await asyncio.to_thread(NbdClient, f"{harbour.directory}/s", "a")
+        await asyncio.to_thread(client.write, 0, bytes(BLOCK))
+        client.sock.close()
+
+    harbour.run([disk], story)
+    absent = harbour.disk("b", listen=f"nbd+unix:///b?socket={harbour.directory}/no/s")
+    harbour.refused(disk, absent)
+    witness = harbour.directory / "state" / "witness.json"
+    assert witness.exists()
+
+    async def starts(gateways: Gateways) -> None:
+        assert not witness.exists()
+
+    harbour.run([disk], starts)
+
+
 @pytest.mark.parametrize("kind", ["hard link", "symbolic link"])
 def test_one_file_by_two_names_is_not_two_disks(harbour: Harbour, kind: str):
     image = harbour.image("image")
