@@ -111,8 +111,8 @@ class Gateway:
             self.log,
             options.io_timeout_ns,
             options.read_only,
-            # (One for each disk: they would all try again at the same moments.)
-            len(options.paths) + len(self.common.gateways) - 1,
+            # (Another one for each disk: they would all try again at the same moments.)
+            len(options.paths) + self.common.gateways.index(self),
             self.common.numbers,
             self.common.agent,
             state=self.state,
