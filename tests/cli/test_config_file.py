@@ -1,5 +1,6 @@
 """The file of `hawser serve --config`: what it may say, and how it is told what is wrong with it."""
 
+import random
 from pathlib import Path
 
 import click
@@ -223,3 +224,42 @@ def test_a_file_that_cannot_be_read(tmp_path: Path):
     (tmp_path / "hawser.toml").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="is not UTF-8: invalid start byte at byte 0"):
         read_config(tmp_path / "hawser.toml", OPTIONS)
+
+
+VALUES = [
+    "0",
+    "-1",
+    "1.5",
+    "nan",
+    "true",
+    '""',
+    '"x"',
+    "[]",
+    '["x"]',
+    "[7]",
+    '["ram:", "/"]',
+    "{}",
+    "1979-05-27",
+    "[[]]",
+]
+
+
+def test_whatever_the_file_says_is_taken_or_refused(tmp_path: Path):
+    rng = random.Random(6)
+    keys = [option.opts[0].removeprefix("--") for option in OPTIONS]
+    refusals: list[str] = []
+    for _ in range(500):
+        lines = [*A.splitlines(), *B.splitlines()]
+        for _ in range(rng.randrange(1, 3)):
+            place = rng.randrange(len(lines) + 1)
+            lines[place : place + rng.randrange(2)] = [f"{rng.choice(keys)} = {rng.choice(VALUES)}"]
+        text = "\n".join(lines)
+        if rng.random() < 0.3:
+            cut = rng.randrange(len(text))
+            text = text[:cut] + rng.choice(["", '"', "=", "\0", "é", "[", "\n"]) + text[cut + 1 :]
+        try:
+            read(tmp_path, text)
+        except ConfigError as error:
+            refusals.append(str(error))
+    assert 300 < len(refusals) < 500
+    assert all(text.startswith(f"{tmp_path}/hawser.toml: ") for text in refusals)

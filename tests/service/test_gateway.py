@@ -113,7 +113,7 @@ def test_ram_paths_of_one_server_have_one_size(harbour: Harbour):
 
     harbour.run(harbour.options("ram:?size=1M", "ram:?size=2M"), story)
     assert harbour.errors() == [
-        "path ram:?size=2M: the ram: paths of one server share a store, which has 1048576 bytes; it is left out"
+        "path ram:?size=2M: the ram: paths of one disk share a store, which has 1048576 bytes; it is left out"
     ]
 
 

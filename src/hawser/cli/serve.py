@@ -1,4 +1,4 @@
-"""`hawser serve`: keep one disk alive over several paths and export it by NBD."""
+"""`hawser serve`: keep a disk alive over several paths and export it by NBD; or several disks, from a file."""
 
 from pathlib import Path
 from typing import Any, NoReturn

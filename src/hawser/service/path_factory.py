@@ -56,7 +56,7 @@ def _inode(fd: int) -> tuple[int, int]:
 
 
 class PathFactory:
-    """Opens paths. `stores` of RAM paths are shared within one server."""
+    """Opens paths of one disk. Its RAM paths share a store."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class PathFactory:
                 self._store = RamStore(uri.size_bytes)
             if len(self._store.data) != uri.size_bytes:
                 raise PathOpenError(
-                    f"the ram: paths of one server share a store, which has {len(self._store.data)} bytes"
+                    f"the ram: paths of one disk share a store, which has {len(self._store.data)} bytes"
                 )
             ram = RamPathDriver("ram", self._store, turn, self.loop.timers, uri.delay_ns)
             return RealPath(uri, ram, replace(ram.facts, wwid=uri.wwid))
