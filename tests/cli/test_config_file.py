@@ -90,6 +90,16 @@ def test_every_option_of_the_command_line_is_a_key(tmp_path: Path):
     assert {word.split("=")[0].strip() for word in text.splitlines() if " = " in word} == known
 
 
+def test_the_example_of_the_help_text_is_right(tmp_path: Path):
+    text = (serve.help or "").split("\b")[-1]
+    process, disks = read(tmp_path, text)
+    assert process.control == "/run/hawser.ctl"
+    assert [(disk.name, len(disk.paths), disk.policy.queue_timeout_ns) for disk in disks] == [
+        ("mpatha", 2, 60 * NS_PER_S),
+        ("mpathb", 2, None),
+    ]
+
+
 def test_the_control_socket_of_the_environment_counts_if_the_file_names_none(tmp_path: Path):
     assert read(tmp_path, A, "/tmp/x")[0].control == "/tmp/x"
     assert read(tmp_path, 'control = "/tmp/y"\n' + A, "/tmp/x")[0].control == "/tmp/y"
