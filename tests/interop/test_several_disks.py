@@ -1,5 +1,6 @@
 """Several disks in one process: `hawser serve --config`, on real servers. What happens to one of them is no other's business."""
 
+import json
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +21,11 @@ NAMES = ("one", "two")
 
 
 class Disks:
-    """Two disks with two servers each, which listen at one address."""
+    """Two disks with two servers each, which listen at one address. `slow`: the environment of the first one's first server."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, slow: dict[str, str] | None = None) -> None:
         self.fleet = fleet
+        self.slow = slow
         self.images = [fleet.image(name, SIZE) for name in NAMES]
         self.servers = [[self.server(disk, number) for number in range(2)] for disk in range(2)]
         self.states = [fleet.directory / f"state-{name}" for name in NAMES]
@@ -31,7 +33,8 @@ class Disks:
         self.gateway = fleet.serve_config(self.config)
 
     def server(self, disk: int, number: int) -> Upstream:
-        return self.fleet.nbdkit(f"{NAMES[disk]}{number}", "file", self.images[disk])
+        environment = self.slow if (disk, number) == (0, 0) else None
+        return self.fleet.nbdkit(f"{NAMES[disk]}{number}", "file", self.images[disk], environment=environment)
 
     def _table(self, disk: int) -> str:
         paths = ", ".join(f'"{server.uri(cache="lun")}"' for server in self.servers[disk])
@@ -183,6 +186,34 @@ def test_all_end_together_in_time_each_with_its_own_state(fleet: Fleet):
     assert "disk two: path nbd+unix:" in done.stderr and "before the last clean end" in done.stderr
     assert "disk one: path" not in done.stderr
     assert "error: no disk is served, as not all can be: two\n" in done.stderr
+
+
+@pytest.mark.soak
+@pytest.mark.needs("gcc")
+def test_after_a_crash_each_disk_fences_what_was_on_its_own_way(fleet: Fleet):
+    environment, told = fleet.slow_writes("one0")
+    disks = Disks(fleet, environment)
+    gateway = disks.gateway
+    old, other = gateway.client("one"), gateway.client("two")
+    for name in NAMES:
+        # Writes of the first disk go to the first server, which is slow with the first block.
+        gateway.dm("message", name, "0", "fail_path", {"one": "259:1", "two": "259:3"}[name])
+    told.write_text(f"60 0 {BLOCK}")
+    old.send_write(0, b"o" * BLOCK)
+    other.write(0, b"t" * BLOCK)
+    gateway.wait_until(lambda: gateway.stats()[-4]["in_flight"] == 1, "the write is on its way")
+    gateway.kill()
+    gateway = disks.gateway = fleet.serve_config(disks.config)
+    fences = json.loads(asked(gateway, "paths", "json"))["fences"]
+    assert [(fence["map"], fence["start"], fence["end"]) for fence in fences] == [("one", 0, BLOCK // 512)]
+    new, other = gateway.client("one"), gateway.client("two")
+    cookie = new.send_write(0, b"n" * BLOCK)
+    other.write(0, b"u" * BLOCK)
+    assert not new.has_answer(cookie, 0.5), "the old write may land still"
+    disks.servers[0][0].kill()
+    new.wait(cookie)
+    assert [image.read_bytes()[:BLOCK] for image in disks.images] == [b"n" * BLOCK, b"u" * BLOCK]
+    assert gateway.end() < 5
 
 
 @pytest.mark.soak
