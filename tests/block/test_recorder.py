@@ -201,3 +201,18 @@ def test_words_for_an_io():
     assert describe(WRITE, 8, 512, FUA) == "write 512 @ 8 fua"
     assert describe(FLUSH, 0, 0, 0) == "flush"
     assert describe(READ, 8, 0, 0) == "read 0 @ 8", "which is refused"
+
+
+def test_only_the_devices_that_were_named_are_followed():
+    rig = make_multipath(World())
+    recorder = Recorder(rig.world.clock, frozenset(["another"]))
+    rig.world.turn.tracer = recorder
+    rig.client.write(0, bytes(4 * KIB))
+    rig.client.flush()
+    rig.world.run()
+    assert (recorder.rows, recorder.passed_over) == ([], 0)
+    recorder.devices = frozenset([rig.device.name])
+    rig.client.write(0, bytes(4 * KIB))
+    rig.world.run()
+    assert "completed" in life(recorder, 1)
+    assert_whole(recorder)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.fleet import MIB, Fleet
-from tests.support.gateway import serve_command
+from tests.support.gateway import HAWSER, serve_command
 from tests.support.nbd_client import NbdError
 from tests.support.processes import run
 
@@ -30,6 +30,21 @@ def only_line(done: subprocess.CompletedProcess[str]) -> str:
     lines = done.stderr.splitlines()
     assert len(lines) == 1, lines
     return lines[0]
+
+
+def test_options_of_a_disk_are_written_in_one_place(fleet: Fleet):
+    """With --config in the file, without it on the command line."""
+    file = fleet.directory / "hawser.toml"
+    file.write_text("[disk.a]\n")
+    done = refused(fleet, ["ram:"], "--config", str(file))
+    assert done.returncode == 2
+    assert only_line(done).endswith(f"error: --config {file}: --path belongs into the file then")
+    done = run([*HAWSER, "serve", "--listen", "nbd://localhost/d"], check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == "Error: Missing option '--path'."
+    done = run([*HAWSER, "serve", "--config", str(file)], check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert only_line(done).endswith(f'error: {file}: [disk.a] path: is missing: path = ["URI", ...]')
 
 
 @pytest.mark.parametrize(

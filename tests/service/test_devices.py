@@ -12,7 +12,7 @@ from tests.support.gateway import serve_command
 from tests.support.processes import run
 from tests.support.trace_events import TraceFile
 
-from hawser.cli.serve import parse_device
+from hawser.cli.disk_options import parse_device
 from hawser.core.log import LogSink
 from hawser.exports.listen_uri import parse_listen_uri
 from hawser.paths.uri import parse_path_uri

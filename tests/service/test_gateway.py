@@ -10,6 +10,7 @@ from hawser.core.log import LogSink
 from hawser.exports.listen_uri import parse_listen_uri
 from hawser.multipath.demotion import demote
 from hawser.paths.uri import parse_path_uri
+from hawser.service.chosen import choose
 from hawser.service.control import ControlServer, Reply
 from hawser.service.control_error import ControlVerbError
 from hawser.service.gateway import Gateway
@@ -112,7 +113,7 @@ def test_ram_paths_of_one_server_have_one_size(harbour: Harbour):
 
     harbour.run(harbour.options("ram:?size=1M", "ram:?size=2M"), story)
     assert harbour.errors() == [
-        "path ram:?size=2M: the ram: paths of one server share a store, which has 1048576 bytes; it is left out"
+        "path ram:?size=2M: the ram: paths of one disk share a store, which has 1048576 bytes; it is left out"
     ]
 
 
@@ -135,7 +136,7 @@ def answers(harbour: Harbour, *lines: bytes) -> list[Reply]:
     found: list[Reply] = []
 
     async def story(gateway: Gateway) -> None:
-        control = ControlServer(gateway, str(harbour.directory / "c"))
+        control = ControlServer(gateway.common, str(harbour.directory / "c"))
         for line in lines:
             found.extend([reply async for reply in control.replies(line)])
 
@@ -202,13 +203,14 @@ def test_a_path_that_is_used_last_says_why(harbour: Harbour):
     async def story(gateway: Gateway) -> None:
         assert gateway.target is not None
         target, device = gateway.target, gateway.devices[1]
+        chosen = choose(gateway.common, "")
         gateway.loop.run(lambda: demote(target, device, "its reads are slow"))
-        first, second = path_states(gateway).paths
+        first, second = path_states(chosen).paths
         assert (first.slow, first.check, first.cache) == ("", "up", "lun")
         assert (second.state, second.check, second.slow) == ("active", "up", "another path is quicker")
-        lines = paths(gateway, []).splitlines()
+        lines = paths(chosen, []).splitlines()
         assert lines[2].endswith("ram: (path 1)  used last: another path is quicker")
         with pytest.raises(ControlVerbError, match="paths takes nothing, or json, or recheck"):
-            paths(gateway, ["everything"])
+            paths(chosen, ["everything"])
 
     harbour.run(harbour.options("ram:?size=1M", "ram:?size=1M"), story)

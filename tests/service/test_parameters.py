@@ -5,7 +5,7 @@ from tests.support.gateway import HAWSER, Gateway
 from tests.support.processes import run
 
 from hawser.service.control import ask, ask_for_pieces
-from hawser.service.options import OptionError, ServeOptions
+from hawser.service.options import OptionError, ProcessOptions
 
 PATHS = ["ram:?size=1M", "ram:?size=1M"]
 TIMEOUT = "dm_multipath.queue_if_no_path_timeout_secs"
@@ -15,8 +15,8 @@ SEMANTICS = "dm_multipath.semantics"
 def test_a_parameter_that_is_none_is_refused_before_anything_starts():
     for wrong in ("nothing=1", f"{TIMEOUT}=x", f"{SEMANTICS}=5.0", TIMEOUT):
         with pytest.raises(OptionError, match="--parameter"):
-            ServeOptions([], [], parameters=[f"{SEMANTICS}=6.16", wrong]).check_parameters()
-    ServeOptions([], [], parameters=[f"{SEMANTICS}=6.16", f"{TIMEOUT}=5"]).check_parameters()
+            ProcessOptions(parameters=[f"{SEMANTICS}=6.16", wrong]).check_parameters()
+    ProcessOptions(parameters=[f"{SEMANTICS}=6.16", f"{TIMEOUT}=5"]).check_parameters()
 
 
 def probe(gateway: Gateway) -> tuple[str, str]:

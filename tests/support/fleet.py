@@ -112,6 +112,13 @@ class Fleet:
         self._processes.append(gateway)
         return gateway
 
+    def serve_config(self, config: str) -> Gateway:
+        """Several disks; `config` as of Gateway."""
+        self._gateways += 1
+        gateway = Gateway(f"hawser{self._gateways}", self.directory, [], (), config=config)
+        self._processes.append(gateway)
+        return gateway
+
     def client(self, gateway: Gateway) -> NbdClient:
         return gateway.client()
 

@@ -29,10 +29,17 @@ def serve_command(paths: Sequence[str], listen: Sequence[str], *options: str) ->
 
 
 class Gateway(Process):
-    """A running server. `socket` is where its export `name` is, `control` its control socket."""
+    """A running server. `socket` is where its export `d` is, `control` its control socket. `config` is the text of a file for
+    several disks, in which `SOCKET` stands for that socket."""
 
     def __init__(
-        self, name: str, directory: Path, paths: Sequence[str], options: Sequence[str], listen: str = ""
+        self,
+        name: str,
+        directory: Path,
+        paths: Sequence[str],
+        options: Sequence[str],
+        listen: str = "",
+        config: str = "",
     ) -> None:
         self._clients: list[NbdClient] = []
         self._tracings: list[socket.socket] = []
@@ -40,6 +47,10 @@ class Gateway(Process):
         self.control = directory / f"{name}.ctl"
         self.uri = listen or f"nbd+unix:///d?socket={self.socket}"
         command = serve_command(paths, [self.uri], "--control", str(self.control), *options)
+        if config:
+            file = directory / f"{name}.toml"
+            file.write_text(f'control = "{self.control}"\n' + config.replace("SOCKET", str(self.socket)))
+            command = [*HAWSER, "serve", "--config", str(file)]
         super().__init__(name, command, directory)
         try:
             self.wait_until(lambda: "ready " in self.output(), "says that it is ready")
@@ -49,9 +60,9 @@ class Gateway(Process):
         # A port that it chose itself is in the line.
         self.uri = self.output().split("ready ", 1)[1].splitlines()[0]
 
-    def client(self) -> NbdClient:
+    def client(self, export: str = "d") -> NbdClient:
         """A new client; it is closed with the gateway at the latest."""
-        client = NbdClient(self.address(), "d")
+        client = NbdClient(self.address(), export)
         self._clients.append(client)
         return client
 
@@ -93,6 +104,10 @@ class Gateway(Process):
             sock.sendall(b"".join(json.dumps({"verb": verb, "args": args}).encode() + b"\n" for args in requests))
             with sock.makefile("rb") as lines:
                 return [json.loads(lines.readline())["ok"] for _ in requests]
+
+    def hawser(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        """`hawser` with these words, asking this server."""
+        return run([*HAWSER, words[0], *words[1:], "--control", self.control], check=False)
 
     def dm_command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The same by the command that people type."""

@@ -89,6 +89,9 @@ NEAR_BY: Final = {
     "paths/nbd_facts.py": ("paths/test_facts.py", "paths/test_nbd_sessions.py"),
     "paths/nbd.py": ("paths/test_nbd_sessions.py",),
     "paths/write_table.py": ("paths/test_protections.py",),
+    "service/gateway.py": ("service/test_gateways.py",),
+    "service/one_disk.py": ("service/test_gateways.py",),
+    "service/path_changes.py": ("service/test_gateways.py",),
     "service/path_states.py": ("service/test_paths_verb.py",),
     "service/probe": (
         "service/test_probe_rules.py",

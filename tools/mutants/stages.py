@@ -27,7 +27,7 @@ OUTER_TESTS: Final = (
     "tests/paths",
     *(
         f"tests/service/test_{name}.py"
-        for name in ("options", "gateway", "fence_agent", "state_dir", "shutdown", "stuck")
+        for name in ("options", "gateway", "gateways", "fence_agent", "state_dir", "shutdown", "stuck")
     ),
     *(f"tests/service/test_{name}.py" for name in ("rules_of_state_dir", "witness_file", "paths_verb")),
     *(f"tests/service/test_{name}.py" for name in ("probe", "probe_connection")),

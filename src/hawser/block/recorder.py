@@ -63,10 +63,12 @@ class _Followed(Life):
 
 
 class Recorder(Tracer):
-    """`passed_over`: I/Os that were not followed for want of room."""
+    """`passed_over`: I/Os that were not followed for want of room. `devices`: the names of those whose I/O is followed; None: of
+    all."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, devices: frozenset[str] | None = None) -> None:
         self.clock = clock
+        self.devices = devices
         self.rows: list[Row] = []
         self.passed_over = 0
         self.is_open = True
@@ -77,7 +79,7 @@ class Recorder(Tracer):
 
     def born(self, bio: object, device: str) -> Life | None:
         assert isinstance(bio, Bio)
-        if not self.is_open:
+        if not self.is_open or not self._is_followed(device):
             return None
         if len(self.rows) >= ROWS_MAX:
             self.passed_over += 1
@@ -92,7 +94,7 @@ class Recorder(Tracer):
     def sent(self, request: object, queue: str, in_flight: int) -> None:
         assert isinstance(request, Request)
         members = self._members(request, ISSUED, queue)
-        if not members and not (self.is_open and request.op == FLUSH):
+        if not members and not (self.is_open and request.op == FLUSH and self._is_followed(queue)):
             return
         self._commands += 1
         self._numbers[request] = self._commands
@@ -107,6 +109,9 @@ class Recorder(Tracer):
             self._members(request, ANSWERED, f"{queue}: {outcome}")
             self.add(COMMAND_ENDS, number, queue, outcome)
             self.add(IN_FLIGHT, in_flight, queue)
+
+    def _is_followed(self, device: str) -> bool:
+        return self.devices is None or device in self.devices
 
     def _members(self, request: Request, step: str, detail: str) -> list[int]:
         """The I/Os that a request is for; each is told of `step`."""

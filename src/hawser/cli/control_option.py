@@ -10,9 +10,21 @@ _option = click.option(
     "--control", envvar="HAWSER_CONTROL", default="", metavar="SOCKET", help="Default: $HAWSER_CONTROL."
 )
 
+_map = click.option(
+    "--map",
+    "map_name",
+    default="",
+    metavar="NAME",
+    help="Of which map, where the server has several disks (hawser dm ls).",
+)
+
 
 def control_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return _option(command)
+
+
+def map_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return _map(command)
 
 
 def require_control(control: str, command: str) -> None:

@@ -20,17 +20,17 @@ TABLE_WORDS: Final = {"create": 3, "load": 3, "reload": 3}
 ASKERS: Final = ("udevcomplete_all",)
 
 
-def ask_or_leave(control: str, verb: str, args: list[str], stdin: str = "", patience_s: float | None = None) -> Reply:
-    """Ask; end with a message when nobody answers. Without `patience_s` it may take as long as it takes."""
+def ask_or_leave(control: str, verb: str, args: list[str], map_name: str = "") -> Reply:
+    """Ask, of a map or of all; end with a message when nobody answers. It may take as long as it takes."""
     try:
-        return ask(control, verb, args, stdin, patience_s)
+        return ask(control, verb, args, patience_s=None, map_name=map_name)
     except (OSError, ValueError) as error:
         _fail(f"hawser: {control}: no server answers there: {error}")
 
 
-def print_reply(control: str, verb: str, args: list[str], stdin: str = "", patience_s: float | None = None) -> None:
+def print_reply(control: str, verb: str, args: list[str], map_name: str = "") -> None:
     """Ask, and print what is said."""
-    reply = ask_or_leave(control, verb, args, stdin, patience_s)
+    reply = ask_or_leave(control, verb, args, map_name)
     click.echo(reply.out, nl=False)
     if not reply.ok:
         _fail(reply.err)

@@ -11,10 +11,10 @@ from hawser.service.control import ask_for_pieces
 PATIENCE_SECONDS: Final = 120.0
 
 
-def print_pieces(control: str, verb: str, args: list[str], command: str) -> None:
-    """Ask, and print each piece as it comes. What goes wrong is said in the name of `command`, and ends the program."""
+def print_pieces(control: str, verb: str, args: list[str], command: str, map_name: str) -> None:
+    """Ask of a map, and print each piece as it comes. What goes wrong is said in the name of `command`, and ends the program."""
     try:
-        for reply in ask_for_pieces(control, verb, args, PATIENCE_SECONDS):
+        for reply in ask_for_pieces(control, verb, args, PATIENCE_SECONDS, map_name=map_name):
             click.echo(reply.out, nl=False)
             if not reply.ok:
                 raise ValueError(reply.err)

@@ -52,27 +52,28 @@ def make_policy(
     double_failed_time: str,
     keepalive: str,
     hedge_after: str,
+    prefix: str = "--",
 ) -> Policy:
-    """OptionError names the option that is wrong."""
-    factor = 0 if slow_path_factor == OFF else _factor(slow_path_factor)
-    after_ns = _seconds_ns("--slow-path-after", slow_path_after, False)
-    double_failed_ns = _seconds_ns("--double-failed-time", double_failed_time, True)
+    """OptionError names the option that is wrong, with `prefix` before it."""
+    factor = 0 if slow_path_factor == OFF else _factor(slow_path_factor, prefix)
+    after_ns = _seconds_ns(f"{prefix}slow-path-after", slow_path_after, False)
+    double_failed_ns = _seconds_ns(f"{prefix}double-failed-time", double_failed_time, True)
     marginal = MarginalPolicy(factor=factor, after_ns=after_ns, double_failed_ns=double_failed_ns)
     return Policy(
         queue_timeout_ns,
         marginal=marginal if factor or double_failed_ns else None,
-        keepalive_ns=_seconds_ns("--keepalive", keepalive, True),
-        hedge=None if hedge_after == OFF else HedgePolicy(_hedge_after_ns(hedge_after)),
+        keepalive_ns=_seconds_ns(f"{prefix}keepalive", keepalive, True),
+        hedge=None if hedge_after == OFF else HedgePolicy(_hedge_after_ns(hedge_after, prefix)),
     )
 
 
-def _factor(text: str) -> int:
+def _factor(text: str, prefix: str) -> int:
     if text.isascii() and text.isdigit() and int(text) >= 2:
         return int(text)
-    raise OptionError(f"--slow-path-factor {text!r}: is neither a whole number of at least 2, nor {OFF}")
+    raise OptionError(f"{prefix}slow-path-factor {text!r}: is neither a whole number of at least 2, nor {OFF}")
 
 
-def _hedge_after_ns(text: str) -> int:
+def _hedge_after_ns(text: str, prefix: str) -> int:
     try:
         after_ns = round(float(text) * NS_PER_MS)
     except (ValueError, OverflowError):
@@ -80,7 +81,9 @@ def _hedge_after_ns(text: str) -> int:
     if HEDGE_AFTER_MIN_NS <= after_ns <= HEDGE_AFTER_MAX_NS:
         return after_ns
     least, most = HEDGE_AFTER_MIN_NS // NS_PER_MS, HEDGE_AFTER_MAX_NS // NS_PER_MS
-    raise OptionError(f"--hedge-after {text!r}: is neither a number of milliseconds from {least} to {most}, nor {OFF}")
+    raise OptionError(
+        f"{prefix}hedge-after {text!r}: is neither a number of milliseconds from {least} to {most}, nor {OFF}"
+    )
 
 
 def _seconds_ns(option: str, text: str, may_be_off: bool) -> int:

@@ -1,29 +1,31 @@
-"""`hawser serve`: keep one disk alive over several paths and export it by NBD."""
+"""`hawser serve`: keep a disk alive over several paths and export it by NBD; or several disks, from a file."""
 
-import shlex
-import shutil
-from typing import Final
+from pathlib import Path
+from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
-from hawser.cli.policy_options import make_policy, policy_options
-from hawser.core.units import GIB, parse_seconds_ns, parse_size
-from hawser.exports.listen_uri import ListenError, parse_listen_uri
-from hawser.paths.uri import UriError, parse_path_uri
+from hawser.cli.config_file import read_config
+from hawser.cli.disk_options import DiskWords, ProcessWords, check_disk, check_process
+from hawser.cli.policy_options import policy_options
+from hawser.exports.addresses import Addresses
+from hawser.exports.listen_uri import ListenError
+from hawser.paths.uri import UriError
 from hawser.service.log import StderrLog
-from hawser.service.options import OptionError, ServeOptions
+from hawser.service.options import OptionError
 from hawser.service.serve import leave, run
-
-RETAIN_MAX: Final = 16 * GIB
-BLOCK_MIN: Final = 512
-BLOCK_MAX: Final = 1 << 16
 
 
 @click.command()
-@click.option("--path", "paths", multiple=True, required=True, metavar="URI", help="A path to the disk; repeat it.")
 @click.option(
-    "--listen", "listen", multiple=True, required=True, metavar="URI", help="Where clients connect; repeat it."
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Serve the disks that FILE (TOML) describes, instead of one that options describe: see below.",
 )
+@click.option("--path", "paths", multiple=True, metavar="URI", help="A path to the disk; repeat it.  [required]")
+@click.option("--listen", "listen", multiple=True, metavar="URI", help="Where clients connect; repeat it.  [required]")
 @click.option("--name", default="mpatha", show_default=True, help="The map's name.")
 @click.option("--queue-mode", type=click.Choice(["rq", "bio", "mq"]), default="rq", show_default=True)
 @click.option("--selector", default="service-time 0", show_default=True, help="Path selector and its arguments.")
@@ -89,118 +91,63 @@ BLOCK_MAX: Final = 1 << 16
     "--unsafe-no-fence", is_flag=True, help="Never for data: show what happens without fences (old writes come back)."
 )
 def serve(
-    paths: tuple[str, ...],
-    listen: tuple[str, ...],
+    config: Path | None,
     name: str,
-    queue_mode: str,
-    selector: str,
-    grouping: str | None,
-    queue_timeout: str,
-    io_timeout: str,
     control: str,
-    table: str,
-    scheduler: str,
-    devices: tuple[str, ...],
-    export: str,
-    retain: str,
     fence_agent: str,
-    state_dir: str,
     parameters: tuple[str, ...],
-    block_size: str,
-    read_only: bool,
     insecure_listen: bool,
-    unsafe_no_fence: bool,
-    **watching: str,
+    **disk: Any,
 ) -> None:
-    """Keep one disk alive over several paths and export it by NBD.
+    """Keep disks alive over several paths each, and export them by NBD.
 
     \b
     Path URIs    /dev/sdb  file:///srv/a.img  nbd://host:10809/export  nbd+unix:///export?socket=/run/a.sock  ram:?size=1G
     attributes   cache=lun|path|none  quiesce=SECONDS  eof=drains  weight=N  depth=N  group=N  timeout=SECONDS
     Listen URIs  nbd+unix:///NAME?socket=PATH  nbd://127.0.0.1:10809/NAME
+
+    Several disks are served by one process from a file, whose keys are the options of the command line. Those of the process
+    (control, fence-agent, parameter, insecure-listen) stand first; the name of a disk's table is that of its map:
+
+    \b
+        control = "/run/hawser.ctl"
+        [disk.mpatha]
+        path = ["/dev/sdb", "/dev/sdc"]
+        listen = ["nbd+unix:///a?socket=/run/hawser.sock"]
+        [disk.mpathb]
+        path = ["nbd://10.0.0.1/b?cache=lun", "nbd://10.0.0.2/b?cache=lun"]
+        listen = ["nbd+unix:///b?socket=/run/hawser.sock"]
+        queue-timeout = "forever"
+        state-dir = "/var/lib/hawser/b"
     """
+    process = ProcessWords(control, fence_agent, parameters, insecure_listen)
+    words = DiskWords(**disk)
+    ctx = click.get_current_context()
+    if config is not None:
+        _serve_config(ctx, config, process)
+    for parameter in ctx.command.params:
+        if (parameter.name == "paths" and not words.paths) or (parameter.name == "listen" and not words.listen):
+            raise click.MissingParameter(ctx=ctx, param=parameter)
     log = StderrLog()
     try:
-        options = ServeOptions(
-            [parse_path_uri(text) for text in paths],
-            [parse_listen_uri(text, insecure_listen) for text in listen],
-            name,
-            queue_mode,
-            selector,
-            grouping or "",
-            make_policy(_timeout_ns("--queue-timeout", queue_timeout, forever=True), **watching),
-            _timeout_ns("--io-timeout", io_timeout, forever=False) or 0,
-            control,
-            table,
-            read_only,
-            scheduler,
-            [parse_device(text) for text in devices],
-            export,
-            parse_retain(retain),
-            parse_agent(fence_agent),
-            unsafe_no_fence,
-            state_dir,
-            list(parameters),
-            parse_block_size(block_size),
-        )
-        if options.io_timeout_ns == 0:
-            raise OptionError("--io-timeout 0 would give up on every command at once")
-        options.grouped()
-        options.check_devices()
-        options.check_parameters()
+        options = check_disk(words, name, insecure_listen)
+        whole = check_process(process)
     except (UriError, ListenError, OptionError) as error:
         log.error(str(error))
         leave(2)
-    leave(run(options, log))
+    leave(run(whole, [options], None, log))
 
 
-def parse_device(text: str) -> tuple[str, str]:
-    """Name and table of a further device. OptionError when it is not both."""
-    name, equals, table = text.partition("=")
-    if not name or not equals or not table.strip():
-        raise OptionError(f"--device {text!r}: is not NAME=TABLE, such as whole=0 2048 linear mpatha 0")
-    return name, table
-
-
-def parse_retain(text: str) -> int:
-    """A number of bytes. OptionError when it is none, or more than there should be."""
+def _serve_config(ctx: click.Context, config: Path, environment: ProcessWords) -> NoReturn:
+    log = StderrLog()
     try:
-        size = parse_size(text)
-    except ValueError as error:
-        raise OptionError(f"--retain: {error}") from None
-    if size > RETAIN_MAX:
-        raise OptionError(f"--retain {text}: is more than {RETAIN_MAX // GIB}G")
-    return size
-
-
-def parse_block_size(text: str) -> int:
-    """A power of two from 512 to 64 KiB, or 0 for an empty text. OptionError when it is none."""
-    if not text:
-        return 0
-    try:
-        size = parse_size(text)
-    except ValueError as error:
-        raise OptionError(f"--block-size: {error}") from None
-    if not BLOCK_MIN <= size <= BLOCK_MAX or size & (size - 1):
-        raise OptionError(f"--block-size {text}: is no power of two from {BLOCK_MIN} to {BLOCK_MAX}")
-    return size
-
-
-def parse_agent(text: str) -> list[str]:
-    """The words of a command. OptionError when they cannot be told apart, or there is no such program."""
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise OptionError(f"--fence-agent {text!r}: {error}") from None
-    if words and shutil.which(words[0]) is None:
-        raise OptionError(f"--fence-agent {text!r}: there is no program {words[0]!r}")
-    return words
-
-
-def _timeout_ns(option: str, text: str, forever: bool) -> int | None:
-    if forever and text == "forever":
-        return None
-    try:
-        return parse_seconds_ns(text)
-    except ValueError as error:
-        raise OptionError(f"{option}: {error}{', or forever' if forever else ''}") from None
+        for parameter in ctx.command.params:
+            given = ctx.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+            if given and parameter.name != "config":
+                raise OptionError(f"--config {config}: {parameter.opts[0]} belongs into the file then")
+        options = [parameter for parameter in ctx.command.params if isinstance(parameter, click.Option)]
+        process, disks = read_config(config, options, environment.control)
+    except OptionError as error:
+        log.error(str(error))
+        leave(2)
+    leave(run(process, disks, Addresses(), log))

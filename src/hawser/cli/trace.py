@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from hawser.cli.control_option import control_option, require_control
+from hawser.cli.control_option import control_option, map_option, require_control
 from hawser.service.control import ask_for_pieces
 from hawser.service.tracing import FINISH_SECONDS, SECONDS_MAX
 
@@ -16,11 +16,12 @@ PATIENCE_SECONDS: Final = 30.0
 
 @click.command()
 @control_option
+@map_option
 @click.option("--seconds", type=click.FloatRange(0, SECONDS_MAX, min_open=True), default=1.0, show_default=True)
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE", help="JSON."
 )
-def trace(control: str, seconds: float, output: Path) -> None:
+def trace(control: str, map_name: str, seconds: float, output: Path) -> None:
     """Follow every I/O for some seconds: what merged, which path it took and why, what made it wait, how long it took.
 
     The file is trace-event JSON; open it in https://ui.perfetto.dev or chrome://tracing.
@@ -30,7 +31,8 @@ def trace(control: str, seconds: float, output: Path) -> None:
     part = output.with_name(output.name + ".part")
     try:
         with part.open("w") as file:
-            for reply in ask_for_pieces(control, "trace", [repr(seconds)], seconds + FINISH_SECONDS + PATIENCE_SECONDS):
+            patience_s = seconds + FINISH_SECONDS + PATIENCE_SECONDS
+            for reply in ask_for_pieces(control, "trace", [repr(seconds)], patience_s, map_name=map_name):
                 if not reply.ok:
                     raise ValueError(reply.err)
                 size += file.write(reply.out)

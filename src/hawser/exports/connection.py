@@ -26,7 +26,7 @@ from hawser.nbd.server_handshake import ServerHandshake, Transmission
 
 if TYPE_CHECKING:
     from hawser.exports.server import Server
-    from hawser.exports.volume import Volume
+    from hawser.exports.volume import Volume, Volumes
 
 # What is submitted and answered before the next commands are looked at: small enough to stay in the processor's cache
 # and to fit into the socket's buffer, large enough to merge and to be worth a system call.
@@ -47,15 +47,16 @@ CLOSED: Final = 3
 
 
 class Connection(RequestSink):
-    """`name` is how log lines call the client."""
+    """`name` is how log lines call the client, `volumes` what it may choose from."""
 
-    def __init__(self, server: "Server", sock: socket.socket, name: str) -> None:
+    def __init__(self, server: "Server", sock: socket.socket, name: str, volumes: "Volumes") -> None:
         self.server = server
         self.sock = sock
         self.fd = sock.fileno()
         self.name = name
         self.state = NEGOTIATING
         self.owner = ConnectionOwner(self)
+        self.volumes = volumes
         self.volume: Volume | None = None
         self.in_flight = 0
         self.in_flight_bytes = 0
@@ -65,7 +66,7 @@ class Connection(RequestSink):
         self._most_bytes = IN_FLIGHT_BYTES_MAX
         self._handler = ConnectionHandler(self)
         self._farewell = FarewellHandler(self)
-        self._handshake = ServerHandshake(server.exports)
+        self._handshake = ServerHandshake(volumes)
         self._timer = ConnectionTimer(self)
         self._parser = RequestParser(self)
         self._inbox = Inbox(sock, self._parser)
@@ -130,7 +131,10 @@ class Connection(RequestSink):
             return b""
 
     def _open(self, result: Transmission) -> None:
-        volume = self.server.open_volume(result.export.name)
+        volume = self.volumes.get(result.export.name)
+        if volume.server is not None and volume.server is not self.server and not volume.server.take_over(self):
+            self.drop(f"too many clients have {volume.name!r} open")
+            return
         self.server.timers.cancel(self._timer)
         self.volume = volume
         self.state = OPEN

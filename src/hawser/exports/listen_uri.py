@@ -1,6 +1,7 @@
 """Listen URIs: where a server can be reached. `nbd+unix:///NAME?socket=PATH` and `nbd://HOST:PORT/NAME`."""
 
 import ipaddress
+import os
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -25,6 +26,12 @@ class ListenUri:
     host: str = ""
     port: int = NBD_PORT
 
+    def address(self) -> tuple[str, int] | None:
+        """What two URIs have in common that one socket can listen for; None where the system chooses the port."""
+        if self.socket:
+            return os.path.realpath(self.socket), 0
+        return (self.host, self.port) if self.port else None
+
     def shown(self, port: int) -> str:
         """The URI that a client uses; `port` is the one really bound."""
         name = quote(self.export)
@@ -34,8 +41,9 @@ class ListenUri:
         return f"nbd://{host}:{port}/{name}"
 
 
-def parse_listen_uri(text: str, insecure: bool) -> ListenUri:
-    """What `text` says. Without `insecure` only loopback addresses and unix sockets: there is no encryption yet."""
+def parse_listen_uri(text: str, insecure: bool, remedy: str = "--insecure-listen") -> ListenUri:
+    """What `text` says. Without `insecure`, which a user knows as `remedy`, only loopback addresses and unix sockets: there is no
+    encryption yet."""
     try:
         parts = urlsplit(text)
     except ValueError as error:
@@ -64,7 +72,7 @@ def parse_listen_uri(text: str, insecure: bool) -> ListenUri:
         if not insecure and not _is_loopback(parts.hostname):
             raise ListenError(
                 f"listen {text!r}: {parts.hostname} is not a loopback address, and there is no encryption yet; "
-                "--insecure-listen allows it"
+                f"{remedy} allows it"
             )
         return ListenUri(text, export, host=parts.hostname, port=port)
     raise ListenError(f"listen {text!r}: unknown scheme {parts.scheme!r}; it is nbd+unix:// or nbd://")

@@ -13,7 +13,7 @@ from hawser.exports.connection import Connection
 from hawser.exports.hangups import Hangups
 from hawser.exports.listen_uri import ListenError, ListenUri
 from hawser.exports.unix_socket import bind_unix
-from hawser.exports.volume import Volume, Volumes
+from hawser.exports.volume import Volumes
 
 CLIENTS_MAX: Final = 256
 BACKLOG: Final = 64
@@ -34,15 +34,17 @@ class _Pause(Timer):
 
 
 class Listener(Handler):
-    """One listening socket. `shown` is the URI that clients use."""
+    """One listening socket, and the volumes that its clients may choose from. `shown` is the URI that clients use, `port` the one
+    really bound."""
 
-    def __init__(self, server: "Server", sock: socket.socket, uri: ListenUri) -> None:
+    def __init__(self, server: "Server", sock: socket.socket, uri: ListenUri, volumes: Volumes) -> None:
         self.server = server
         self.sock = sock
         self.uri = uri
+        self.volumes = volumes
         self.fd = sock.fileno()
-        port = 0 if uri.socket else int(sock.getsockname()[1])
-        self.shown = uri.shown(port)
+        self.port = 0 if uri.socket else int(sock.getsockname()[1])
+        self.shown = uri.shown(self.port)
         self._count = 0
         self._pause = _Pause(self)
 
@@ -72,7 +74,7 @@ class Listener(Handler):
                 # A client whose machine went away without a word is found out in the end.
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 name = f"client {address[0]}:{address[1]}"
-            self.server.welcome(sock, name)
+            self.server.welcome(sock, name, self.volumes)
 
     def close(self) -> None:
         """Stop listening; a unix socket's file goes, too."""
@@ -87,7 +89,10 @@ class Listener(Handler):
 
 
 class Server:
-    """The exports' side of a process. `budget` bounds the data of all clients together."""
+    """The clients of one disk. `budget` bounds the data of all of them together.
+
+    A listening socket may lead to volumes of other servers, too: a client is theirs from when it has chosen one.
+    """
 
     def __init__(self, reactor: Reactor, timers: Timers, log: LogSink) -> None:
         self.reactor = reactor
@@ -95,6 +100,7 @@ class Server:
         self.log = log
         self.exports = Volumes()
         self.hangups = Hangups(reactor)
+        self.clients_max = CLIENTS_MAX
         self.budget = Budget(CLIENT_BYTES_MAX)
         self.listeners: list[Listener] = []
         self.connections: list[Connection] = []
@@ -102,8 +108,8 @@ class Server:
         self.starving = False
         self._waiting: list[Connection] = []
 
-    def listen(self, uri: ListenUri) -> Listener:
-        """Open a listening socket. ListenError names what is in the way."""
+    def listen(self, uri: ListenUri, volumes: Volumes | None = None) -> Listener:
+        """Open a listening socket that leads to `volumes`, or to this server's own. ListenError names what is in the way."""
         sock = _bind_unix(uri) if uri.socket else _bind_tcp(uri)
         try:
             sock.listen(BACKLOG)
@@ -112,7 +118,7 @@ class Server:
             sock.close()
             raise ListenError(f"listen {uri.text!r}: {os.strerror(error.errno or 0).lower()}") from None
         sock.setblocking(False)
-        listener = Listener(self, sock, uri)
+        listener = Listener(self, sock, uri, volumes if volumes is not None else self.exports)
         self.listeners.append(listener)
         return listener
 
@@ -121,15 +127,21 @@ class Server:
         for listener in self.listeners:
             listener.start()
 
-    def welcome(self, sock: socket.socket, name: str) -> None:
-        if len(self.connections) >= CLIENTS_MAX:
-            self.log.warning(f"{name}: refused, {CLIENTS_MAX} clients are connected")
+    def welcome(self, sock: socket.socket, name: str, volumes: Volumes | None = None) -> None:
+        if len(self.connections) >= self.clients_max:
+            self.log.warning(f"{name}: refused, {self.clients_max} clients are connected")
             sock.close()
             return
-        self.connections.append(Connection(self, sock, name))
+        self.connections.append(Connection(self, sock, name, volumes if volumes is not None else self.exports))
 
-    def open_volume(self, name: str) -> Volume:
-        return self.exports.get(name)
+    def take_over(self, connection: Connection) -> bool:
+        """Whether there is room for a client of another server's, which has chosen a volume of this one. It has nothing yet."""
+        if len(self.connections) >= self.clients_max:
+            return False
+        connection.server.connections.remove(connection)
+        connection.server = self
+        self.connections.append(connection)
+        return True
 
     def connection_closed(self, connection: Connection) -> None:
         self.connections.remove(connection)

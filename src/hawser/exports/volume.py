@@ -1,6 +1,6 @@
 """Volume: a mapped device under the name, and with the promises, that NBD clients see."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hawser.block.bio import BioOwner
 from hawser.core.units import KIB, MIB, SECTOR_SHIFT
@@ -9,16 +9,21 @@ from hawser.dm.mapped_device import MappedDevice
 from hawser.nbd import protocol
 from hawser.nbd.export import Export, ExportDirectory
 
+if TYPE_CHECKING:
+    from hawser.exports.server import Server
+
 BLOCK_PREFERRED: Final = 4 * KIB
 BLOCK_MAX: Final = 32 * MIB
 
 
 class Volume:
-    """`name` is the export's. What its paths cannot promise is not offered."""
+    """`name` is the export's. What its paths cannot promise is not offered. `server`: whose clients those are who open it; None:
+    of the server at whose door they came."""
 
-    def __init__(self, name: str, device: MappedDevice) -> None:
+    def __init__(self, name: str, device: MappedDevice, server: "Server | None" = None) -> None:
         self.name = name
         self.device = device
+        self.server = server
         # By index of their connections; an index that is free again goes to the next one.
         self._clients: list[BioOwner | None] = []
 
@@ -53,7 +58,7 @@ class Volume:
 
 
 class Volumes(ExportDirectory):
-    """The volumes of a server, by name."""
+    """The volumes that are to be had in one place, by name."""
 
     def __init__(self) -> None:
         self._volumes: dict[str, Volume] = {}

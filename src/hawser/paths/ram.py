@@ -1,4 +1,4 @@
-"""RAM as a path: `ram:?size=1G`. All `ram:` paths of one server share one store, as paths to one disk do.
+"""RAM as a path: `ram:?size=1G`. All `ram:` paths of one disk share one store, as paths to one disk do.
 
 Beside demonstrations and tests it serves as the target of fault injection: a RAM path can be made to fail and be mended, and with
 `delay=SECONDS` it takes its time, as real storage does, so that there is something in flight to fail.
@@ -18,7 +18,7 @@ from hawser.paths.fileio import MAX_BYTES
 
 
 class RamStore:
-    """The bytes behind all RAM paths of one server."""
+    """The bytes behind all RAM paths of one disk."""
 
     def __init__(self, size_bytes: int) -> None:
         self.data = bytearray(size_bytes)

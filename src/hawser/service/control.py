@@ -2,6 +2,7 @@
 
     {"verb": "status", "args": ["mpatha"]}   ->   {"ok": true, "out": "0 2048 multipath ...\n"}
                                                   {"ok": false, "err": "..."}
+    {"verb": "resize", "map": "mpatha"}      ->   {"ok": true, "out": "...\n", "more": true}, ..., {"ok": true}
 
 The verbs are those of dmsetup, with its options among the arguments, and the server's own. One that waits (suspend, wait, ...) is
 answered when it is done, and given up when whoever asked goes away. The socket's mode is 0600: who may open it may fail paths.
@@ -17,9 +18,10 @@ from typing import Final
 import msgspec
 
 from hawser.exports.unix_socket import bind_unix
+from hawser.service.chosen import Chosen, choose
+from hawser.service.common import Common
 from hawser.service.control_error import ControlVerbError
 from hawser.service.dm_verbs import DM_VERBS, DmRun
-from hawser.service.gateway import Gateway
 from hawser.service.parameters import parameters
 from hawser.service.path_changes import change_paths
 from hawser.service.path_states import paths
@@ -34,12 +36,16 @@ READ_SECONDS: Final = 30.0
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """`stdin`: what the verb would read, of those of dmsetup that read tables; `files`: the same of files, by their names."""
+    """`stdin`: what the verb would read, of those of dmsetup that read tables; `files`: the same of files, by their names.
+
+    `map`: of which disk, for the server's own verbs; empty: of all, or of the only one.
+    """
 
     verb: str
     args: list[str] = []
     stdin: str = ""
     files: dict[str, str] = {}
+    map: str = ""
 
 
 class Reply(msgspec.Struct, omit_defaults=True):
@@ -58,9 +64,9 @@ class Reply(msgspec.Struct, omit_defaults=True):
 # With all of dmsetup's arguments, options before the verb included; its verbs can be asked for by their own names, too.
 DMSETUP: Final = "dmsetup"
 
-Verb = Callable[[Gateway, list[str]], str]
+Verb = Callable[[Chosen, list[str]], str]
 # The last argument says whether whoever asked is gone.
-StreamVerb = Callable[[Gateway, list[str], Callable[[], bool]], AsyncIterator[str]]
+StreamVerb = Callable[[Chosen, list[str], Callable[[], bool]], AsyncIterator[str]]
 
 
 VERBS: Final[dict[str, Verb]] = {"stats": stats, "parameters": parameters, "paths": paths}
@@ -75,10 +81,10 @@ STREAMS: Final[dict[str, StreamVerb]] = {
 
 
 class ControlServer:
-    """Serves `gateway`'s verbs on a unix socket. `extra` verbs come from who runs the server."""
+    """Serves the verbs of all disks on a unix socket. `extra` verbs come from who runs the server."""
 
-    def __init__(self, gateway: Gateway, path: str, extra: dict[str, Verb] | None = None) -> None:
-        self.gateway = gateway
+    def __init__(self, common: Common, path: str, extra: dict[str, Verb] | None = None) -> None:
+        self.common = common
         self.path = path
         self.verbs = {**VERBS, **(extra or {})}
         self._server: asyncio.Server | None = None
@@ -97,7 +103,7 @@ class ControlServer:
             try:
                 os.unlink(self.path)
             except OSError:
-                self.gateway.log.info(f"{self.path}: was removed by somebody else")
+                self.common.log.info(f"{self.path}: was removed by somebody else")
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._clients) >= CLIENTS_MAX:
@@ -115,7 +121,7 @@ class ControlServer:
                         await writer.drain()
         except (OSError, ValueError, TimeoutError, asyncio.CancelledError):
             # The client went away, sent a line without end, or fell silent; or the server stops.
-            self.gateway.log.info("a control client was disconnected")
+            self.common.log.info("a control client was disconnected")
         finally:
             self._clients.discard(writer)
             writer.close()
@@ -135,7 +141,8 @@ class ControlServer:
             yield self._answer(request)
             return
         try:
-            async for piece in stream(self.gateway, request.args, lambda: reader is not None and reader.at_eof()):
+            chosen = choose(self.common, request.map)
+            async for piece in stream(chosen, request.args, lambda: reader is not None and reader.at_eof()):
                 yield Reply(True, out=piece, more=True)
         except ControlVerbError as error:
             yield Reply(False, err=str(error))
@@ -144,7 +151,7 @@ class ControlServer:
 
     async def _dm(self, request: Request, reader: asyncio.StreamReader | None) -> Reply:
         argv = request.args if request.verb == DMSETUP else [request.verb, *request.args]
-        run = DmRun(self.gateway, argv, request.stdin, request.files)
+        run = DmRun(self.common, argv, request.stdin, request.files)
         await run.wait(lambda: reader is not None and reader.at_eof())
         answer = run.answer
         nodes = [words[-1] for words in answer.programs]
@@ -163,11 +170,11 @@ class ControlServer:
 
         def call() -> None:
             try:
-                done.append(Reply(True, out=verb(self.gateway, request.args)))
+                done.append(Reply(True, out=verb(choose(self.common, request.map), request.args)))
             except ControlVerbError as error:
                 done.append(Reply(False, err=str(error)))
 
-        self.gateway.loop.run(call)
+        self.common.loop.run(call)
         return done[0]
 
 
@@ -186,9 +193,10 @@ def ask(
     stdin: str = "",
     patience_s: float | None = READ_SECONDS,
     files: dict[str, str] | None = None,
+    map_name: str = "",
 ) -> Reply:
     """Ask a running server. OSError when nobody answers there, or not in time (None: that may take for ever)."""
-    for reply in ask_for_pieces(path, verb, args, patience_s, stdin, files):
+    for reply in ask_for_pieces(path, verb, args, patience_s, stdin, files, map_name):
         return reply
     raise OSError("it has closed the connection without an answer")
 
@@ -200,12 +208,13 @@ def ask_for_pieces(
     patience_s: float | None = READ_SECONDS,
     stdin: str = "",
     files: dict[str, str] | None = None,
+    map_name: str = "",
 ) -> Iterator[Reply]:
     """Ask for something that may come in several replies. OSError when nobody answers, or not to the end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(patience_s)
         sock.connect(path)
-        sock.sendall(msgspec.json.encode(Request(verb, args, stdin, files or {})) + b"\n")
+        sock.sendall(msgspec.json.encode(Request(verb, args, stdin, files or {}, map_name)) + b"\n")
         lines = sock.makefile("rb")
         while True:
             line = lines.readline()

@@ -89,10 +89,9 @@ class Rig:
             [parse_listen_uri(self.uri, insecure=False)],
             MAP,
             policy=Policy(queue_timeout_ns=None),
-            control=self.control_socket,
         )
         self.gateway = Gateway(options, LogSink())
-        self.control = ControlServer(self.gateway, self.control_socket)
+        self.control = ControlServer(self.gateway.common, self.control_socket)
         self._trouble: dict[int, list[str]] = {index: [] for index in range(PATHS)}
 
     async def start(self) -> None:

@@ -1,4 +1,4 @@
-"""ServeOptions: what `hawser serve` was asked to do, checked."""
+"""ServeOptions and ProcessOptions: what `hawser serve` was asked to do, for each disk and for all of them, checked."""
 
 from dataclasses import dataclass, field
 
@@ -18,8 +18,27 @@ class OptionError(ValueError):
 
 
 @dataclass(frozen=True)
+class ProcessOptions:
+    """What belongs to the process, whichever disks it serves."""
+
+    control: str = ""
+    # The program, and its first arguments, that cuts off a path (hawser.service.fence_agent); none: empty.
+    fence_agent: list[str] = field(default_factory=list)
+    # What is set for the whole process, as `NAME=VALUE` (hawser.dm.parameters).
+    parameters: list[str] = field(default_factory=list)
+
+    def check_parameters(self, prefix: str = "--") -> None:
+        """Refuse what `Parameters.assign` does. `prefix` is what stands before an option's name where the user wrote it."""
+        try:
+            for text in self.parameters:
+                Parameters().assign(text)
+        except ParameterError as error:
+            raise OptionError(f"{prefix}parameter {error}") from None
+
+
+@dataclass(frozen=True)
 class ServeOptions:
-    """`grouping` is `failover`, `multibus` or empty for the safe default; `table` a multipath line that replaces the
+    """Of one disk. `grouping` is `failover`, `multibus` or empty for the safe default; `table` a multipath line that replaces the
     built one."""
 
     paths: list[PathUri]
@@ -30,7 +49,6 @@ class ServeOptions:
     grouping: str = ""
     policy: Policy = field(default_factory=Policy)
     io_timeout_ns: int = 30 * NS_PER_S
-    control: str = ""
     table: str = ""
     read_only: bool = False
     scheduler: str = "none"
@@ -39,35 +57,23 @@ class ServeOptions:
     export: str = ""
     # How much of unflushed writes is kept for each path with a cache of its own (hawser.multipath.retained).
     retain_bytes: int = RETAINED_BYTES_MAX
-    # The program, and its first arguments, that cuts off a path (hawser.service.fence_agent); none: empty.
-    fence_agent: list[str] = field(default_factory=list)
     # Fences off (hawser.multipath.fence): to show what they prevent, never for data.
     unsafe_no_fence: bool = False
     # Where what must be found again after a crash is kept (hawser.service.state_dir); empty: nowhere.
     state_dir: str = ""
-    # What is set for the whole process, as `NAME=VALUE` (hawser.dm.parameters).
-    parameters: list[str] = field(default_factory=list)
     # The smallest block that clients are told of, in bytes, if the paths do not need larger ones.
     block_size: int = 0
 
-    def check_parameters(self) -> None:
-        """Refuse what `Parameters.assign` does."""
-        try:
-            for text in self.parameters:
-                Parameters().assign(text)
-        except ParameterError as error:
-            raise OptionError(f"--parameter {error}") from None
-
-    def check_devices(self) -> None:
+    def check_devices(self, prefix: str = "--") -> None:
         """Refuse names that are taken, and an export that is none of them."""
         names = [self.name, *(name for name, _ in self.devices)]
         for name in names:
             if names.count(name) > 1:
                 raise OptionError(f"there are two devices named {name!r}")
         if self.export and self.export not in names:
-            raise OptionError(f"--export {self.export}: no such device; there are {', '.join(names)}")
+            raise OptionError(f"{prefix}export {self.export}: no such device; there are {', '.join(names)}")
         if self.scheduler not in ELEVATORS:
-            raise OptionError(f"--scheduler {self.scheduler}: there are {', '.join(sorted(ELEVATORS))}")
+            raise OptionError(f"{prefix}scheduler {self.scheduler}: there are {', '.join(sorted(ELEVATORS))}")
 
     def below(self) -> list[tuple[str, str]]:
         """The devices that are made before the map: all up to the first whose table names it."""

@@ -4,13 +4,13 @@ Linux: /sys/module/*/parameters (hawser.dm.parameters has the names).
 """
 
 from hawser.dm.parameters import NAMES, ParameterError, Parameters
+from hawser.service.chosen import Chosen
 from hawser.service.control_error import ControlVerbError
-from hawser.service.gateway import Gateway
 
 
-def parameters(gateway: Gateway, args: list[str]) -> str:
-    """`parameters [NAME=VALUE...]`: sets all or none of them, and says what they are then."""
-    own = gateway.registry.parameters
+def parameters(chosen: Chosen, args: list[str]) -> str:
+    """`parameters [NAME=VALUE...]`, of the whole process: sets all or none of them, and says what they are then."""
+    own = chosen.common.registry.parameters
     trial = Parameters()
     try:
         for text in args:

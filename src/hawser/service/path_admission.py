@@ -22,6 +22,7 @@ from hawser.paths.nbd import NbdDriver
 from hawser.paths.uri import PathUri
 from hawser.service.control_error import ControlVerbError
 from hawser.service.gateway import Gateway
+from hawser.service.one_disk import disk_of_another
 from hawser.service.path_factory import RealPath
 from hawser.service.patience import POLL_SECONDS, Compared, until
 from hawser.service.start_error import StartError
@@ -73,7 +74,7 @@ async def open_path(gateway: Gateway, uri: PathUri, old: RealPath | None = None)
         path = await factory.open_one(uri)
     except (StartError, PathOpenError) as error:
         raise ControlVerbError(f"path {uri.text}: {error}") from None
-    problem = path.problem or _problem(gateway, path, old)
+    problem = path.problem or _problem(gateway, path, old) or disk_of_another(gateway, path)
     if problem:
         close_path(gateway, path)
         raise ControlVerbError(f"path {uri.text}: {problem}")

@@ -23,8 +23,10 @@ from hawser.dm.target import TableError
 from hawser.multipath.disk import PathDevice
 from hawser.multipath.target import Multipath
 from hawser.paths.uri import PathUri, UriError, parse_path_uri
+from hawser.service.chosen import Chosen
 from hawser.service.control_error import ControlVerbError
 from hawser.service.gateway import Gateway
+from hawser.service.one_disk import path_of_another
 from hawser.service.options import OptionError, build_table
 from hawser.service.path_admission import check_abilities, close_path, compare, flush_caches, open_path
 from hawser.service.path_factory import RealPath
@@ -45,9 +47,10 @@ class _Asked:
     is_forced: bool
 
 
-async def change_paths(gateway: Gateway, args: list[str], is_gone: Callable[[], bool]) -> AsyncIterator[str]:
+async def change_paths(chosen: Chosen, args: list[str], is_gone: Callable[[], bool]) -> AsyncIterator[str]:
     """`path add|remove|replace`: says what was done. ControlVerbError when it is refused; then the table is what it was."""
     asked = _parse(args)
+    gateway = chosen.one() if asked.verb == "add" else chosen.with_path(asked.words[0])
     if gateway.is_changing:
         raise ControlVerbError(f"path {asked.verb}: the paths are being changed already; wait for the end of that")
     gateway.is_changing = True
@@ -170,14 +173,17 @@ class _Change:
             raise ControlVerbError(str(error)) from None
         if any(path.uri.text == uri.text for path in self.gateway.paths):
             raise ControlVerbError(f"{text} is a path already")
+        problem = path_of_another(self.gateway, uri)
+        if problem:
+            raise ControlVerbError(f"path {text}: {problem}")
         if len(self.gateway.paths) >= PATHS_MAX:
             raise ControlVerbError(f"there are {PATHS_MAX} paths, which is the most")
         return uri
 
     def _find(self, name: str) -> tuple[RealPath, PathDevice]:
         gateway = self.gateway
-        device = gateway.registry.find(name)
-        if not isinstance(device, PathDevice) or device not in gateway.devices:
+        device = gateway.find_path(name)
+        if device is None:
             known = ", ".join(f"{path.devt} ({path.name})" for path in gateway.devices)
             raise ControlVerbError(f"{name!r} is no path; there are {known or 'none'}")
         return gateway.paths[gateway.devices.index(device)], device

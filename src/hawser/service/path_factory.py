@@ -1,6 +1,8 @@
 """Real paths: from URIs to devices, each opened, measured and compared with the others before anything is served."""
 
 import asyncio
+import os
+import stat
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
@@ -22,33 +24,39 @@ from hawser.paths.nbd import NbdDriver
 from hawser.paths.ram import RamPathDriver, RamStore
 from hawser.paths.uri import PathUri
 from hawser.service.loop import Loop
+from hawser.service.path_numbers import PathNumbers
 from hawser.service.patience import patiently
 from hawser.service.start_error import StartError
 from hawser.service.state_dir import StateDir
 
 CONNECT_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.01
-# A path that was not reached yet is given the facts of the others, and must agree with them when it comes.
-MAJOR: Final = 259
 
 
 @dataclass
 class RealPath:
-    """A path on its way to being a device. `facts` is None until it was reached; `problem` says why not."""
+    """A path on its way to being a device. `facts` is None until it was reached; `problem` says why not. `inode`: of a file its
+    file system and inode number, of a block device only its number."""
 
     uri: PathUri
     driver: Driver
     facts: PathFacts | None
     problem: str = ""
     devt: str = ""
+    inode: tuple[int, int] | None = None
 
     def wwid(self) -> str:
         """What is known of it without reaching it, or since."""
         return self.facts.wwid if self.facts is not None else self.uri.wwid
 
 
+def _inode(fd: int) -> tuple[int, int]:
+    what = os.fstat(fd)
+    return (0, what.st_rdev) if stat.S_ISBLK(what.st_mode) else (what.st_dev, what.st_ino)
+
+
 class PathFactory:
-    """Opens paths. `stores` of RAM paths are shared within one server."""
+    """Opens paths of one disk. Its RAM paths share a store."""
 
     def __init__(
         self,
@@ -57,6 +65,7 @@ class PathFactory:
         io_timeout_ns: int,
         read_only: bool,
         seed: int,
+        numbers: PathNumbers,
         agent: FenceAgent | None = None,
         state: StateDir | None = None,
         block_size: int = 0,
@@ -67,13 +76,12 @@ class PathFactory:
         self.io_timeout_ns = io_timeout_ns
         self.read_only = read_only
         self.rng = Rng(seed)
+        self.numbers = numbers
         self.state = state
         self.block_size = block_size
         # What was named and cannot be used, with the reason.
         self.left_out: dict[str, str] = {}
         self._store: RamStore | None = None
-        # How many devices were made.
-        self._made = 0
 
     async def open(self, uris: list[PathUri]) -> list[RealPath]:
         """Open what can be opened. Paths that cannot be used at all are named in the log and left out. StartError when another
@@ -129,13 +137,13 @@ class PathFactory:
                 uri.filename, uri.direct, self.read_only, timeout_ns, turn, timers, self.loop, self.log, self.agent
             )
             facts = replace(file.facts, wwid=uri.wwid or file.facts.wwid)
-            return RealPath(uri, file, facts, devt=file.file.devt)
+            return RealPath(uri, file, facts, devt=file.file.devt, inode=_inode(file.fd))
         if uri.scheme == "ram":
             if self._store is None:
                 self._store = RamStore(uri.size_bytes)
             if len(self._store.data) != uri.size_bytes:
                 raise PathOpenError(
-                    f"the ram: paths of one server share a store, which has {len(self._store.data)} bytes"
+                    f"the ram: paths of one disk share a store, which has {len(self._store.data)} bytes"
                 )
             ram = RamPathDriver("ram", self._store, turn, self.loop.timers, uri.delay_ns)
             return RealPath(uri, ram, replace(ram.facts, wwid=uri.wwid))
@@ -175,6 +183,7 @@ class PathFactory:
                 path.driver.shut_down()
                 continue
             if path.facts is None and isinstance(path.driver, NbdDriver):
+                # It is given the facts of the others, and must agree with them when it comes.
                 # (What another server calls its export says nothing of this one.)
                 path.driver.facts = replace(first.facts, wwid=path.uri.wwid, export_name="", description="")
             agreed.append(path)
@@ -201,19 +210,17 @@ class PathFactory:
             block = max(block, *(facts.rmw_unit for facts in known))
         disk.fences.unit_sectors = max(1, block >> SECTOR_SHIFT)
         size = min(facts.size_bytes for facts in known) // block * block
-        self._made = len(paths)
-        return [self._device(path, index, known[0], block, size, disk) for index, path in enumerate(paths)]
+        first = self.numbers.reserve(len(paths))
+        return [self._device(path, first + index, known[0], block, size, disk) for index, path in enumerate(paths)]
 
     def make_device(self, path: RealPath, disk: SharedDisk, size_bytes: int, others: list[PathDevice]) -> PathDevice:
         """A device for a path that comes later, with the block size that is served. Its number was nobody's before."""
         assert path.facts is not None
         block = others[0].limits.logical_block_size if others else path.facts.block_size
-        index = self._made
-        self._made += 1
-        return self._device(path, index, path.facts, block, size_bytes, disk)
+        return self._device(path, self.numbers.reserve(1), path.facts, block, size_bytes, disk)
 
     def _device(
-        self, path: RealPath, index: int, first: PathFacts, block: int, size: int, disk: SharedDisk
+        self, path: RealPath, number: int, first: PathFacts, block: int, size: int, disk: SharedDisk
     ) -> PathDevice:
         facts = path.facts or first
         uri = path.uri
@@ -228,12 +235,9 @@ class PathFactory:
             write_cache=facts.can_flush or uri.cache == CACHE_NONE,
             fua=facts.can_flush,
         )
-        taken = [device.name for device in disk.paths]
-        name = uri.place() if uri.place() not in taken else f"{uri.place()} (path {index})"
+        name = self.numbers.name(uri.place(), number, disk.paths)
         queue = RequestQueue(name, path.driver, limits, self.loop.turn, self.loop.timers, uri.depth or DEPTH_DEFAULT)
-        devt = path.devt or f"{MAJOR}:{index}"
-        if devt in [device.devt for device in disk.paths]:
-            devt = f"{MAJOR}:{index}"
+        devt = self.numbers.devt(path.devt, number, disk.paths)
         device = PathDevice(name, devt, size >> SECTOR_SHIFT, queue, self.loop.turn, disk, uri.cache)
         device.uri = uri.text
         device.weight = uri.weight

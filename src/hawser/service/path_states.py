@@ -16,6 +16,7 @@ from hawser.manager.probe import DOWN, MISMATCH, UNTOLD, UP
 from hawser.multipath.disk import PathDevice
 from hawser.multipath.path import Path
 from hawser.multipath.target import Multipath
+from hawser.service.chosen import Chosen
 from hawser.service.control_error import ControlVerbError
 from hawser.service.gateway import Gateway
 
@@ -42,8 +43,9 @@ class PathRow(msgspec.Struct):
 
 
 class FenceRow(msgspec.Struct):
-    """What overlaps sectors [start, end) waits, until one of `lifts` happens."""
+    """What overlaps sectors [start, end) of the disk of `map` waits, until one of `lifts` happens."""
 
+    map: str
     path: str
     what: str
     start: int
@@ -52,8 +54,9 @@ class FenceRow(msgspec.Struct):
 
 
 class LeftOut(msgspec.Struct):
-    """A path that was named at the start and cannot be used."""
+    """A path of `map` that was named at the start and cannot be used."""
 
+    map: str
     name: str
     why: str
 
@@ -64,31 +67,41 @@ class PathStates(msgspec.Struct):
     left_out: list[LeftOut]
 
 
-def paths(gateway: Gateway, args: list[str]) -> str:
+def paths(chosen: Chosen, args: list[str]) -> str:
     """`paths [json | recheck NAME]`."""
     if not args:
-        return _text(path_states(gateway))
+        return _text(path_states(chosen), chosen.shows_several())
     if args == ["json"]:
-        return msgspec.json.encode(path_states(gateway)).decode() + "\n"
+        return msgspec.json.encode(path_states(chosen)).decode() + "\n"
     if len(args) == 2 and args[0] == "recheck":
-        return _recheck(gateway, args[1])
+        return _recheck(chosen.with_path(args[1]), args[1])
     raise ControlVerbError(USAGE)
 
 
-def path_states(gateway: Gateway) -> PathStates:
-    rows = [row for device in gateway.registry.all_mapped() for row in _rows(gateway, device)]
+def path_states(chosen: Chosen) -> PathStates:
+    rows = [row for device in chosen.maps() for row in _rows(chosen, device)]
     shown = [row.path for row in rows]
-    rows += [_row_below(gateway, device) for device in gateway.devices if device.devt not in shown]
-    fences = [_fence(gateway, orphan) for orphan in gateway.disk.fences.orphans]
-    return PathStates(rows, fences, [LeftOut(name, why) for name, why in gateway.left_out.items()])
+    states = PathStates(rows, [], [])
+    for gateway in chosen.gateways:
+        name = gateway.map_name()
+        states.paths += [_row_below(gateway, device) for device in gateway.devices if device.devt not in shown]
+        states.fences += [_fence(gateway, orphan) for orphan in gateway.disk.fences.orphans]
+        states.left_out += [LeftOut(name, uri, why) for uri, why in gateway.left_out.items()]
+    return states
 
 
-def _rows(gateway: Gateway, device: MappedDevice) -> list[PathRow]:
+def _rows(chosen: Chosen, device: MappedDevice) -> list[PathRow]:
     found: list[PathRow] = []
     for target in device.live_targets():
         if isinstance(target, Multipath):
-            found += [_row(gateway, device, path) for path in target.state.paths]
+            found += [_row(_owner(chosen, path.device), device, path) for path in target.state.paths]
     return found
+
+
+def _owner(chosen: Chosen, device: BlockDevice) -> Gateway:
+    """The disk whose path that is, of those that were chosen; of a path that is none of theirs, the first."""
+    found = [gateway for gateway in chosen.gateways if device in gateway.devices]
+    return (found or chosen.gateways)[0]
 
 
 def _row_below(gateway: Gateway, device: PathDevice) -> PathRow:
@@ -163,7 +176,9 @@ def _cache(device: PathDevice) -> str:
 
 
 def _fence(gateway: Gateway, orphan: Orphan) -> FenceRow:
-    return FenceRow(orphan.path_name, orphan.describe(), orphan.start, orphan.end, _lifts(gateway, orphan))
+    return FenceRow(
+        gateway.map_name(), orphan.path_name, orphan.describe(), orphan.start, orphan.end, _lifts(gateway, orphan)
+    )
 
 
 def _lifts(gateway: Gateway, orphan: Orphan) -> str:
@@ -183,10 +198,10 @@ def _lifts(gateway: Gateway, orphan: Orphan) -> str:
 
 
 def _recheck(gateway: Gateway, name: str) -> str:
-    device = gateway.registry.find(name)
+    device = gateway.find_path(name)
     if gateway.manager is None or gateway.target is None:
         raise ControlVerbError("nobody looks after the paths yet")
-    if not isinstance(device, PathDevice):
+    if device is None:
         known = ", ".join(path.devt for path in gateway.devices)
         raise ControlVerbError(f"{name!r} is no path; there are {known}")
     found = gateway.target.state.over(device)
@@ -201,14 +216,16 @@ def _recheck(gateway: Gateway, name: str) -> str:
 # As text.
 
 
-def _text(states: PathStates) -> str:
+def _text(states: PathStates, with_maps: bool) -> str:
     lines = _aligned([COLUMNS, *[_cells(row) for row in states.paths]])
     if states.fences:
         lines += ["", "fences:"]
-        lines += [f"  {fence.what}: until {fence.lifts}" for fence in states.fences]
+        lines += [
+            f"  {f'{fence.map}: ' if with_maps else ''}{fence.what}: until {fence.lifts}" for fence in states.fences
+        ]
     if states.left_out:
         lines += ["", "left out:"]
-        lines += [f"  {path.name}: {path.why}" for path in states.left_out]
+        lines += [f"  {f'{path.map}: ' if with_maps else ''}{path.name}: {path.why}" for path in states.left_out]
     return "\n".join(lines) + "\n"
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from hawser.dm.dmsetup.call import STRERROR
 from hawser.multipath.probe import GroupProbe, GroupProbeListener
+from hawser.service.chosen import Chosen
 from hawser.service.control_error import ControlVerbError
-from hawser.service.gateway import Gateway
 
 POLL_SECONDS: Final = 0.01
 
@@ -25,11 +25,12 @@ class _Probed(GroupProbeListener):
         self.errno_name = errno_name
 
 
-async def probe_paths(gateway: Gateway, args: list[str], is_gone: Callable[[], bool]) -> AsyncIterator[str]:
+async def probe_paths(chosen: Chosen, args: list[str], is_gone: Callable[[], bool]) -> AsyncIterator[str]:
     """`probe-paths`. ControlVerbError: ENOTTY under the rules of 6.12, EAGAIN while the map is suspended, ENOTCONN when no path
     is left."""
     if args:
         raise ControlVerbError("probe-paths takes nothing: it asks the paths of the group in use")
+    gateway = chosen.one()
     target = gateway.target
     probe: GroupProbe | None = target.group_probe if target is not None else None
     if target is None or probe is None:

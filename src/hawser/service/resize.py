@@ -26,6 +26,7 @@ from hawser.multipath.disk import PathDevice
 from hawser.paths.file import FileDriver
 from hawser.paths.fileio import size_of
 from hawser.paths.nbd import NbdDriver
+from hawser.service.chosen import Chosen
 from hawser.service.control_error import ControlVerbError
 from hawser.service.gateway import Gateway
 from hawser.service.nbd_client import ConnectError, ask_export
@@ -37,10 +38,11 @@ from hawser.service.start_error import StartError
 STEP_SECONDS: Final = 10.0
 
 
-async def resize(gateway: Gateway, args: list[str], is_gone: Callable[[], bool]) -> AsyncIterator[str]:
+async def resize(chosen: Chosen, args: list[str], is_gone: Callable[[], bool]) -> AsyncIterator[str]:
     """`resize`: says what it does. ControlVerbError when something stands in the way; what was done stays done."""
     if args:
         raise ControlVerbError("resize takes nothing: the size is the smallest of all paths")
+    gateway = chosen.one()
     if gateway.is_changing:
         raise ControlVerbError("resize: another one, or a change of the paths, is under way; wait for its end")
     gateway.is_changing = True

@@ -5,57 +5,62 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
+from typing import NoReturn
 
 from hawser.core.log import LogSink
+from hawser.exports.addresses import Addresses
 from hawser.service.control import ControlServer
-from hawser.service.gateway import Gateway
+from hawser.service.gateways import Gateways
 from hawser.service.loop import keep_buffers, run_in_own_loop, tune_garbage_collector
-from hawser.service.options import ServeOptions
+from hawser.service.options import ProcessOptions, ServeOptions
 from hawser.service.start_error import StartError
 from hawser.service.watchdog import BEAT_SECONDS, Watchdog
 
 
-async def serve(options: ServeOptions, log: LogSink, watchdog: Watchdog) -> int:
+async def serve(
+    process: ProcessOptions, disks: list[ServeOptions], addresses: Addresses | None, log: LogSink, watchdog: Watchdog
+) -> int:
     """Serve until told to stop; the exit status."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    gateway = Gateway(options, log)
+    gateways = Gateways(process, disks, log, addresses)
     control: ControlServer | None = None
     try:
-        if not await _unless(stop, gateway.start()):
+        if not await _unless(stop, gateways.start()):
             log.info("stopping before it was ready")
-            await _end(gateway, control, watchdog)
+            await _end(gateways, control, watchdog)
             return 0
-        if options.control:
-            control = ControlServer(gateway, options.control)
+        if process.control:
+            control = ControlServer(gateways.common, process.control)
             try:
                 await control.start()
             except OSError as error:
-                raise StartError(f"control socket {options.control}: {error.strerror or error}") from None
+                raise StartError(f"control socket {process.control}: {error.strerror or error}") from None
     except StartError as error:
         log.error(str(error))
-        await gateway.stop()
+        await gateways.stop()
         return 1
-    for listener in gateway.server.listeners:
-        sys.stdout.write(f"ready {listener.shown}\n")
+    for gateway in gateways.all:
+        for uri in gateway.ready:
+            sys.stdout.write(f"ready {uri}\n")
     sys.stdout.flush()
     keep_buffers()
     tune_garbage_collector()
     await stop.wait()
     log.info("stopping")
-    await _end(gateway, control, watchdog)
+    await _end(gateways, control, watchdog)
     return 0
 
 
-async def _end(gateway: Gateway, control: ControlServer | None, watchdog: Watchdog) -> None:
+async def _end(gateways: Gateways, control: ControlServer | None, watchdog: Watchdog) -> None:
     """The orderly end, with somebody who sees to it that it does end."""
     watchdog.stopping()
     beats = asyncio.create_task(_beat(watchdog))
     if control is not None:
         await control.stop()
-    await gateway.stop()
+    await gateways.stop()
     beats.cancel()
 
 
@@ -79,17 +84,17 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> boo
     return True
 
 
-def run(options: ServeOptions, log: LogSink) -> int:
-    """`serve` in an event loop of its own."""
+def run(process: ProcessOptions, disks: list[ServeOptions], addresses: Addresses | None, log: LogSink) -> int:
+    """`serve` in an event loop of its own. `addresses`: where several disks may listen (hawser.service.common)."""
     watchdog = Watchdog(log)
     watchdog.start()
     try:
-        return run_in_own_loop(serve(options, log, watchdog))
+        return run_in_own_loop(serve(process, disks, addresses, log, watchdog))
     finally:
         watchdog.cancel()
 
 
-def leave(status: int) -> None:
+def leave(status: int) -> NoReturn:
     """End the process although threads may be stuck in the kernel: everything is flushed, nothing is waited for."""
     sys.stdout.flush()
     sys.stderr.flush()

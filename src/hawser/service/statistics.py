@@ -8,6 +8,7 @@ from hawser.block.device import BlockDevice
 from hawser.block.stats import Counters
 from hawser.core.histogram import bucket_top
 from hawser.core.units import NS_PER_US
+from hawser.service.chosen import Chosen
 from hawser.service.control_error import ControlVerbError
 from hawser.service.gateway import Gateway
 
@@ -29,10 +30,10 @@ class DeviceLatency(msgspec.Struct):
     microseconds: list[float]
 
 
-def stats(gateway: Gateway, args: list[str]) -> str:
+def stats(chosen: Chosen, args: list[str]) -> str:
     """`stats [latency|json|hedges]`."""
-    devices = _devices(gateway)
-    now_ns = gateway.loop.clock.now_ns
+    devices = _devices(chosen)
+    now_ns = chosen.common.loop.clock.now_ns
     if not args:
         return "".join(_line(device, now_ns) for device in devices)
     if args == ["latency"]:
@@ -40,13 +41,14 @@ def stats(gateway: Gateway, args: list[str]) -> str:
         return msgspec.json.encode(rows).decode()
     if args == ["json"]:
         rows_found = [_whole(device, now_ns) for device in devices]
-        hedges = _hedges(gateway)
-        for row_found in rows_found:
-            if hedges is not None and gateway.device is not None and row_found["number"] == gateway.device.devt:
-                row_found["hedges"] = hedges
+        for gateway in chosen.gateways:
+            hedges = _hedges(gateway)
+            for row_found in rows_found:
+                if hedges is not None and gateway.device is not None and row_found["number"] == gateway.device.devt:
+                    row_found["hedges"] = hedges
         return msgspec.json.encode(rows_found).decode() + "\n"
     if args == ["hedges"]:
-        return _hedge_line(gateway)
+        return "".join(_hedge_line(gateway) for gateway in chosen.gateways)
     raise ControlVerbError("stats takes nothing, or one of: latency, json, hedges")
 
 
@@ -66,8 +68,9 @@ def _hedge_line(gateway: Gateway) -> str:
     return f"{name}: hedges sent {hedges['sent']}, won {hedges['won']}, refused by budget {hedges['refused']}\n"
 
 
-def _devices(gateway: Gateway) -> list[BlockDevice]:
-    return [*gateway.registry.all_mapped(), *gateway.devices]
+def _devices(chosen: Chosen) -> list[BlockDevice]:
+    paths = [device for gateway in chosen.gateways for device in gateway.devices]
+    return [*chosen.maps(), *paths]
 
 
 def _line(device: BlockDevice, now_ns: int) -> str:

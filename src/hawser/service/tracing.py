@@ -10,8 +10,8 @@ from time import monotonic
 from typing import Final
 
 from hawser.block.recorder import Recorder
+from hawser.service.chosen import Chosen
 from hawser.service.control_error import ControlVerbError
-from hawser.service.gateway import Gateway
 from hawser.service.trace_file import chunks
 
 SECONDS_MAX: Final = 600.0
@@ -22,15 +22,16 @@ POLL_SECONDS: Final = 0.01
 LOOK_SECONDS: Final = 0.1
 
 
-async def trace(gateway: Gateway, args: list[str], is_gone: Callable[[], bool]) -> AsyncIterator[str]:
+async def trace(chosen: Chosen, args: list[str], is_gone: Callable[[], bool]) -> AsyncIterator[str]:
     """`trace SECONDS`: the text of a trace file. ControlVerbError when it cannot be had."""
     seconds = _seconds(args)
-    turn = gateway.loop.turn
+    loop = chosen.common.loop
+    turn = loop.turn
     if turn.tracer is not None:
         raise ControlVerbError("trace: another one is under way; wait for its end")
-    recorder = Recorder(gateway.loop.clock)
+    recorder = Recorder(loop.clock, _followed(chosen))
     turn.tracer = recorder
-    start_ns = gateway.loop.clock.now_ns
+    start_ns = loop.clock.now_ns
     try:
         deadline = monotonic() + seconds
         while not is_gone() and monotonic() < deadline:
@@ -44,8 +45,17 @@ async def trace(gateway: Gateway, args: list[str], is_gone: Callable[[], bool]) 
     if is_gone():
         return
     recorder.close()
-    for chunk in chunks(recorder, start_ns, f"hawser {gateway.options.name}"):
+    names = ", ".join(gateway.options.name for gateway in chosen.gateways)
+    for chunk in chunks(recorder, start_ns, f"hawser {names}"):
         yield chunk
+
+
+def _followed(chosen: Chosen) -> frozenset[str] | None:
+    """The devices whose I/O is followed: where a map was named, those that lead to its disk, and its paths; else all, None."""
+    if not chosen.map_name:
+        return None
+    paths = [device.name for gateway in chosen.gateways for device in gateway.devices]
+    return frozenset([*(device.name for device in chosen.maps()), *paths])
 
 
 def _seconds(args: list[str]) -> float:
