@@ -56,7 +56,9 @@ def test_while_both_paths_answer_with_errors_the_client_gets_them(fleet: Fleet, 
     trigger = fleet.directory / "trigger"
     gateway = fleet.serve(both(fleet, image, trigger, name, "50%"), "--queue-mode", mode)
     number = getattr(errno, name)
-    load = Load(gateway, tolerate=[number]).start()
+    # (A write with FUA that fails once and succeeds without it, by chance, looks like a lost write: flushes fail from then on.)
+    mix = {what: weight for what, weight in MIX.items() if what != FUA}
+    load = Load(gateway, tolerate=[number], mix=mix).start()
     load.wait_for_progress()
     assert not load.errors
     trigger.touch()

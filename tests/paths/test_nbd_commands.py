@@ -10,9 +10,10 @@ from tests.support.nbd_bench import DATA, Make, NbdBench
 from hawser.block.ops import FUA, NOUNMAP, READ, WRITE
 from hawser.block.request import ANSWERED, NOT_SENT, UNKNOWN
 from hawser.core.status import IOERR, NOSPC, NOTSUPP, OFFLINE, OK, RESOURCE, TIMEOUT, TRANSPORT
-from hawser.core.units import KIB, MIB, NS_PER_MS, NS_PER_S
+from hawser.core.units import KIB, NS_PER_MS, NS_PER_S
 from hawser.nbd import protocol
 from hawser.nbd.protocol import CMD_FLUSH, CMD_READ, CMD_TRIM, CMD_WRITE, CMD_WRITE_ZEROES
+from hawser.paths.nbd_commands import status_of_error
 
 
 def test_what_the_server_says_becomes_the_facts(make: Make):
@@ -320,64 +321,77 @@ def test_an_answer_that_stops_in_its_middle_is_a_late_one_and_proves_nothing_awa
     assert set(bench.ear.heard) == {"ready"}, "it was never lost"
 
 
-@pytest.mark.parametrize("said", [1000, 256 * KIB - 1])
-def test_an_answer_whose_rest_never_comes_costs_the_session_like_one_that_does_not_come_at_all(
-    bench: NbdBench, server: Conversation, said: int
-):
-    bench.read(0, 256 * KIB)
-    (command,) = server.take()
-    server.say(protocol.simple_reply(command.cookie, 0) + bytes(said))
-    bench.reactor.pass_time(5 * NS_PER_S)
-    assert bench.driver.trouble() == ""
-    bench.reactor.pass_time(2 * NS_PER_S)
-    assert "no late answer" in bench.driver.trouble()
-
-
-def test_what_waited_for_room_in_the_socket_until_its_timeout_was_not_sent(make: Make):
-    bench = make()
-    server = bench.connect()
-    big = [bench.write(0, bytes(MIB)), bench.write(0, bytes(MIB))]
-    bench.reactor.pass_time(NS_PER_S)
-    assert [bio.status for bio in big] == [TIMEOUT, TIMEOUT]
-    assert [bio.fate for bio in big] == [UNKNOWN, NOT_SENT]
-    assert big[1].orphan is None
-    (command,) = server.take()
-    server.answer(command)
-    assert proof_of(big[0]) == "answered"
-    assert server.nothing_more()
-
-
-def test_a_fua_write_fails_with_a_flush_that_failed_beside_it(make: Make):
-    """The flush that failed may have been what lost it, and its own flush then has nothing to complain of."""
-    bench = make(flags=FLAGS & ~protocol.FLAG_SEND_FUA)
-    server = bench.connect()
-    first, second = bench.write(0, DATA, FUA), bench.write(16, DATA, FUA)
-    for write in server.take(2):
-        server.answer(write)
-    one, other = server.take(2)
-    server.answer(one, protocol.EIO)
-    server.answer(other)
-    assert (first.status, second.status) == (IOERR, IOERR)
-    assert bench.disk.doubt == 1
-    assert bench.at_rest()
-
-
 @pytest.mark.parametrize(
-    ("error", "doubt"), [(protocol.EIO, 1), (protocol.ENOSPC, 1), (protocol.ENOMEM, 0), (protocol.ENOTSUP, 0)]
+    ("error", "second", "doubt"),
+    [
+        (protocol.EIO, 0, 1),
+        (protocol.ENOSPC, 0, 1),
+        (protocol.EIO, protocol.EIO, 0),
+        (protocol.ENOSPC, protocol.ENOSPC, 0),
+        (protocol.ENOSPC, protocol.EIO, 0),
+    ],
 )
-@pytest.mark.parametrize("late", [False, True], ids=["in time", "late"])
-def test_an_error_of_a_fua_write_may_be_the_only_word_of_a_lost_write(make: Make, error: int, doubt: int, late: bool):
-    """Servers write, and then sync the whole file: the error is told once, and is any write's."""
+def test_an_error_of_a_fua_write_may_be_the_only_word_of_a_lost_write(make: Make, error: int, second: int, doubt: int):
+    """Servers write, and then sync the whole file: that error is told once, and is any write's. Without FUA it is its own."""
     bench = make()
     server = bench.connect()
     bio = bench.write(0, DATA, FUA)
     plain = bench.write(16, DATA)
     write, other = server.take(2)
-    if late:
-        bench.reactor.pass_time(NS_PER_S)
-        assert (bio.status, bio.fate) == (TIMEOUT, UNKNOWN)
     server.answer(write, error)
+    (again,) = server.take()
+    assert (again.command, again.flags, again.offset, again.length) == (CMD_WRITE, 0, write.offset, write.length)
+    assert again.payload == write.payload and not bio.finished
     server.answer(other, error)
-    assert plain.finished
+    server.answer(again, second)
+    assert bio.status == plain.status == status_of_error(error) and bio.fate == ANSWERED
     assert bench.disk.doubt == doubt
     assert any("which may be of a lost write" in line for line in bench.lines()) == bool(doubt)
+    assert bench.at_rest() and server.nothing_more()
+
+
+@pytest.mark.parametrize("error", [protocol.ENOMEM, protocol.ENOTSUP])
+def test_an_error_that_is_no_lost_writes_is_not_looked_into(make: Make, error: int):
+    bench = make()
+    server = bench.connect()
+    bio = bench.write(0, DATA, FUA)
+    server.answer(server.take()[0], error)
+    assert bio.finished and server.nothing_more() and bench.disk.doubt == 0
+
+
+def test_zeroes_with_fua_are_asked_for_again_as_they_were(make: Make):
+    bench = make()
+    server = bench.connect()
+    bio = bench.write_zeroes(0, 4096, FUA | NOUNMAP)
+    server.answer(server.take()[0], protocol.EIO)
+    (again,) = server.take()
+    assert (again.command, again.flags) == (protocol.CMD_WRITE_ZEROES, protocol.CMD_FLAG_NO_HOLE)
+    server.answer(again)
+    assert (bio.status, bench.disk.doubt) == (IOERR, 1)
+
+
+@pytest.mark.parametrize("error", [protocol.EIO, protocol.ENOSPC])
+def test_a_fua_write_whose_error_comes_late_is_in_doubt(make: Make, error: int):
+    bench = make()
+    server = bench.connect()
+    bio = bench.write(0, DATA, FUA)
+    (write,) = server.take()
+    bench.reactor.pass_time(NS_PER_S)
+    assert (bio.status, bio.fate) == (TIMEOUT, UNKNOWN)
+    server.answer(write, error)
+    assert bench.disk.doubt == 1
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["no answer", "end of the session"])
+def test_a_second_try_that_tells_nothing_leaves_it_in_doubt(make: Make, ends: bool):
+    bench = make()
+    server = bench.connect()
+    bio = bench.write(0, DATA, FUA)
+    server.answer(server.take()[0], protocol.EIO)
+    server.take()
+    if ends:
+        server.close()
+    else:
+        bench.reactor.pass_time(NS_PER_S)
+    assert (bio.status, bio.fate) == (TRANSPORT if ends else TIMEOUT, UNKNOWN)
+    assert bench.disk.doubt == 1

@@ -178,7 +178,7 @@ class FileDriver(Driver):
         is_late = self._in_threads.pop(job.number, None) is None
         device = self.device
         if job.status != OK and device is not None:
-            if job.is_durable:
+            if job.is_sync_to_blame:
                 device.heard_fua_error(job.status)
             elif is_late and job.is_flush and job.status != RESOURCE:
                 # An error that nobody is told any more. (The file system tells it once.)
@@ -271,6 +271,7 @@ class _FileJob(Job):
         self.size = request.size
         self.is_flush = request.op == FLUSH
         self.is_durable = bool(request.flags & FUA) and is_write_class(request.op)
+        self.is_sync_to_blame = False
         self.views: list[Buffer] = request.payload() if request.op == WRITE else []
         self.orphan: Orphan | None = None
         self.given_up = False
@@ -286,11 +287,30 @@ class _FileJob(Job):
             self._carry_out(self.driver.fd, self.request)
         except OSError as error:
             self.status = status_of_errno(error.errno or 0)
+            if self.is_durable:
+                self._find_out()
         except MemoryError:
             self.status = RESOURCE
 
     def done(self) -> None:
         self.driver.answered(self)
+
+    def _zero(self, fd: int, keep_allocated: bool) -> None:
+        is_durable = self.is_durable
+        self.is_durable = False
+        zero_range(self.driver.file, self.offset, self.size, keep_allocated)
+        self.is_durable = is_durable
+        if is_durable:
+            os.fdatasync(fd)
+
+    def _find_out(self) -> None:
+        """Has a write failed, or the sync behind it, which may tell of any other one? If it succeeds without, the sync."""
+        self.is_sync_to_blame = True
+        if self.views:
+            try:
+                write_fully(self.driver.fd, self.views, self.offset, False, self.driver.direct)
+            except OSError:
+                self.is_sync_to_blame = False
 
     def _carry_out(self, fd: int, request: Request) -> None:
         if request.op == READ:
@@ -301,9 +321,7 @@ class _FileJob(Job):
             os.fdatasync(fd)
         else:
             keep_allocated = request.op == WRITE_ZEROES and bool(request.flags & NOUNMAP)
-            zero_range(self.driver.file, self.offset, self.size, keep_allocated)
-            if request.flags & FUA:
-                os.fdatasync(fd)
+            self._zero(fd, keep_allocated)
             self.good = self.size
         if self.good != self.size:
             self.status = IOERR

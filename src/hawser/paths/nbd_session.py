@@ -8,20 +8,20 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Final
 
-from hawser.block.ops import DISCARD, FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer, is_write_class
+from hawser.block.ops import FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer, is_write_class
 from hawser.block.orphan import PROOF_ANSWER, Orphan
 from hawser.block.request import ANSWERED, NOT_SENT, UNKNOWN, Request
 from hawser.core.clock import Timer
 from hawser.core.reactor import Handler
-from hawser.core.status import IOERR, OFFLINE, OK, RESOURCE, TIMEOUT, TRANSPORT
+from hawser.core.status import IOERR, OFFLINE, OK, RESOURCE, TIMEOUT, TRANSPORT, may_tell_of_loss
 from hawser.core.units import KIB, NS_PER_S, SECTOR_SHIFT
 from hawser.nbd import protocol
 from hawser.nbd.client_handshake import ClientHandshake, Negotiated
 from hawser.nbd.protocol import request_header
 from hawser.nbd.replies import UNKNOWN_COOKIE, ReplyParser, ReplySink
 from hawser.paths.facts import PathFacts
+from hawser.paths.nbd_commands import COMMANDS, Late, command_views, is_fua_write, status_of_error
 from hawser.paths.nbd_sender import Outgoing, Sender
-from hawser.paths.nbd_status import status_of_error
 from hawser.paths.write_record import SessionRecord
 
 if TYPE_CHECKING:
@@ -36,30 +36,8 @@ NEGOTIATING: Final = 1
 READY: Final = 2
 ENDED: Final = 3
 
-_COMMANDS: Final = {
-    READ: protocol.CMD_READ,
-    WRITE: protocol.CMD_WRITE,
-    FLUSH: protocol.CMD_FLUSH,
-    DISCARD: protocol.CMD_TRIM,
-    WRITE_ZEROES: protocol.CMD_WRITE_ZEROES,
-}
-
 # No command's cookie: the rest of an answer that had begun to come, and was given up.
 _REST: Final = 0
-
-
-class _Late:
-    """A command that timed out: how much data its answer would bring, and the orphan that the answer would prove.
-
-    `is_flush`: an error would be the only word about a lost write (DESIGN, Hard problems 3); so may one if `is_durable`: of a
-    write with FUA.
-    """
-
-    def __init__(self, payload: int, orphan: Orphan | None, is_flush: bool, is_durable: bool) -> None:
-        self.payload = payload
-        self.orphan = orphan
-        self.is_flush = is_flush
-        self.is_durable = is_durable
 
 
 class _Replies(ReplySink):
@@ -101,7 +79,9 @@ class NbdSession(Handler):
         # Where its writes are remembered beyond the end of this process, if they are.
         self.record: SessionRecord | None = None
         self.in_flight: dict[int, Request] = {}
-        self.late: dict[int, _Late] = {}
+        self.late: dict[int, Late] = {}
+        # By the cookie of the second try, what the first one was answered with.
+        self._asked_again: dict[int, int] = {}
         self._fua_flushes: dict[int, bool] = {}
         # By the cookie of a FUA write, then of its flush: how many doubts there were when the write was sent.
         self._fua_doubts: dict[int, int] = {}
@@ -192,7 +172,7 @@ class NbdSession(Handler):
                 if request.flags & NOUNMAP and op == WRITE_ZEROES:
                     flags |= protocol.CMD_FLAG_NO_HOLE
             views: list[Buffer] = [
-                request_header(_COMMANDS[op], flags, cookie, request.sector << SECTOR_SHIFT, request.size)
+                request_header(COMMANDS[op], flags, cookie, request.sector << SECTOR_SHIFT, request.size)
             ]
             if op == WRITE:
                 views.extend(request.payload())
@@ -261,13 +241,15 @@ class NbdSession(Handler):
             return self._late_reply(cookie, error)
         if self.record is not None and is_write_class(request.op):
             self.record.answered(cookie)
+        if self._asked_again and self._was_asked_again(cookie, error, request):
+            return 0
         if error == 0:
             if request.op == READ:
                 self._reading = request
                 return request.size
             if request.flags & FUA and not self.can_fua and is_write_class(request.op):
                 doubt = self._fua_doubts.pop(cookie)
-                if not self._fua_done(cookie):
+                if not self._fua_flushes.pop(cookie, False):
                     self._flush_for_fua(request, doubt)
                     return 0
                 if doubt != self.driver.doubt():
@@ -280,11 +262,12 @@ class NbdSession(Handler):
             return 0
         status = status_of_error(error)
         self._fua_doubts.pop(cookie, 0)
-        if self._fua_flushes and self._fua_done(cookie):
+        if self._fua_flushes and self._fua_flushes.pop(cookie, False):
             if status != RESOURCE:
                 self.driver.flush_failed()
-        elif self._is_durable(request):
-            self.driver.fua_failed(status)
+        elif self.can_fua and is_fua_write(request) and may_tell_of_loss(status):
+            self._ask_again(request, status)
+            return 0
         if status == OFFLINE:
             self.problem = f"it answered errno {error} to an I/O within its size: it is not the disk that it was"
         request.finish(status, 0, ANSWERED)
@@ -331,8 +314,26 @@ class NbdSession(Handler):
         self._sender.waiting.append(Outgoing(self._cookie, [header]))
         self.driver.reactor.watch_writes(self.fd, self)
 
-    def _fua_done(self, cookie: int) -> bool:
-        return self._fua_flushes.pop(cookie, False)
+    def _ask_again(self, request: Request, status: int) -> None:
+        """Has a write with FUA failed, or the sync behind it, which may tell of any other? If it succeeds without, the sync."""
+        self._cookie += 1
+        self.in_flight[self._cookie] = request
+        self._asked_again[self._cookie] = status
+        if self.record is not None:
+            self.record.sending(self._cookie, request)
+        self._sender.waiting.append(Outgoing(self._cookie, command_views(request, self._cookie)))
+        self.driver.reactor.watch_writes(self.fd, self)
+
+    def _was_asked_again(self, cookie: int, error: int, request: Request) -> bool:
+        """Whether that is the second answer; the request ends with the first one."""
+        status = self._asked_again.pop(cookie, OK)
+        if status == OK:
+            return False
+        if error == 0:
+            self.driver.fua_failed(status)
+        request.finish(status, 0, ANSWERED)
+        self.driver.complete(request)
+        return True
 
     # Late and lost.
 
@@ -363,7 +364,7 @@ class NbdSession(Handler):
     def _give_up_reading(self, request: Request) -> None:
         """An answer has stopped in its midst. Behind its rest may come the answers to writes, the best proof of their fate."""
         self._reading = None
-        self.late[_REST] = _Late(0, None, False, False)
+        self.late[_REST] = Late(0, None, False, False)
         request.finish(TIMEOUT, 0, UNKNOWN)
         self.driver.complete(request)
         self.driver.timed_out(self, "an answer stopped in the middle of its data")
@@ -373,21 +374,25 @@ class NbdSession(Handler):
             request = self.in_flight.pop(cookie)
             is_fua_flush = self._fua_flushes.pop(cookie, False)
             self._fua_doubts.pop(cookie, 0)
+            was_answered = self._nobody_can_tell(cookie) or is_fua_flush
             if self._sender.take_back(cookie):
                 self._was_not_sent(cookie)
-                # Behind a flush for FUA is a write that has been answered: no ghost of it is about, but sent it was.
-                request.finish(TIMEOUT, 0, UNKNOWN if is_fua_flush else NOT_SENT)
+                # What was answered once leaves no ghost, but sent it was.
+                request.finish(TIMEOUT, 0, UNKNOWN if was_answered else NOT_SENT)
             else:
                 is_flush = is_fua_flush or request.op == FLUSH
                 payload = request.size if request.op == READ else 0
-                is_durable = not is_flush and self._is_durable(request)
-                self.late[cookie] = _Late(payload, self._orphan(cookie, request), is_flush, is_durable)
+                orphan = self._orphan(cookie, request)
+                self.late[cookie] = Late(payload, orphan, is_flush, self.can_fua and is_fua_write(request))
                 request.finish(TIMEOUT, 0, UNKNOWN)
             self.driver.complete(request)
 
-    def _is_durable(self, request: Request) -> bool:
-        """Whether the server was asked to make a write durable by itself."""
-        return self.can_fua and bool(request.flags & FUA) and is_write_class(request.op)
+    def _nobody_can_tell(self, cookie: int) -> bool:
+        """Whether it was asked again, and in vain: the first error may have been a lost write's."""
+        if cookie not in self._asked_again:
+            return False
+        self.driver.fua_failed(self._asked_again.pop(cookie))
+        return True
 
     def _orphan(self, cookie: int, request: Request) -> Orphan | None:
         if not is_write_class(request.op):
@@ -416,12 +421,11 @@ class NbdSession(Handler):
             self._reading = None
         not_sent = self._sender.not_started()
         orphans = [late.orphan for late in self.late.values() if late.orphan is not None]
-        in_flight = self.in_flight
-        self.in_flight = {}
-        self.late = {}
+        in_flight, self.in_flight, self.late = self.in_flight, {}, {}
         self._sender.waiting.clear()
         for cookie, request in in_flight.items():
-            if cookie in not_sent and cookie not in self._fua_flushes:
+            was_answered = self._nobody_can_tell(cookie) or cookie in self._fua_flushes
+            if cookie in not_sent and not was_answered:
                 self._was_not_sent(cookie)
                 request.finish(TRANSPORT, 0, NOT_SENT)
             else:

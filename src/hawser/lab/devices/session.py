@@ -151,7 +151,8 @@ class Session(LinkUser):
         if self._fua_flushes and self._fua_done(command.cookie):
             if status != RESOURCE:
                 self.driver.flush_failed()
-        elif command.fua:
+        elif command.fua and command.error:
+            # (The real driver finds that out by a second try.)
             self.driver.fua_failed(status)
         if status == OFFLINE:
             self.problem = "it refused an I/O within its size: it is not the disk that it was"

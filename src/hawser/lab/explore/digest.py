@@ -12,11 +12,14 @@ from marshal import dumps
 from typing import Final
 
 from hawser.block.limits import QueueLimits
+from hawser.block.ops import FLUSH, is_write_class
 from hawser.block.orphan import Orphan
+from hawser.block.request import Request
 from hawser.block.stats import DiskStats
 from hawser.core.clock import Clock, Timer, Timers
 from hawser.core.log import LogSink
 from hawser.core.turn import Turn
+from hawser.dm.clone import CloneBio
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.registry import DeviceRegistry
 from hawser.dm.table import Table
@@ -26,6 +29,7 @@ from hawser.lab.explore.scenarios import ClientOp
 from hawser.lab.explore.small_world import SmallWorld
 from hawser.lab.explore.story import Story
 from hawser.manager.policy import Policy
+from hawser.multipath.disk import SharedDisk
 from hawser.multipath.grammar import Geometry
 from hawser.multipath.witness import Witness
 
@@ -79,6 +83,9 @@ class Walker:
         self._flat: list[object] = []
         self._met: dict[int, int] = {}
         self._kept: list[object] = []
+        self._counted = 0
+        self._since = 0
+        self._writes: list[Request | CloneBio] = []
 
     def digest(self, world: SmallWorld) -> bytes:
         assert not world.turn.pending()
@@ -89,6 +96,7 @@ class Walker:
         self._flat = []
         self._met = {}
         self._kept = []
+        self._look_at_writes(world.disk)
         for root in world.roots():
             self._visit(root)
         flat = self._flat
@@ -159,6 +167,9 @@ class Walker:
             for name in self._attributes[kind]:
                 if name == "orphans":
                     self._visit_orphans(getattr(value, name))
+                elif name == "written_before" and isinstance(value, (Request, CloneBio)) and value.op != FLUSH:
+                    # (Of what is not on its way it is set anew.)
+                    self._flat.append(value.written_before - self._counted if value in self._writes else None)
                 else:
                     self._visit(getattr(value, name))
 
@@ -168,11 +179,34 @@ class Walker:
             self._flat.append(deadline_ns - timers.clock.now_ns)
             self._visit(timer)
 
+    def _look_at_writes(self, disk: SharedDisk) -> None:
+        """Those that are on their way, as the targets have them, and since when, from what the witness has counted."""
+        self._counted = disk.witness.count
+        self._writes = []
+        for request in disk.outstanding():
+            if is_write_class(request.op):
+                clones = [bio for bio in request.bios if isinstance(bio, CloneBio)]
+                self._writes.extend(clones or [request])
+        self._since = min((write.written_before for write in self._writes), default=self._counted)
+
     def _visit_witness(self, witness: Witness) -> None:
-        """What it can still testify: an entry that a later one touches never comes back."""
+        """What it can still testify: an entry that a later one touches never comes back. And what was acknowledged, or uncertain,
+        beside the writes that are on their way."""
+        flat = self._flat
         for testimony in witness.testimonies():
-            self._flat.append(testimony.sector)
-            self._flat.append(bytes(testimony.data))
+            flat.append(testimony.sector)
+            flat.append(bytes(testimony.data))
+        for entry in witness._ring:
+            if entry is not None and entry.number >= self._since:
+                flat.extend((entry.number - self._counted, entry.sector, entry.end))
+        for uncertain in witness._uncertain:
+            if uncertain.number >= self._since:
+                flat.extend((uncertain.number - self._counted, uncertain.start, uncertain.end))
+                orphan = uncertain.orphan
+                flat.append(orphan is not None)
+                for write in self._writes:
+                    flat.append(orphan is not None and orphan in (_orphans_of(write) or []))
+        flat.append(max(witness._lost, self._since - 1) - self._counted)
 
     def _visit_orphans(self, orphans: object) -> None:
         """Those that are resolved have no say any more, whoever still refers to them."""
@@ -186,6 +220,12 @@ class Walker:
         self._flat.append(len(left))
         for orphan in left:
             self._visit(orphan)
+
+
+def _orphans_of(write: Request | CloneBio) -> list[Orphan] | None:
+    if isinstance(write, CloneBio):
+        return write.original.orphans
+    return write.original.orphans if write.original is not None else write.orphans
 
 
 def armed(timers: Timers) -> list[tuple[int, int, Timer]]:
