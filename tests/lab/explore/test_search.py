@@ -118,6 +118,6 @@ def test_compiled_and_interpreted_see_the_same_states():
         ("ghost-after-retry", "bio"): 264,
         ("rmw-neighbour", "rq"): 146,
         ("rmw-neighbour", "bio"): 139,
-        ("dead-client", "rq"): 657,
-        ("dead-client", "bio"): 631,
+        ("dead-client", "rq"): 649,
+        ("dead-client", "bio"): 624,
     }
