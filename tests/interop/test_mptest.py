@@ -4,13 +4,14 @@
 The cases of a mode run side by side, at a rate that leaves each of them its share of the machine.
 """
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from tests.support.fio import MPTEST_BYTES
 from tools.mptest import trial
-from tools.mptest.cases import Messages, NoFailure
+from tools.mptest.cases import Case, Messages, NoFailure
 from tools.mptest.plan import CASES, MODES, QUICK_SECONDS, Variant
 from tools.mptest.trial import Result
 
@@ -20,6 +21,7 @@ RATE_IOPS = 60
 # Of what takes milliseconds on a machine that has nothing else to do.
 SLACK_S = 2.0
 SOAK_SECONDS = 30
+TRIES = 4
 
 
 class Runs:
@@ -103,6 +105,16 @@ class OutOfTurn(NoFailure):
         super().check()
 
 
+def fault_of(kind: type[Case]) -> str:
+    """What a case says of itself. In one second on a busy machine nothing may come across what is wrong: it has a few."""
+    for _ in range(TRIES):
+        try:
+            trial.play(Variant("M-00", "rq", 1, RATE_IOPS), kind=kind)
+        except AssertionError as fault:
+            return str(fault)
+    return f"nothing was wrong in {TRIES} tries"
+
+
 def test_what_is_wrong_is_seen():
     """Cases that must fail, each for its own reason."""
     wrong = {
@@ -112,10 +124,9 @@ def test_what_is_wrong_is_seen():
         OutOfTurn: "one at a time the paths carried .200, 0, 0, 0.",
     }
     with ThreadPoolExecutor(len(wrong)) as pool:
-        plays = {kind: pool.submit(trial.play, Variant("M-00", "rq", 1, RATE_IOPS), kind=kind) for kind in wrong}
+        faults = {kind: pool.submit(fault_of, kind) for kind in wrong}
     for kind, reason in wrong.items():
-        with pytest.raises(AssertionError, match=reason):
-            plays[kind].result()
+        assert re.search(reason, faults[kind].result()), f"{kind.__name__}: {faults[kind].result()}"
 
 
 @pytest.mark.soak
