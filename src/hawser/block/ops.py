@@ -34,3 +34,8 @@ Buffer = bytes | bytearray | memoryview
 def is_write_class(op: int) -> bool:
     """Whether the operation changes what is stored: those are what a fence is about."""
     return op == WRITE or op == DISCARD or op == WRITE_ZEROES
+
+
+def is_fua_write(op: int, flags: int) -> bool:
+    """Whether it has to be durable when it is acknowledged."""
+    return bool(flags & FUA) and is_write_class(op)

@@ -47,11 +47,13 @@ class Ear(PathEvents):
     def path_reinstated(self, path: Path) -> None:
         self.hardware.marks.hit("path reinstated")
         device = path.device
-        if isinstance(device, PathDevice) and not device.shared.witness.testimonies():
-            # No promise is made of a wrong disk where all is in doubt that was written last (docs/guarantees.md).
+        if isinstance(device, PathDevice):
             driver = device.requests.driver
             assert isinstance(driver, SimPath)
-            driver.link.server.be_right()
+            server = driver.link.server
+            if server.is_wrong() and not device.shared.witness.testimonies():
+                # No promise is made of a wrong disk where all is in doubt that was written last (docs/guarantees.md).
+                server.be_right()
 
     def path_demoted(self, path: Path, reason: str) -> None:
         self.hardware.marks.hit("flaky path demoted" if "failed twice" in reason else "slow path demoted")

@@ -8,7 +8,7 @@ then is the client's, without failing the path (DESIGN, Hard problems 5).
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
 from hawser.block.disk import Disk
-from hawser.block.ops import FLUSH, FUA, IN_COMPANY, READ, is_write_class
+from hawser.block.ops import FLUSH, IN_COMPANY, READ, is_fua_write, is_write_class
 from hawser.block.orphan import Orphan
 from hawser.block.request import ANSWERED, NOT_SENT, Request, RequestOwner
 from hawser.core.clock import NEVER
@@ -357,7 +357,7 @@ class Multipath(Activating):
     def _is_in_vain(self, op: int, flags: int, bio: Bio) -> bool:
         """Whether the success of a flush, or a write with FUA, may not be told: what it covers may have been lost before, or by a
         flush beside it that has failed."""
-        return (op == FLUSH or (bool(flags & FUA) and op != READ)) and not self.may_promise(bio)
+        return (op == FLUSH or is_fua_write(op, flags)) and not self.may_promise(bio)
 
     def _is_worth_a_retry(self, path: Path, op: int, status: int, fate: int) -> bool:
         """Errors of medium or request are the client's at once. So is an *answered* flush error, and it is everybody's."""

@@ -10,9 +10,9 @@ from time import monotonic_ns
 from typing import Final
 
 from hawser.block.driver import Driver
-from hawser.block.ops import FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer, is_write_class
+from hawser.block.ops import FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer, is_fua_write, is_write_class
 from hawser.block.orphan import PROOF_ANSWER, PROOF_FENCE_AGENT, Orphan
-from hawser.block.request import UNKNOWN, Request
+from hawser.block.request import ANSWERED, UNKNOWN, Request
 from hawser.core.clock import Timer, Timers
 from hawser.core.log import LogSink
 from hawser.core.reactor import Reactor
@@ -180,9 +180,9 @@ class FileDriver(Driver):
         if job.status != OK and device is not None:
             if job.is_sync_to_blame:
                 device.heard_fua_error(job.status)
-            elif is_late and job.is_flush and job.status != RESOURCE:
+            elif is_late and job.is_flush:
                 # An error that nobody is told any more. (The file system tells it once.)
-                device.shared.cast_doubt(f"{self.name} answered a flush with an error")
+                device.heard_flush_error(job.status, ANSWERED)
         if is_late:
             if job.orphan is not None:
                 job.orphan.resolve(PROOF_ANSWER)
@@ -270,7 +270,7 @@ class _FileJob(Job):
         self.offset = request.sector << SECTOR_SHIFT
         self.size = request.size
         self.is_flush = request.op == FLUSH
-        self.is_durable = bool(request.flags & FUA) and is_write_class(request.op)
+        self.is_durable = is_fua_write(request.op, request.flags)
         self.is_sync_to_blame = False
         self.views: list[Buffer] = request.payload() if request.op == WRITE else []
         self.orphan: Orphan | None = None
@@ -287,7 +287,7 @@ class _FileJob(Job):
             self._carry_out(self.driver.fd, self.request)
         except OSError as error:
             self.status = status_of_errno(error.errno or 0)
-            if self.is_durable:
+            if self.is_durable and self.views:
                 self._find_out()
         except MemoryError:
             self.status = RESOURCE
@@ -295,22 +295,13 @@ class _FileJob(Job):
     def done(self) -> None:
         self.driver.answered(self)
 
-    def _zero(self, fd: int, keep_allocated: bool) -> None:
-        is_durable = self.is_durable
-        self.is_durable = False
-        zero_range(self.driver.file, self.offset, self.size, keep_allocated)
-        self.is_durable = is_durable
-        if is_durable:
-            os.fdatasync(fd)
-
     def _find_out(self) -> None:
         """Has a write failed, or the sync behind it, which may tell of any other one? If it succeeds without, the sync."""
+        try:
+            write_fully(self.driver.fd, self.views, self.offset, False, self.driver.direct)
+        except OSError:
+            return
         self.is_sync_to_blame = True
-        if self.views:
-            try:
-                write_fully(self.driver.fd, self.views, self.offset, False, self.driver.direct)
-            except OSError:
-                self.is_sync_to_blame = False
 
     def _carry_out(self, fd: int, request: Request) -> None:
         if request.op == READ:
@@ -321,7 +312,11 @@ class _FileJob(Job):
             os.fdatasync(fd)
         else:
             keep_allocated = request.op == WRITE_ZEROES and bool(request.flags & NOUNMAP)
-            self._zero(fd, keep_allocated)
+            zero_range(self.driver.file, self.offset, self.size, keep_allocated)
+            if self.is_durable:
+                self.is_sync_to_blame = True
+                os.fdatasync(fd)
+                self.is_sync_to_blame = False
             self.good = self.size
         if self.good != self.size:
             self.status = IOERR

@@ -3,7 +3,7 @@ values")."""
 
 from typing import Final
 
-from hawser.block.ops import DISCARD, FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer, is_write_class
+from hawser.block.ops import DISCARD, FLUSH, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer
 from hawser.block.orphan import Orphan
 from hawser.block.request import Request
 from hawser.core.status import IOERR, NOSPC, NOTSUPP, OFFLINE, RESOURCE, TRANSPORT
@@ -36,10 +36,6 @@ def status_of_error(error: int) -> int:
     if error == protocol.ESHUTDOWN:
         return TRANSPORT
     return IOERR
-
-
-def is_fua_write(request: Request) -> bool:
-    return bool(request.flags & FUA) and is_write_class(request.op)
 
 
 def command_views(request: Request, cookie: int) -> list[Buffer]:

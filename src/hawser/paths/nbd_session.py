@@ -8,7 +8,7 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Final
 
-from hawser.block.ops import FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer, is_write_class
+from hawser.block.ops import FLUSH, FUA, NOUNMAP, READ, WRITE, WRITE_ZEROES, Buffer, is_fua_write, is_write_class
 from hawser.block.orphan import PROOF_ANSWER, Orphan
 from hawser.block.request import ANSWERED, NOT_SENT, UNKNOWN, Request
 from hawser.core.clock import Timer
@@ -20,7 +20,7 @@ from hawser.nbd.client_handshake import ClientHandshake, Negotiated
 from hawser.nbd.protocol import request_header
 from hawser.nbd.replies import UNKNOWN_COOKIE, ReplyParser, ReplySink
 from hawser.paths.facts import PathFacts
-from hawser.paths.nbd_commands import COMMANDS, Late, command_views, is_fua_write, status_of_error
+from hawser.paths.nbd_commands import COMMANDS, Late, command_views, status_of_error
 from hawser.paths.nbd_sender import Outgoing, Sender
 from hawser.paths.write_record import SessionRecord
 
@@ -265,7 +265,7 @@ class NbdSession(Handler):
         if self._fua_flushes and self._fua_flushes.pop(cookie, False):
             if status != RESOURCE:
                 self.driver.flush_failed()
-        elif self.can_fua and is_fua_write(request) and may_tell_of_loss(status):
+        elif self.can_fua and is_fua_write(request.op, request.flags) and may_tell_of_loss(status):
             self._ask_again(request, status)
             return 0
         if status == OFFLINE:
@@ -382,8 +382,8 @@ class NbdSession(Handler):
             else:
                 is_flush = is_fua_flush or request.op == FLUSH
                 payload = request.size if request.op == READ else 0
-                orphan = self._orphan(cookie, request)
-                self.late[cookie] = Late(payload, orphan, is_flush, self.can_fua and is_fua_write(request))
+                is_durable = self.can_fua and is_fua_write(request.op, request.flags)
+                self.late[cookie] = Late(payload, self._orphan(cookie, request), is_flush, is_durable)
                 request.finish(TIMEOUT, 0, UNKNOWN)
             self.driver.complete(request)
 

@@ -7,7 +7,7 @@ short count is a good prefix. The port below may be full, and says so before it 
 
 from typing import TYPE_CHECKING
 
-from hawser.block.ops import FLUSH, FUA, READ
+from hawser.block.ops import FLUSH, is_fua_write
 from hawser.block.orphan import PROOF_ANSWER
 from hawser.block.request import UNKNOWN, Request
 from hawser.core.clock import Timer
@@ -60,7 +60,7 @@ class FileCalls(LinkUser):
         self.queued = 0
         for request in batch:
             self._calls += 1
-            fua = bool(request.flags & FUA) and request.op != READ and request.op != FLUSH
+            fua = is_fua_write(request.op, request.flags)
             command = make_command(self.connection, self._calls, request, fua)
             request.deadline_ns = driver.clock.now_ns + driver.timeout_ns
             self.in_threads[self._calls] = command
