@@ -23,7 +23,7 @@ COMPILED_PATTERNS = (
     "service/loop.py",
 )
 
-# What stays interpreted all the same: path below the package -> the reason.
+# What stays interpreted all the same: path below the package -> the reason. One that ends in a slash is a whole folder.
 _PLAIN = "plain dataclasses, which msgspec reads and process pools pickle"
 _COLD = "runs once per plan or not at all in a run"
 _STEP = "runs once per step of a transcript"
@@ -58,6 +58,12 @@ INTERPRETED: dict[str, str] = {
     "lab/linux/sysfs_queue.py": _STEP,
     "lab/linux/sysfs_scsi.py": _STEP,
     "lab/linux/system.py": _STEP,
+    "lab/experiments/": "says what is to be run; what runs is compiled",
+    "lab/report/": _COLD,
+    "lab/model/scenario.py": _PLAIN,
+    "lab/model/scenario_file.py": _COLD,
+    "lab/model/grid.py": _COLD,
+    "lab/model/stats.py": _COLD,
     "lab/draw.py": _COLD,
     "lab/draw_clients.py": _COLD,
     "lab/draw_faults.py": _COLD,
@@ -88,10 +94,12 @@ def compiled_sources(package_dir: Path) -> list[Path]:
     """
     found = {path for pattern in COMPILED_PATTERNS for path in package_dir.glob(pattern)}
     return sorted(
-        path
-        for path in found
-        if path.name != "__init__.py" and path.relative_to(package_dir).as_posix() not in INTERPRETED
+        path for path in found if path.name != "__init__.py" and not _is_interpreted(path.relative_to(package_dir))
     )
+
+
+def _is_interpreted(path: Path) -> bool:
+    return path.as_posix() in INTERPRETED or any(f"{folder.as_posix()}/" in INTERPRETED for folder in path.parents)
 
 
 def module_kinds() -> dict[str, Kind]:

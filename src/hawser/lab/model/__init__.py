@@ -1,0 +1,1 @@
+"""The model: paths that cost time and hold no data, for experiments in virtual time."""
