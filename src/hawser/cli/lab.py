@@ -148,6 +148,15 @@ def conformance(folder: str, jobs: int | None) -> None:
     sys.exit(run_conformance(folder, jobs))
 
 
+@lab.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False), metavar="DIR")
+def report(directory: str) -> None:
+    """Make a page (report.html), figures and Parquet files of the results.json in DIR, or in folders in it."""
+    from hawser.cli.lab_report import run_report
+
+    sys.exit(run_report(directory))
+
+
 def _kind(unsafe: bool, false_lun: bool) -> str:
     from hawser.cli.lab_plans import FALSE, SAFE, WITHOUT_FENCES
 
