@@ -1,4 +1,4 @@
-"""Results as experiments leave them, for tests of reports: a gray fault over time, shares of paths, a sweep on logarithmic axes."""
+"""Results as experiments leave them, for tests of reports: a gray fault over time, shares of paths, a sweep on log axes."""
 
 import json
 from math import sin
@@ -48,7 +48,9 @@ def gray_latency() -> dict[str, Any]:
             ys.append(base + fault)
         lines.append(series(name, times, ys))
     spans = [{"start": 3.0, "end": 7.0, "text": "p0: 5 % of commands 20 ms late"}]
-    return curve("Latency over time (p99)", "time, s", "latency, p99 of each window, µs", lines, spans=spans, log_y=True)
+    return curve(
+        "Latency over time (p99)", "time, s", "latency, p99 of each window, µs", lines, spans=spans, log_y=True
+    )
 
 
 def throughput() -> dict[str, Any]:
@@ -140,8 +142,12 @@ def gray_failure() -> dict[str, Any]:
             }
         ],
         claims=[
-            claim("historical-service-time has the lowest p99", 4.04, "at least 2", True, unit="times", requirement="L-9"),
-            claim("round-robin does not notice", 25.0, "24 to 26", True, unit="%", requirement="S1-B1", kind="predicted"),
+            claim(
+                "historical-service-time has the lowest p99", 4.04, "at least 2", True, unit="times", requirement="L-9"
+            ),
+            claim(
+                "round-robin does not notice", 25.0, "24 to 26", True, unit="%", requirement="S1-B1", kind="predicted"
+            ),
         ],
         limits=["At 1 % of late commands the two are level (p99 of 560 and 548 µs)."],
         curves=[gray_latency(), throughput(), shares(), percentiles()],

@@ -1,5 +1,6 @@
 """Layout: where text goes so that none of it lies on other text. Lengths are inches."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -47,9 +48,8 @@ class Ruler:
         """The text, or as much of its beginning as is not wider."""
         if self.width(text, points, bold) <= width:
             return text
-        while text and self.width(text + "…", points, bold) > width:
-            text = text[:-1]
-        return text.rstrip() + "…"
+        most = bisect_right(range(len(text)), width, key=lambda end: self.width(text[:end] + "…", points, bold)) - 1
+        return text[: max(most, 0)].rstrip() + "…"
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:

@@ -53,12 +53,18 @@ def number(value: float, decimals: int | None = None) -> str:
     size = abs(value)
     if size >= 1e9 or size < 10.0**-DECIMALS_MAX:
         return f"{value:.{DIGITS - 1}g}"
-    if decimals is None:
-        decimals = 0 if value == int(value) else _decimals(size)
-    rounded = f"{value:.{decimals}f}"
-    if abs(float(rounded)) >= COMMAS_FROM:
-        return f"{value:,.{decimals}f}"
-    return rounded if float(rounded) else f"{value:.2g}"
+    if decimals is not None:
+        rounded = f"{value:.{decimals}f}"
+        return _with_commas(rounded) if float(rounded) else f"{value:.2g}"
+    rounded = f"{value:.{_decimals(size)}f}"
+    if "." in rounded:
+        rounded = rounded.rstrip("0").rstrip(".")
+    return _with_commas(rounded)
+
+
+def _with_commas(text: str) -> str:
+    units, point, rest = text.partition(".")
+    return f"{int(units):,}{point}{rest}" if len(units.lstrip("-")) >= len(str(COMMAS_FROM)) else text
 
 
 def tick(value: float) -> str:

@@ -15,7 +15,7 @@ from hawser.lab.report.colours import Colours
 from hawser.lab.report.layout import Ruler, flow, rows_of, spread
 from hawser.lab.report.plot_axes import scale_categories, scale_values
 from hawser.lab.report.plot_data import Data
-from hawser.lab.report.plot_series import draw_bars, draw_lines
+from hawser.lab.report.plot_series import VALUE_POINTS, draw_bars, draw_lines, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,6 +82,9 @@ class _Plot:
             self.flat = curve.kind == BAR and (widest + 0.1 > slot or len(data.categories) * len(curve.series) > 24)
             if self.flat:
                 self.left = MARGIN + 0.1 + min(widest, CATEGORY_WIDTH_MAX)
+                # The longest bar ends near the edge, and its value is written behind it.
+                values = [short(y) for series in curve.series for y in series.ys]
+                self.right = MARGIN + self.ruler.widest(values, VALUE_POINTS)
         self.subtitle = self.ruler.wrapped(curve.x_label if self.flat else curve.y_label, TEXT_POINTS, room, 2)
         self.width = WIDTH - self.left - self.right
         self.height = self._plot_height()
@@ -164,7 +167,9 @@ class _Plot:
         values, others = (axes.xaxis, axes.yaxis) if self.flat else (axes.yaxis, axes.xaxis)
         scale_values(axes, values, data.y_range, data.log_y)
         if data.categories:
-            names = [self.ruler.cut(name, TEXT_POINTS, self._category_room()) for name in data.categories]
+            room = self._category_room()
+            lines = 2 if self.flat else 1
+            names = ["\n".join(self.ruler.wrapped(name, TEXT_POINTS, room, lines)) for name in data.categories]
             scale_categories(axes, others, names, self.flat)
         else:
             scale_values(axes, others, data.x_range, data.log_x, data.x_ticks(self.width, self.ruler, TEXT_POINTS))

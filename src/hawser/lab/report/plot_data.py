@@ -14,8 +14,8 @@ from hawser.lab.report.numbers import cell, tick
 MARKS_MAX: Final = 30
 WHISKERS_MAX: Final = 16
 TICKS_OF_POINTS_MAX: Final = 12
-# A line that stays in the upper half of its values is drawn in full, not from 0.
-FROM_ZERO: Final = 0.5
+# Lines that stay above so much of the largest value are drawn in full, not from 0.
+FROM_ZERO: Final = 0.75
 
 
 class Data:
@@ -47,6 +47,9 @@ class Data:
             return [float(self.categories.index(cell(x))) for x in series.xs]
         return [float(x) for x in series.xs]
 
+    def _length(self) -> int:
+        return max(map(len, self.positions), default=0)
+
     def _x_range(self, xs: Sequence[float]) -> tuple[float, float]:
         if self.categories:
             return -0.5, len(self.categories) - 0.5
@@ -59,7 +62,7 @@ class Data:
         if high == low:
             return low - 0.5, high + 0.5
         # A line of many points goes from edge to edge; marks of few want room.
-        room = 0.0 if max(map(len, self.positions)) > MARKS_MAX else 0.03 * (high - low)
+        room = 0.0 if self._length() > MARKS_MAX else 0.03 * (high - low)
         return low - room, high + room
 
     def _y_range(self) -> tuple[float, float]:
@@ -128,7 +131,7 @@ class Data:
 
     def line_look(self, number: int) -> dict[str, Any]:
         """How a line is drawn, its colour apart."""
-        few = max(map(len, self.positions)) <= MARKS_MAX
+        few = self._length() <= MARKS_MAX
         return {
             "linewidth": 1.7 if few else 1.4,
             "linestyle": DASHES[number // len(MARKERS) % len(DASHES)],

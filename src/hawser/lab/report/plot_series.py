@@ -31,7 +31,7 @@ def draw_lines(axes: "Axes", data: Data, colours: Colours) -> None:
 def draw_bars(axes: "Axes", data: Data, colours: Colours, flat: bool, width: float, ruler: Ruler) -> None:
     """`flat`: bars lie. `width`: that of the plot in inches."""
     count = len(data.curve.series)
-    thickness = GROUP / count
+    thickness = GROUP / max(count, 1)
     base = data.y_range[0] if data.log_y else 0.0
     for place, (series, positions) in enumerate(zip(data.curve.series, data.positions, strict=True)):
         shift = (place - (count - 1) / 2) * thickness

@@ -76,8 +76,9 @@ dd{margin:0;overflow-wrap:anywhere}
 .parameters div{display:flex;justify-content:space-between;gap:.6rem;border-bottom:1px dotted var(--grid)}
 figure{margin:1.25rem 0;padding:.75rem;border:1px solid var(--grid);border-radius:.4rem}
 figcaption{font-weight:600}
+figure .wide{margin:0}
 figure .files{font-size:.8rem;font-weight:400;color:var(--faint);margin:.25rem 0 0}
-figure svg{display:block;width:100%;min-width:32rem;max-width:46rem;height:auto;margin:.25rem auto 0;
+figure svg{display:block;width:100%;min-width:32rem;max-width:50rem;height:auto;
 stroke-linejoin:round;stroke-linecap:butt}
 details{margin:.5rem 0}
 summary{cursor:pointer}

@@ -1,0 +1,77 @@
+"""`hawser lab report` as people run it: what it prints, and what its status says."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.support import results_samples as samples
+
+from hawser.cli.main import main
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, ["lab", "report", *words])
+
+
+def test_a_report_is_made_and_what_fails_is_said(tmp_path: Path):
+    pytest.importorskip("matplotlib", reason="matplotlib is an extra: hawser[lab]")
+    samples.write(tmp_path, samples.experiment("x", curves=[samples.sizes()]), samples.modes() | {"curves": []})
+    done = run(str(tmp_path))
+    assert done.exit_code == 0, done.output
+    assert done.stdout == (
+        f"{tmp_path}/report.html: 2 experiments, 1 figure, 0 Parquet files\n1 of 2 claims DO NOT HOLD\n"
+    )
+    assert (tmp_path / "report.html").exists()
+
+
+def test_without_figures_nothing_else_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("matplotlib", "polars"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+    samples.write(tmp_path, samples.experiment("x", records=[{"a": 1}]))
+    done = run(str(tmp_path))
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"{tmp_path}/report.html: 1 experiment, 0 figures, 0 Parquet files\n"
+    assert "There are no Parquet files" in done.stderr
+    samples.write(tmp_path, samples.experiment("x", curves=[samples.sizes()]))
+    before = (tmp_path / "report.html").read_bytes()
+    failed = run(str(tmp_path))
+    assert failed.exit_code == 2
+    assert failed.stderr == "hawser lab report: figures need matplotlib: pip install 'hawser[lab]'\n"
+    assert (tmp_path / "report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (None, "no results.json in it"),
+        ('{"hawser": "0.1.0", "exp', "this is no JSON, or only a part of it"),
+        ('{"seeds": 4}', "not the results of experiments"),
+    ],
+)
+def test_what_is_no_result_is_refused(text: str | None, wrong: str, tmp_path: Path):
+    if text is not None:
+        (tmp_path / "results.json").write_text(text)
+    done = run(str(tmp_path))
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"hawser lab report: {tmp_path}")
+    assert wrong in done.stderr
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_directory_that_is_none_is_refused(tmp_path: Path):
+    assert run(str(tmp_path / "nowhere")).exit_code == 2
+    samples.write(tmp_path / "dir", samples.experiment("x"))
+    assert run(str(tmp_path / "dir" / "results.json")).exit_code == 2
+
+
+def test_where_nothing_can_be_written_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    samples.write(tmp_path, samples.experiment("x"))
+
+    def refused(self: Path, *words: object, **more: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    done = run(str(tmp_path))
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"hawser lab report: {tmp_path}/.report-")
+    assert done.stderr.endswith(": Permission denied\n")
