@@ -146,7 +146,7 @@ def test_a_server_that_dies_and_comes_back():
 def test_a_black_hole_is_found_out_when_commands_time_out():
     found = struck(BLACK_HOLE)
     assert 250 <= worst_ms(found, 1, 2) < 260
-    assert commands(found, 0, 1.3, 2) == 0
+    assert commands(found, 0, 1.3, 2) <= 3, "but for checks"
     assert commands(found, 0, 2.2, 3) > 100
     assert any("fence" in event["text"] for event in found["events"])
 
