@@ -1,12 +1,12 @@
 """`hawser lab run`: experiments, their tables, and whether what was claimed beforehand holds."""
 
-import json
 import os
 import textwrap
 from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 
 from hawser.cli.lab_pool import WorkerDiedError, default_jobs, in_order
 from hawser.cli.lab_progress import Meter
@@ -86,7 +86,8 @@ def _folder(into: str | None) -> Path | None:
 def write_results(folder: Path, entries: list[dict[str, Any]]) -> None:
     """results.json, whole or not at all."""
     file = folder / FILE_NAME
-    write_whole(file, json.dumps(whole(entries), indent=1) + "\n")
+    # Not the json of Python, which writes what is no number, and infinity, as words that are not JSON: null stands for them.
+    write_whole(file, msgspec.json.format(msgspec.json.encode(whole(entries)), indent=1).decode() + "\n")
     click.echo(f"{file}: what was found; `hawser lab report {folder}` makes a page of it")
 
 

@@ -52,7 +52,6 @@ def test_an_experiment_says_all_that_it_rests_on():
         data["title"],
         data["hypothesis"],
         data["model"],
-        data["source"],
         *data["limits"],
         *data["requirements"],
     ):

@@ -12,7 +12,7 @@ Student's t, which takes the seeds for independent and their values for normally
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import nan, sqrt
+from math import inf, nan, sqrt
 from typing import Any, Final
 
 from hawser.core.units import KIB, MIB, NS_PER_S
@@ -76,7 +76,7 @@ def throughput_over_time(runs: Runs, spans: Sequence[Span] = (), title: str = ""
 def shares_over_time(outcome: Outcome, spans: Sequence[Span] = (), title: str = "") -> Curve:
     """Of the commands of each window of one run, how many per cent went through each path."""
     windows = outcome["windows"]
-    times = [float(window["t"]) for window in windows]
+    times = _middles([float(window["t"]) for window in windows], outcome)
     series = []
     for number, path in enumerate(outcome["paths"]):
         parts = [_percent(window["paths"][number], sum(window["paths"])) for window in windows]
@@ -129,7 +129,8 @@ def request_sizes(runs: Runs, title: str = "") -> Curve:
 
 
 def fault_spans(scenario: Scenario) -> list[Span]:
-    """The scenario's faults as spans of a time axis, in seconds. One without an end lasts as long as the run."""
+    """The scenario's faults as spans of a time axis, in seconds. One without an end lasts as long as the run, or, if that has
+    none either, for ever (infinity; null in results.json)."""
     return [_span(fault, scenario.seconds) for fault in scenario.faults]
 
 
@@ -140,7 +141,7 @@ def _span(fault: Fault, seconds: float) -> Span:
     duration = fault.duration_ns / NS_PER_S
     if fault.kind == FLAP and not duration:
         duration = fault.count * fault.ms / 1e3
-    end = start + duration if duration else max(start, seconds)
+    end = start + duration if duration else max(start, seconds) if seconds else inf
     paths = ", ".join(f"p{number}" for number in fault.paths) or "all paths"
     return Span(start, end, f"{paths}: {_what(fault)}")
 
@@ -174,8 +175,14 @@ def _course(runs: Runs, value: Callable[[Mapping[str, Any], float], float]) -> l
         times = [float(window["t"]) for window in windows[0][:length]]
         seconds = _window_s(times, outcomes[0])
         values = [[float(value(window, seconds)) for window in course[:length]] for course in windows]
-        series.append(_series(name, times, values))
+        series.append(_series(name, _middles(times, outcomes[0]), values))
     return series
+
+
+def _middles(times: Sequence[float], outcome: Outcome) -> list[float]:
+    """A window's values stand at its middle: at its beginning, a line would rise before the fault that it rises at."""
+    half = _window_s(times, outcome) / 2
+    return [round(time + half, 9) for time in times]
 
 
 def _window_s(times: Sequence[float], outcome: Outcome) -> float:

@@ -209,7 +209,7 @@ class _Plot:
             start, end = max(span.start, low), min(span.end, high)
             if end > start:
                 axes.axvspan(start, end, facecolor=colours.step, alpha=0.22, linewidth=0, zorder=0.4)
-            for edge in (start, end):
+            for edge in (start, end) if end > start else (start,):
                 if low < edge < high or edge == span.start:
                     axes.axvline(edge, color=colours.bad, linewidth=1.0, linestyle=(0, (4, 2)), zorder=1.5)
             down = self.top - 0.08 - LINE * row
