@@ -178,11 +178,12 @@ def conformance(folder: str, jobs: int | None) -> None:
 
 @lab.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False), metavar="DIR")
-def report(directory: str) -> None:
+@click.option("--jobs", type=click.IntRange(1), help="Processes. [default: as many as there are processors]")
+def report(directory: str, jobs: int | None) -> None:
     """Make a page (report.html), figures and Parquet files of the results.json in DIR, or in folders in it."""
     from hawser.cli.lab_report import run_report
 
-    sys.exit(run_report(directory))
+    sys.exit(run_report(directory, jobs))
 
 
 def _kind(unsafe: bool, false_lun: bool) -> str:

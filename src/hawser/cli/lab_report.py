@@ -1,31 +1,46 @@
 """`hawser lab report`: what experiments have found, as a page, figures and tables for other programs."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import click
-from rich.console import Console
 
+from hawser.cli.lab_pool import WorkerDiedError, default_jobs, in_order
+from hawser.cli.lab_progress import Meter
+from hawser.lab.experiments.base import Curve
 from hawser.lab.figure import NoMatplotlibError
+from hawser.lab.report.figures import Drawn
 from hawser.lab.report.page_parts import plural
 from hawser.lab.report.results import ResultsError
-from hawser.lab.report.write import write_report
+from hawser.lab.report.write import draw_one, write_report
+
+# Fewer figures than this are drawn before other processes have begun.
+POOL_FROM: Final = 8
+USAGE: Final = 2
 
 
-def run_report(directory: str) -> int:
+def run_report(directory: str, jobs: int | None) -> int:
     """The exit status: 0 if the report is there, whatever it says; 2 if it is not."""
-    console = Console(stderr=True)
+
+    def draw(work: list[tuple[Curve, str]]) -> Iterator[Drawn]:
+        drawn = in_order(draw_one, work, (jobs or default_jobs()) if len(work) >= POOL_FROM else 1)
+        with Meter("figures", len(work)) as meter:
+            try:
+                for number, ((curve, _), found) in enumerate(drawn, start=1):
+                    meter.show(number, f"{number} of {len(work)}: {curve.title}")
+                    yield found
+            finally:
+                drawn.close()
+
     try:
-        with console.status("reading ...") as status:
-            report = write_report(
-                Path(directory),
-                lambda done, total, what: status.update(f"figure {done + 1} of {total}: {what.replace('[', '(')}"),
-            )
-    except (ResultsError, NoMatplotlibError) as error:
+        report = write_report(Path(directory), draw)
+    except (ResultsError, NoMatplotlibError, WorkerDiedError) as error:
         click.echo(f"hawser lab report: {error}", err=True)
-        return 2
+        return USAGE
     except OSError as error:
         click.echo(f"hawser lab report: {error.filename or directory}: {error.strerror or error}", err=True)
-        return 2
+        return USAGE
     results = report.results
     click.echo(
         f"{report.page}: {plural(len(results.experiments), 'experiment', 'experiments')}, "

@@ -53,8 +53,8 @@ def test_latency_rises_while_the_fault_lasts():
     assert curve.spans == (Span(0.06, 0.12, "p0: 20 times as slow"),)
     (series,) = curve.series
     assert list(series.xs) == pytest.approx([0.01 + 0.02 * number for number in range(10)])
-    during = [y for x, y in zip(series.xs, series.ys, strict=True) if 0.06 <= x < 0.12]
-    before = [y for x, y in zip(series.xs, series.ys, strict=True) if x < 0.06]
+    during = [y for x, y in zip(series.xs, series.ys, strict=True) if 0.06 <= float(x) < 0.12]
+    before = [y for x, y in zip(series.xs, series.ys, strict=True) if float(x) < 0.06]
     assert min(during) > 5 * max(before)
     assert (series.lows, series.highs) == (None, None)
 

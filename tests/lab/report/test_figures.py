@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
+from functools import cache
 from math import inf, nan
 from typing import Any
 
@@ -15,7 +16,7 @@ from hawser.lab.report.results import CurveResult
 
 pytest.importorskip("matplotlib", reason="matplotlib is an extra: hawser[lab]")
 
-from hawser.lab.report.figures import draw_curve
+from hawser.lab.report.figures import Drawn, draw_curve
 from hawser.lab.report.plot import WIDTH, plot
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -29,6 +30,11 @@ def curve_of(data: dict[str, Any]) -> Curve:
     return msgspec.convert(data, CurveResult).curve()
 
 
+@cache
+def drawn_of(name: str) -> Drawn:
+    return draw_curve(curve_of(KINDS[name]()), "x-0")
+
+
 def words(svg: str) -> list[str]:
     return ["".join(text.itertext()).strip() for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
@@ -36,7 +42,7 @@ def words(svg: str) -> list[str]:
 @pytest.mark.parametrize("name", KINDS)
 def test_a_figure_says_what_its_curve_says(name: str):
     data = KINDS[name]()
-    drawn = draw_curve(curve_of(data), "x-0")
+    drawn = drawn_of(name)
     assert list(drawn.files) == [".svg", ".png", "-dark.svg", "-dark.png"]
     assert drawn.files[".png"].startswith(b"\x89PNG")
     assert drawn.files[".png"] != drawn.files["-dark.png"]
@@ -84,15 +90,15 @@ def test_the_same_curve_gives_the_same_bytes_whatever_the_readers_settings():
     import matplotlib
 
     curve = curve_of(samples.shares())
-    kept = draw_curve(curve, "x")
+    kept = drawn_of("shares")
     with matplotlib.rc_context(
         {"font.size": 30, "axes.facecolor": "pink", "lines.linewidth": 9, "svg.fonttype": "path"}
     ):
-        assert draw_curve(curve, "x") == kept
+        assert draw_curve(curve, "x-0") == kept
 
 
 def test_nothing_in_a_file_names_a_date_or_a_version():
-    files = draw_curve(curve_of(samples.sizes()), "x").files
+    files = drawn_of("sizes").files
     assert b"matplotlib.org" not in files[".svg"] + files[".png"]
     assert b"<metadata>" not in files[".svg"]
     assert b"Software" not in files[".png"]
@@ -100,7 +106,7 @@ def test_nothing_in_a_file_names_a_date_or_a_version():
 
 def test_in_a_page_colours_are_variables_and_identifiers_its_own():
     curve = curve_of(samples.gray_latency())
-    one, other = draw_curve(curve, "one").inline, draw_curve(curve, "other").inline
+    one, other = drawn_of("gray").inline, draw_curve(curve, "other").inline
     for inline in (one, other):
         ElementTree.fromstring(inline)
         assert re.findall(r"#[0-9a-f]{6}\b", inline) == []
@@ -116,7 +122,7 @@ def test_in_a_page_colours_are_variables_and_identifiers_its_own():
 
 def test_in_a_page_the_title_is_left_to_the_caption():
     curve = curve_of(samples.gray_latency())
-    drawn = draw_curve(curve, "x")
+    drawn = drawn_of("gray")
     assert curve.title not in words(drawn.inline)
     whole = words(drawn.files[".svg"].decode())
     assert sorted([*words(drawn.inline), curve.title]) == sorted(whole)
@@ -131,14 +137,14 @@ def test_faults_are_marked_where_they_are():
     high = axes.get_xlim()[1]
     shaded = [patch.get_extents().transformed(axes.transData.inverted()) for patch in axes.patches]
     assert [(round(box.x0, 6), round(box.x1, 6)) for box in shaded] == [(3.0, round(high, 6))]
-    edges = [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 2]
+    edges = [float(line.get_xydata()[0][0]) for line in axes.lines if len(line.get_xydata()) == 2]
     assert edges == [3.0, 3.4]
 
 
 def test_a_gap_is_a_gap():
     axes = plot(curve_of(samples.throughput())).axes[0]
-    line = next(line for line in axes.lines if len(line.get_xdata()) == 200)
-    assert [number for number, y in enumerate(line.get_ydata()) if y != y] == list(range(88, 96))
+    line = next(line for line in axes.lines if len(line.get_xydata()) == 200)
+    assert [number for number, (_, y) in enumerate(line.get_xydata()) if y != y] == list(range(88, 96))
 
 
 def test_intervals_are_whiskers_of_few_points_and_bands_of_many():

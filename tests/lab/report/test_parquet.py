@@ -41,7 +41,7 @@ def test_what_is_written_is_read_back():
 
 def test_what_is_missing_or_mixed_is_read_back():
     polars = pytest.importorskip("polars", reason="polars is an extra: hawser[lab]")
-    records = [{"a": 1, "b": "x"}, {"a": 2.5, "b": 3, "c": True}, {"b": True, "d": 2**70}]
+    records: list[dict[str, Any]] = [{"a": 1, "b": "x"}, {"a": 2.5, "b": 3, "c": True}, {"b": True, "d": 2**70}]
     frame = polars.read_parquet(io.BytesIO(to_parquet(records)))
     assert frame.to_dicts() == [
         {"a": 1.0, "b": "x", "c": None, "d": None},

@@ -28,15 +28,13 @@ def content(directory: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(work: list[tuple[Curve, str]]) -> list[Drawn]:
     """What figures look like is tested elsewhere."""
-
-    def drawn(curve: Curve, prefix: str) -> Drawn:
-        files = {end: f"{curve.title}{end}".encode() for end in (".svg", ".png", "-dark.svg", "-dark.png")}
-        return Drawn(files, f'<svg role="img" id="{prefix}"></svg>')
-
-    monkeypatch.setattr(write, "draw_curve", drawn)
+    ends = (".svg", ".png", "-dark.svg", "-dark.png")
+    return [
+        Drawn({end: f"{curve.title}{end}".encode() for end in ends}, f'<svg role="img" id="{prefix}"></svg>')
+        for curve, prefix in work
+    ]
 
 
 @pytest.fixture
@@ -53,11 +51,10 @@ def with_polars(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write, "to_parquet", lambda records: repr(records).encode())
 
 
-@pytest.mark.usefixtures("quick", "with_polars")
+@pytest.mark.usefixtures("with_polars")
 def test_a_report_is_a_page_figures_and_tables(tmp_path: Path):
     directory = samples.write(tmp_path / "results", *small())
-    told = []
-    report = write_report(directory, lambda *progress: told.append(progress))
+    report = write_report(directory, quick)
     figures = [
         f"figures/one--sizes-of-the-commands{number}{end}"
         for number in ("", "-2")
@@ -65,7 +62,6 @@ def test_a_report_is_a_page_figures_and_tables(tmp_path: Path):
     ]
     assert [*content(directory)] == sorted([*figures, "records/one.parquet", "report.html", "results.json"])
     assert (report.figures, report.tables, report.notes) == (2, 1, [])
-    assert told == [(0, 2, "one: Sizes of the commands"), (1, 2, "one: Sizes of the commands")]
     tree = parse((directory / "report.html").read_text())
     assert len(tree.all("svg", role="img")) == 2
     links = [link.attributes["href"] for link in tree.all("a") if "/" in link.attributes["href"]]
@@ -82,10 +78,10 @@ def test_the_same_results_give_the_same_files(tmp_path: Path):
     assert content(first) == content(second)
 
 
-@pytest.mark.usefixtures("quick", "no_polars")
+@pytest.mark.usefixtures("no_polars")
 def test_without_polars_there_is_a_report_that_says_so(tmp_path: Path):
     directory = samples.write(tmp_path, *small())
-    report = write_report(directory)
+    report = write_report(directory, quick)
     assert (report.tables, report.notes) == (0, [NO_PARQUET])
     tree = parse((directory / "report.html").read_text())
     assert NO_PARQUET in tree.one("footer").text()
@@ -93,13 +89,13 @@ def test_without_polars_there_is_a_report_that_says_so(tmp_path: Path):
     assert not (directory / "records").exists()
 
 
-@pytest.mark.usefixtures("quick", "with_polars")
+@pytest.mark.usefixtures("with_polars")
 def test_what_only_the_report_before_had_is_taken_away(tmp_path: Path):
     directory = samples.write(tmp_path, *small())
-    write_report(directory)
+    write_report(directory, quick)
     (tmp_path / "figures" / "mine.svg").write_text("<svg/>")
     samples.write(tmp_path, samples.experiment("other", curves=[samples.sizes()]))
-    write_report(directory)
+    write_report(directory, quick)
     ends = (".png", ".svg", "-dark.png", "-dark.svg")
     assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == sorted(
         ["mine.svg", *(f"other--sizes-of-the-commands{end}" for end in ends)]
@@ -107,7 +103,7 @@ def test_what_only_the_report_before_had_is_taken_away(tmp_path: Path):
     assert not list((tmp_path / "records").iterdir())
 
 
-@pytest.mark.usefixtures("quick", "with_polars")
+@pytest.mark.usefixtures("with_polars")
 @pytest.mark.parametrize("in_the_way", ["figures", "records", "report.html", "figures/one--sizes-of-the-commands.svg"])
 def test_what_cannot_be_written_leaves_all_as_it_was(in_the_way: str, tmp_path: Path):
     directory = samples.write(tmp_path, *small())
@@ -118,14 +114,14 @@ def test_what_cannot_be_written_leaves_all_as_it_was(in_the_way: str, tmp_path: 
         obstacle.write_text("")
     before = content(directory)
     with pytest.raises(ResultsError, match=f"{in_the_way}: want a"):
-        write_report(directory)
+        write_report(directory, quick)
     assert content(directory) == before
     assert not [file for file in directory.iterdir() if file.name.startswith(".")]
 
 
 def test_a_failure_on_the_way_leaves_the_report_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     directory = samples.write(tmp_path, samples.experiment("x"))
-    write_report(directory)
+    write_report(directory, quick)
     before = content(directory)
 
     def full(*words: object) -> str:
@@ -133,5 +129,5 @@ def test_a_failure_on_the_way_leaves_the_report_before(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(write, "page", full)
     with pytest.raises(OSError, match="No space"):
-        write_report(directory)
+        write_report(directory, quick)
     assert content(directory) == before

@@ -11,14 +11,15 @@ the page of an earlier report names, and the new one does not, are taken away; w
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 from typing import Final
 
+from hawser.lab.experiments.base import Curve
 from hawser.lab.report.entries import FIGURES, RECORDS, Entry, make_entries
-from hawser.lab.report.figures import draw_curve
+from hawser.lab.report.figures import Drawn, draw_curve
 from hawser.lab.report.page import page
 from hawser.lab.report.parquet import NoPolarsError, to_parquet
 from hawser.lab.report.results import Results, ResultsError, load
@@ -40,11 +41,19 @@ class Report:
     notes: list[str]
 
 
-# Told how many of how many figures are drawn, and which is next.
-Progress = Callable[[int, int, str], None]
+# Draws curves, each with the beginning of its identifiers, in their order: here one after the other, or in many processes.
+Draw = Callable[[list[tuple[Curve, str]]], Iterable[Drawn]]
 
 
-def write_report(directory: Path, progress: Progress = lambda done, total, what: None) -> Report:
+def draw_one(work: tuple[Curve, str]) -> Drawn:
+    return draw_curve(*work)
+
+
+def one_by_one(work: list[tuple[Curve, str]]) -> Iterable[Drawn]:
+    return map(draw_one, work)
+
+
+def write_report(directory: Path, draw: Draw = one_by_one) -> Report:
     """ResultsError, NoMatplotlibError; OSError where DIR cannot be written."""
     results = load(directory)
     entries = make_entries(results)
@@ -52,27 +61,28 @@ def write_report(directory: Path, progress: Progress = lambda done, total, what:
     shutil.rmtree(workshop, ignore_errors=True)
     workshop.mkdir()
     try:
-        _draw(entries, workshop, progress)
+        figures = _draw(entries, workshop, draw)
         notes = _tabulate(entries, workshop)
         (workshop / PAGE).write_text(page(results, entries, notes), encoding="utf-8")
         _settle(workshop, directory)
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
-    figures = sum(len(entry.figures) for entry in entries)
     return Report(directory / PAGE, results, figures, sum(bool(entry.records) for entry in entries), notes)
 
 
-def _draw(entries: list[Entry], workshop: Path, progress: Progress) -> None:
-    total = sum(len(entry.figures) for entry in entries)
-    done = 0
-    for entry in entries:
-        for number, figure in enumerate(entry.figures):
-            progress(done, total, f"{entry.result.name}: {figure.title}")
-            drawn = draw_curve(entry.result.curves[number].curve(), f"{entry.anchor}-{number}")
-            figure.inline = drawn.inline
-            for end, content in drawn.files.items():
-                _put(workshop / (figure.name + end), content)
-            done += 1
+def _draw(entries: list[Entry], workshop: Path, draw: Draw) -> int:
+    """All figures; how many there are."""
+    figures = [figure for entry in entries for figure in entry.figures]
+    work = [
+        (curve.curve(), f"{entry.anchor}-{number}")
+        for entry in entries
+        for number, curve in enumerate(entry.result.curves)
+    ]
+    for figure, drawn in zip(figures, draw(work), strict=True):
+        figure.inline = drawn.inline
+        for end, content in drawn.files.items():
+            _put(workshop / (figure.name + end), content)
+    return len(figures)
 
 
 def _tabulate(entries: list[Entry], workshop: Path) -> list[str]:
