@@ -103,6 +103,23 @@ def test_sizes_are_in_order_and_each_run_has_all():
     assert [list(series.ys) for series in curve.series] == [[75.0, 25.0, 0.0], [0.0, 0.0, 100.0], [0.0, 0.0, 0.0]]
 
 
+def test_many_sizes_are_put_together():
+    sizes = {str(4096 * number): 10 for number in range(1, 21)}
+    curve = request_sizes({"x": made(sizes=sizes)})
+    assert list(curve.series[0].xs) == [f"up to {size} KiB" for size in (4, 8, 16, 32, 64, 128)]
+    assert curve.series[0].ys == [5.0, 5.0, 10.0, 20.0, 40.0, 20.0]
+
+
+def test_many_runs_have_no_bands():
+    runs = {name: [made(window(0, 9, us)) for us in (1.0, 2.0)] for name in ("a", "b", "c")}
+    assert all(series.lows is None for series in latency_over_time(runs).series)
+
+
+def test_an_interval_ends_at_nothing():
+    (series,) = latency_over_time({"x": [made(window(0, 9, us)) for us in (1.0, 9.0)]}).series
+    assert series.lows == [0.0]
+
+
 def test_several_seeds_are_a_mean_and_an_interval():
     """Of 10, 12 and 14: the standard error is 2 / sqrt(3), and t of two degrees of freedom 4.303."""
     runs = {"x": [made(window(0, 9, us), window(0.5, 9, 7.0)) for us in (10.0, 12.0, 14.0)]}

@@ -35,6 +35,10 @@ def drawn_of(name: str) -> Drawn:
     return draw_curve(curve_of(KINDS[name]()), "x-0")
 
 
+def points(line: Any) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in line.get_xydata()]
+
+
 def words(svg: str) -> list[str]:
     return ["".join(text.itertext()).strip() for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
@@ -137,14 +141,14 @@ def test_faults_are_marked_where_they_are():
     high = axes.get_xlim()[1]
     shaded = [patch.get_extents().transformed(axes.transData.inverted()) for patch in axes.patches]
     assert [(round(box.x0, 6), round(box.x1, 6)) for box in shaded] == [(3.0, round(high, 6))]
-    edges = [float(line.get_xydata()[0][0]) for line in axes.lines if len(line.get_xydata()) == 2]
+    edges = [points(line)[0][0] for line in axes.lines if len(points(line)) == 2]
     assert edges == [3.0, 3.4]
 
 
 def test_a_gap_is_a_gap():
     axes = plot(curve_of(samples.throughput())).axes[0]
-    line = next(line for line in axes.lines if len(line.get_xydata()) == 200)
-    assert [number for number, (_, y) in enumerate(line.get_xydata()) if y != y] == list(range(88, 96))
+    line = next(line for line in axes.lines if len(points(line)) == 200)
+    assert [number for number, (_, y) in enumerate(points(line)) if y != y] == list(range(88, 96))
 
 
 def test_intervals_are_whiskers_of_few_points_and_bands_of_many():

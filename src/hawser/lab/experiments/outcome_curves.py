@@ -7,8 +7,9 @@ Each function takes runs by name, in the order in which they are to be drawn, an
     findings.curves.append(latency_over_time(runs, spans=fault_spans(scenario)))
 
 A name may have one outcome, or those of several seeds: then a value is the mean over the seeds, with the 95 % interval of
-Student's t, which takes the seeds for independent and their values for normally distributed. A value that a seed does not have
-(no I/O was answered in a window) is left out of the mean; a value that none has is NaN, a gap in the line.
+Student's t, which takes the seeds for independent and their values for normally distributed, cut at 0 (nothing here is less).
+A value that a seed does not have (no I/O was answered in a window) is left out of the mean; a value that none has is NaN, a gap
+in the line.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,9 @@ Outcome = Mapping[str, Any]
 Runs = Mapping[str, Outcome | Sequence[Outcome]]
 
 QUANTILES: Final = ("p50", "p90", "p99", "p99.9", "max")
+SIZES_MAX: Final = 10
+# Bands of more lines than this would lie on each other.
+BANDS_MAX: Final = 2
 
 # Student's t, two-sided 95 %, for 1 to 30 degrees of freedom; beyond those the normal distribution's.
 _T: Final = (
@@ -112,17 +116,27 @@ def shares(runs: Runs, title: str = "", by_bytes: bool = False) -> Curve:
 
 
 def request_sizes(runs: Runs, title: str = "") -> Curve:
-    """Of the commands that the servers got, how many per cent had which size."""
-    found = sorted({int(size) for _, outcomes in _named(runs) for one in outcomes for size in one["sizes"]})
-    names = [_size(size) for size in found]
+    """Of the commands that the servers got, how many per cent had which size; more than SIZES_MAX sizes are put together, from
+    one power of two to the next."""
+    found = {int(size) for _, outcomes in _named(runs) for one in outcomes for size in one["sizes"]}
+    is_coarse = len(found) > SIZES_MAX
+    classes = sorted({_power_from(size) for size in found} if is_coarse else found)
+    names = [f"up to {_size(size)}" if is_coarse else _size(size) for size in classes]
     series = []
     for name, outcomes in _named(runs):
         parts = []
         for one in outcomes:
-            total = sum(one["sizes"].values())
-            parts.append([_percent(one["sizes"].get(str(size), 0), total) for size in found])
+            counts = dict.fromkeys(classes, 0)
+            for size, count in one["sizes"].items():
+                counts[_power_from(int(size)) if is_coarse else int(size)] += count
+            parts.append([_percent(count, sum(counts.values())) for count in counts.values()])
         series.append(_series(name, names, parts))
     return Curve(title or "Sizes of the commands", "size of a command", "commands, %", series, BAR)
+
+
+def _power_from(size: int) -> int:
+    """The smallest power of two that is not less."""
+    return 1 << max(size - 1, 0).bit_length()
 
 
 # What was the matter.
@@ -167,7 +181,7 @@ def _named(runs: Runs) -> Iterator[tuple[str, Sequence[Outcome]]]:
 
 
 def _course(runs: Runs, value: Callable[[Mapping[str, Any], float], float]) -> list[Series]:
-    """`value` of each window, which is told the window's length in seconds, too."""
+    """`value` of each window, which is told the window's length in seconds, too; with intervals where there are few lines."""
     series = []
     for name, outcomes in _named(runs):
         windows = [one["windows"] for one in outcomes]
@@ -175,7 +189,8 @@ def _course(runs: Runs, value: Callable[[Mapping[str, Any], float], float]) -> l
         times = [float(window["t"]) for window in windows[0][:length]]
         seconds = _window_s(times, outcomes[0])
         values = [[float(value(window, seconds)) for window in course[:length]] for course in windows]
-        series.append(_series(name, _middles(times, outcomes[0]), values))
+        line = _series(name, _middles(times, outcomes[0]), values)
+        series.append(line if len(runs) <= BANDS_MAX else Series(name, line.xs, line.ys))
     return series
 
 
@@ -199,7 +214,7 @@ def _series(name: str, xs: Sequence[str | float], seeds: Sequence[Sequence[float
         values = [one[number] for one in seeds if one[number] == one[number]]
         mean, half = _mean(values)
         ys.append(mean)
-        lows.append(mean - half)
+        lows.append(max(mean - half, 0.0))
         highs.append(mean + half)
     return Series(name, list(xs), ys, lows, highs)
 

@@ -16,6 +16,8 @@ WHISKERS_MAX: Final = 16
 TICKS_OF_POINTS_MAX: Final = 12
 # Lines that stay above so much of the largest value are drawn in full, not from 0.
 FROM_ZERO: Final = 0.75
+# So many times less than the least point an interval is drawn to on a logarithmic axis.
+INTERVAL_SHOWN: Final = 3.0
 
 
 class Data:
@@ -71,6 +73,8 @@ class Data:
         ]
         low, high = min(ys, default=0.0), max(ys, default=1.0)
         if self.log_y:
+            # An interval may come near to 0, which is endlessly far down.
+            low = max(low, min(y for series in self.curve.series for y in series.ys if y > 0) / INTERVAL_SHOWN)
             if self.curve.kind == BAR:
                 # The shortest bar is still one.
                 return 10.0 ** _floor(log10(low) - 0.3), high * 1.6

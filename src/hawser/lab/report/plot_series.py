@@ -21,7 +21,7 @@ def draw_lines(axes: "Axes", data: Data, colours: Colours) -> None:
         colour = colours.of_series(place)
         ends = data.interval(place)
         if ends is not None and data.band(place):
-            axes.fill_between(xs, *ends, color=colour, alpha=0.2, linewidth=0, zorder=2)
+            axes.fill_between(xs, *ends, color=colour, alpha=0.16, linewidth=0, zorder=2)
         elif ends is not None:
             errors = _errors(series.ys, *ends)
             axes.errorbar(xs, series.ys, yerr=errors, color=colour, zorder=2.5, **WHISKER)
