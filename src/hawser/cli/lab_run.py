@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import msgspec
 
 from hawser.cli.lab_pool import WorkerDiedError, default_jobs, in_order
 from hawser.cli.lab_progress import Meter
 from hawser.lab.experiments.catalogue import NAMES, ExperimentError, find_experiments
 from hawser.lab.experiments.page import page, shown
-from hawser.lab.experiments.results import FILE_NAME, as_data, whole
+from hawser.lab.experiments.results import FILE_NAME, as_data, dumps, whole
 from hawser.lab.model.scenario import ScenarioError
 
 WIDTH: Final = 120
@@ -86,8 +85,7 @@ def _folder(into: str | None) -> Path | None:
 def write_results(folder: Path, entries: list[dict[str, Any]]) -> None:
     """results.json, whole or not at all."""
     file = folder / FILE_NAME
-    # Not the json of Python, which writes what is no number, and infinity, as words that are not JSON: null stands for them.
-    write_whole(file, msgspec.json.format(msgspec.json.encode(whole(entries)), indent=1).decode() + "\n")
+    write_whole(file, dumps(whole(entries)))
     click.echo(f"{file}: what was found; `hawser lab report {folder}` makes a page of it")
 
 

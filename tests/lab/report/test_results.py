@@ -1,13 +1,16 @@
 """What is read, and what is refused, with the place where it is wrong."""
 
 import json
-from math import isnan
+from dataclasses import replace
+from math import inf, isnan, nan
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support import results_samples as samples
 
+from hawser.lab.experiments.base import DERIVED, Claim, Curve, Experiment, Findings, Series, Span, Table
+from hawser.lab.experiments.results import as_data, dumps, whole
 from hawser.lab.report.results import Results, ResultsError, load
 
 
@@ -106,3 +109,25 @@ def test_a_directory_without_results_is_refused(tmp_path: Path):
     (tmp_path / "results.json").mkdir()
     with pytest.raises(ResultsError, match="Is a directory"):
         load(tmp_path)
+
+
+def test_what_experiments_write_is_read(tmp_path: Path):
+    """Whatever is no number, too: a gap in a line, a fault without an end."""
+
+    class Odd(Experiment):
+        name, title, parameters = "odd", "an odd one", {"k": 0.5, "seeds": 4, "mode": "rq"}
+
+    found = Findings(
+        tables=[Table("t", ("a", "b"), [("x", 2.0)])],
+        claims=[Claim("c", DERIVED, nan, None, 3.0, "nobody")],
+        limits=["beyond"],
+        curves=[Curve("c", "x", "y", [Series("s", [1, 2], [nan, 4.0])], spans=[Span(1.0, inf, "a fault")])],
+        records=[{"seed": 1, "p99_us": 2.0, "cell": "a", "good": True}],
+    )
+    (tmp_path / "results.json").write_text(dumps(whole([as_data(Odd(), found)])))
+    (odd,) = load(tmp_path).experiments
+    assert odd.claims[0].measured is None
+    assert (odd.claims[0].holds, odd.claims[0].wanted) == (False, "at most 3")
+    assert repr(odd.curves[0].curve()) == repr(replace(found.curves[0], spans=list(found.curves[0].spans)))
+    assert (odd.parameters, odd.records) == (Odd.parameters, found.records)
+    assert odd.tables[0].rows == [["x", 2.0]]

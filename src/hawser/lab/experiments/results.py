@@ -9,11 +9,14 @@
                     "spans": [{"start", "end", "text"}], "log_x", "log_y"}],
         "records": [{column: value}]}]}
 
-`lows` and `highs` are null where there is no interval.
+`lows` and `highs` are null where there is no interval, and a number is where it is none, or has no end (JSON has no words for
+those).
 """
 
 from dataclasses import asdict
 from typing import Any, Final
+
+import msgspec
 
 import hawser
 from hawser.lab.experiments.base import Claim, Experiment, Findings
@@ -56,3 +59,8 @@ def _claim(claim: Claim) -> dict[str, Any]:
 def whole(entries: list[dict[str, Any]]) -> dict[str, Any]:
     """The file."""
     return {"hawser": hawser.__version__, "experiments": entries}
+
+
+def dumps(data: dict[str, Any]) -> str:
+    """The file's text. Not by Python's json, which writes NaN and Infinity, of which no other program is told."""
+    return msgspec.json.format(msgspec.json.encode(data), indent=1).decode() + "\n"

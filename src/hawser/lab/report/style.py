@@ -78,7 +78,7 @@ figure{margin:1.25rem 0;padding:.75rem;border:1px solid var(--grid);border-radiu
 figcaption{font-weight:600}
 figure .wide{margin:0}
 figure .files{font-size:.8rem;font-weight:400;color:var(--faint);margin:.25rem 0 0}
-figure svg{display:block;width:100%;min-width:32rem;max-width:50rem;height:auto;
+figure svg{display:block;width:100%;min-width:28rem;max-width:50rem;height:auto;
 stroke-linejoin:round;stroke-linecap:butt}
 details{margin:.5rem 0}
 summary{cursor:pointer}
