@@ -61,27 +61,21 @@ def test_a_figure_says_what_its_curve_says(name: str):
             assert Colours(not dark).of_series(place) not in svg
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", [*KINDS, "many spans", "a long title", "64 paths", "nothing known"])
 def test_no_words_lie_on_others_or_leave_the_figure(name: str):
-    figure = plot(curve_of(KINDS[name]()))
+    figure = plot(curve_of(KINDS[name]()) if name in KINDS else ODD[name])
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     renderer = canvas.get_renderer()
     axes = figure.axes[0]
-    axis_words = [tick.label1 for axis in (axes.xaxis, axes.yaxis) for tick in axis.get_major_ticks()]
-    boxes = []
-    for text in [*figure.texts, *axes.texts, *axis_words]:
-        if not text.get_text() or not text.get_visible():
-            continue
-        box = text.get_window_extent(renderer).padded(-2.0)
-        low, high = axes.get_ylim()
-        if text in [tick.label1 for tick in axes.yaxis.get_major_ticks()] and not (
-            min(low, high) <= text.get_position()[1] <= max(low, high)
-        ):
-            continue
-        boxes.append((text.get_text(), box))
+    seen = []
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        seen += [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+    texts = [text for text in [*figure.texts, *axes.texts, *seen] if text.get_text() and text.get_visible()]
+    boxes = [(text.get_text(), text.get_window_extent(renderer).padded(-2.0)) for text in texts]
     assert len(boxes) > 5
     for number, (one, box) in enumerate(boxes):
         assert box.x0 >= 0, one
@@ -206,6 +200,17 @@ def test_whatever_an_experiment_says_can_be_drawn(name: str):
 @pytest.mark.parametrize("name", ["nothing known", "dollars", "other letters"])
 def test_drawn_whole_where_drawing_could_fail(name: str):
     ElementTree.fromstring(draw_curve(ODD[name], "x").inline)
+
+
+def test_of_more_faults_than_have_room_that_is_said():
+    found = [text.get_text() for text in plot(ODD["many spans"]).texts]
+    assert [text for text in found if "many faults" in text] == [f"the {n}th of many faults" for n in range(5)]
+    assert "and 7 more" in found
+
+
+def test_where_nothing_was_measured_that_is_said():
+    assert "nothing was measured" in [text.get_text() for text in plot(ODD["nothing known"]).axes[0].texts]
+    assert not plot(ODD["all zero"]).axes[0].texts
 
 
 def test_what_a_logarithmic_axis_hides_is_said():

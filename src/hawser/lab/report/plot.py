@@ -91,7 +91,7 @@ class _Plot:
         self.spans = self._place_spans()
         self.notes = self.ruler.wrapped(data.note, SMALL_POINTS, room, 2) if data.note else []
         self.legend = self._place_legend(room)
-        rows = max((row for row, _ in self.spans), default=-1) + 1
+        rows = max((row for row, _, _ in self.spans), default=-1) + 1
         self.top = MARGIN + TITLE_LINE * len(self.titles) + LINE * len(self.subtitle) + LINE * rows + 0.1
         lines = max((row for row, _ in self.legend), default=-1) + 1 + len(self.notes)
         axis_label = curve.y_label if self.flat else curve.x_label
@@ -111,6 +111,11 @@ class _Plot:
             draw_bars(axes, self.data, colours, self.flat, self.width, self.ruler)
         else:
             draw_lines(axes, self.data, colours)
+        if self.data.is_empty:
+            axes.text(
+                0.5, 0.5, "nothing was measured",
+                transform=axes.transAxes, color=colours.faint, fontsize=TEXT_POINTS, ha="center", va="center",
+            )  # fmt: skip
         self._draw_heading()
         self._draw_spans(axes)
         self._draw_below()
@@ -130,20 +135,23 @@ class _Plot:
         bars = len(self.data.categories) * len(self.data.curve.series)
         return max(1.0, 0.19 * bars + 0.16 * len(self.data.categories)) if self.flat else HEIGHT
 
-    def _place_spans(self) -> list[tuple[int, float]]:
-        """The row of each span's words, and where they begin, from the left of the figure."""
+    def _place_spans(self) -> list[tuple[int, float, str]]:
+        """The row of each span's words, where they begin, from the left of the figure, and the words themselves."""
         low = self.data.x_range[0]
-        placed: list[tuple[int, float]] = []
+        room = WIDTH - 2 * MARGIN
+        texts = [self.ruler.cut(span.text, SMALL_POINTS, room) for span in self.data.spans]
         starts, ends = [], []
-        for span in self.data.spans:
-            text_width = self.ruler.width(span.text, SMALL_POINTS)
+        for span, text in zip(self.data.spans, texts, strict=True):
+            width = self.ruler.width(text, SMALL_POINTS)
             start = self.left + self.width * self.data.x_part(max(span.start, low))
-            start = max(MARGIN, min(start, WIDTH - MARGIN - text_width))
-            starts.append(start)
-            ends.append((start, start + text_width + 0.15))
-        for start, row in zip(starts, rows_of(ends), strict=True):
-            placed.append((min(row, SPAN_ROWS_MAX - 1), start))
-        return placed
+            starts.append(max(MARGIN, min(start, WIDTH - MARGIN - width)))
+            ends.append((starts[-1], starts[-1] + width + 0.15))
+        placed = list(zip(rows_of(ends), starts, texts, strict=True))
+        if max((row for row, _, _ in placed), default=0) < SPAN_ROWS_MAX:
+            return placed
+        last = SPAN_ROWS_MAX - 1
+        shown = [one for one in placed if one[0] < last]
+        return [*shown, (last, MARGIN, f"and {len(placed) - len(shown)} more")]
 
     def _place_legend(self, room: float) -> list[tuple[int, float]]:
         """The rows of names below the plot, and where each begins; none where names stand beside the lines, or there is none."""
@@ -205,15 +213,15 @@ class _Plot:
     def _draw_spans(self, axes: "Axes") -> None:
         colours = self.colours
         low, high = self.data.x_range
-        for span, (row, left) in zip(self.data.spans, self.spans, strict=True):
+        for span in self.data.spans:
             start, end = max(span.start, low), min(span.end, high)
             if end > start:
                 axes.axvspan(start, end, facecolor=colours.step, alpha=0.22, linewidth=0, zorder=0.4)
             for edge in (start, end) if end > start else (start,):
                 if low < edge < high or edge == span.start:
                     axes.axvline(edge, color=colours.bad, linewidth=1.0, linestyle=(0, (4, 2)), zorder=1.5)
-            down = self.top - 0.08 - LINE * row
-            self._write(left, down, self.ruler.cut(span.text, SMALL_POINTS, WIDTH - left), colours.bad, SMALL_POINTS)
+        for row, left, text in self.spans:
+            self._write(left, self.top - 0.08 - LINE * row, text, colours.bad, SMALL_POINTS)
 
     def _draw_below(self) -> None:
         """The name of the axis, the names of the series and the notes, below the plot."""

@@ -37,6 +37,7 @@ class Data:
             [] if self.categories else [span for span in curve.spans if span.start <= high and span.end >= low]
         )
         self.note = self._note()
+        self.is_empty = not any(isfinite(y) for series in curve.series for y in series.ys)
 
     def _categories(self) -> list[str]:
         names = [x for series in self.curve.series for x in series.xs]
@@ -119,7 +120,7 @@ class Data:
     def x_ticks(self, width: float, ruler: Ruler, points: float) -> list[float] | None:
         """The very points, where they are few and their names have room; None: wherever is usual."""
         xs = sorted({x for positions in self.positions for x in positions if isfinite(x) and (x > 0 or not self.log_x)})
-        if not 2 <= len(xs) <= TICKS_OF_POINTS_MAX:
+        if not 1 <= len(xs) <= TICKS_OF_POINTS_MAX:
             return None
         ends = [(self.x_part(x) * width, ruler.width(tick(x), points) + 0.08) for x in xs]
         for (left, left_width), (right, right_width) in pairwise(ends):
