@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.support import results_samples as samples
 
+from hawser.cli import lab_report
 from hawser.cli.main import main
 
 
@@ -22,6 +23,20 @@ def test_a_report_is_made_and_what_fails_is_said(tmp_path: Path):
         f"{tmp_path}/report.html: 2 experiments, 1 figure, 0 Parquet files\n1 of 2 claims DO NOT HOLD\n"
     )
     assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.soak
+def test_several_processes_draw_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("matplotlib", reason="matplotlib is an extra: hawser[lab]")
+    monkeypatch.setattr(lab_report, "POOL_FROM", 2)
+    one = samples.experiment("x", curves=[samples.sizes(), samples.sweep()])
+    pages = []
+    for jobs in ("1", "2"):
+        directory = samples.write(tmp_path / jobs, one)
+        assert run(str(directory), "--jobs", jobs).exit_code == 0
+        pages.append({file.name: file.read_bytes() for file in directory.rglob("*.*")})
+    assert len(pages[0]) == 10
+    assert pages[0] == pages[1]
 
 
 def test_without_figures_nothing_else_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -124,6 +124,11 @@ def test_the_page_needs_no_other_file():
     tree = parse(html)
     outside = [url for url in re.findall(r"https?:[^\s\"'<>]*", html) if "doi.org" not in url]
     assert outside == []
+    assert (
+        tree.one("meta", **{"http-equiv": "Content-Security-Policy"})
+        .attributes["content"]
+        .startswith("default-src 'none'")
+    )
     assert "url(" not in html
     assert "@import" not in html
     assert not [one for one in tree.all() if "src" in one.attributes or one.name in ("link", "iframe", "object", "img")]

@@ -16,6 +16,11 @@ from hawser.lab.report.style import SCRIPT, style
 
 TITLE: Final = "hawser: what the laboratory found"
 
+# So that the browser sees to it, too, that nothing is fetched.
+POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+)
+
 KIND_WORDS: Final = {
     FITTED: "a parameter of the model was solved from the very figure that it is compared with: it shows that the model can "
     "do it, and nothing else",
@@ -33,6 +38,7 @@ def page(results: Results, entries: Sequence[Entry], notes: Sequence[str] = ()) 
         '<html lang="en">',
         "<head>",
         '<meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escape(mark + TITLE)}</title>",
         f"<style>{style()}</style>",
