@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from tests.support import results_samples as samples
+from tests.support.html_tree import parse
 
 from hawser.cli import lab_report
 from hawser.cli.main import main
@@ -90,3 +91,50 @@ def test_where_nothing_can_be_written_that_is_said(tmp_path: Path, monkeypatch: 
     assert done.exit_code == 2
     assert done.stderr.startswith(f"hawser lab report: {tmp_path}/.report-")
     assert done.stderr.endswith(": Permission denied\n")
+
+
+OWN = '''
+"""An experiment of one's own: a path that becomes slow."""
+
+from hawser.lab.experiments.base import DERIVED, Claim, Experiment, Findings
+from hawser.lab.experiments.outcome_curves import fault_spans, latency_over_time, shares
+from hawser.lab.model.play import play
+from hawser.lab.model.scenario import SLOW, Fault, LoadModel, PathModel, Scenario
+
+
+class Slow(Experiment):
+    name = "slow"
+    title = "One of two paths is slow for a while"
+    hypothesis = "queue-length leaves most I/O to the other one"
+    model = "two paths, 100 us and 400 MB/s each; 20 times as slow from 40 ms to 80 ms"
+    source = "a test"
+
+    def run(self, progress=None):
+        scenario = Scenario(seconds=0.1, warm_up_s=0.01, window_ms=10, paths=[PathModel(), PathModel()])
+        scenario.loads = [LoadModel(depth=4)]
+        scenario.faults = [Fault(40_000_000, SLOW, [0], 40_000_000, factor=20)]
+        scenario.map.selector = "queue-length 0"
+        runs = {"queue-length": [play(scenario, seed) for seed in (1, 2)]}
+        share = runs["queue-length"][0]["paths"][0]["share"]
+        return Findings(
+            claims=[Claim("p0 has less than half", DERIVED, share, None, 0.5, "arithmetic")],
+            curves=[latency_over_time(runs, spans=fault_spans(scenario)), shares(runs)],
+            records=[{"seed": one["seed"], "share": one["paths"][0]["share"]} for one in runs["queue-length"]],
+        )
+'''
+
+
+def test_from_an_experiment_of_ones_own_to_its_page(tmp_path: Path):
+    pytest.importorskip("matplotlib", reason="matplotlib is an extra: hawser[lab]")
+    (tmp_path / "own.py").write_text(OWN)
+    ran = CliRunner().invoke(main, ["lab", "run", str(tmp_path / "own.py"), "--into", str(tmp_path / "found")])
+    assert ran.exit_code == 0, ran.output
+    done = run(str(tmp_path / "found"))
+    assert done.exit_code == 0, done.output
+    article = parse((tmp_path / "found" / "report.html").read_text()).one("article", id="slow")
+    assert [one.text() for one in article.all("figcaption")] == [
+        "Latency over time (p99)",
+        "Shares of the paths (commands)",
+    ]
+    assert "p0: 20 times as slow" in [one.text() for one in article.all("text")]
+    assert "2 records" in article.one("summary").text()
