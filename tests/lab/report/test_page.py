@@ -112,8 +112,17 @@ def test_tables_keep_their_numbers():
     assert "Means of 8 seeds." in article.text()
 
 
+def test_a_figure_has_its_numbers():
+    figures = page_of(*BOTH).one("article", id="gray-failure").all("figure")
+    assert [len(figure.all("details")) for figure in figures] == [0, 0, 1, 1]  # not those of a course
+    table = figures[2].one("details").one("table")
+    heads = [one.text() for one in table.one("thead").all("th")]
+    assert heads == ["path", *(word for name in samples.SELECTORS for word in (name, "95 %"))]
+    assert cells(table.one("tbody").all("tr")[0])[:5] == ["p0", "25", "24.25 to 25.75", "9.1", "8.827 to 9.373"]
+
+
 def test_records_are_shown_in_part_and_said_to_be():
-    details = page_of(*BOTH).one("article", id="gray-failure").one("details")
+    details = page_of(*BOTH).one("article", id="gray-failure").all("details")[-1]
     assert details.one("summary").text() == "32 records, of which these are the first 20"
     assert len(details.one("tbody").all("tr")) == 20
     assert details.one("a").attributes["href"] == "records/gray-failure.parquet"

@@ -10,7 +10,7 @@ from typing import Final
 from hawser.lab.experiments.base import DERIVED, FITTED, KINDS, PREDICTED
 from hawser.lab.report.entries import Entry
 from hawser.lab.report.numbers import cell
-from hawser.lab.report.page_parts import claims_table, linked, plural, records_of, table, tag, verdict_of
+from hawser.lab.report.page_parts import claims_table, linked, numbers_of, plural, records_of, table, tag, verdict_of
 from hawser.lab.report.results import ClaimResult, Results
 from hawser.lab.report.style import SCRIPT, style
 
@@ -153,11 +153,12 @@ def _experiment(entry: Entry) -> list[str]:
         lines += ["<h3>Where the verdict stops holding</h3>", "<ul>"]
         lines += [f"<li>{escape(limit)}</li>" for limit in result.limits]
         lines.append("</ul>")
-    for figure in entry.figures:
+    for figure, curve in zip(entry.figures, result.curves, strict=True):
         files = " ".join(f'<a href="{escape(name)}">{escape(label)}</a>' for label, name in figure.links())
         lines += [
             f"<figure><figcaption>{escape(figure.title)}</figcaption>",
             f'<div class="wide">{figure.inline}</div>',
+            *numbers_of(curve),
             f'<p class="files">{files}</p></figure>',
         ]
     for one in result.tables:

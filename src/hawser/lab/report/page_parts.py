@@ -7,9 +7,10 @@ from typing import Final
 
 from hawser.lab.report.entries import Entry
 from hawser.lab.report.numbers import cell, column, is_number
-from hawser.lab.report.results import Cell, ClaimResult, ExperimentResult, TableResult
+from hawser.lab.report.results import Cell, ClaimResult, CurveResult, ExperimentResult, TableResult
 
 RECORDS_SHOWN: Final = 20
+PLACES_SHOWN: Final = 24
 
 _ADDRESS: Final = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:)\]]")
 
@@ -96,6 +97,28 @@ def _rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) ->
         )
         lines.append(f"<tr>{''.join(cells)}</tr>")
     return [line for line in [*lines, "</tbody></table></div>"] if line]
+
+
+def numbers_of(curve: CurveResult) -> list[str]:
+    """The numbers behind a figure, folded; none of a long course, which is in results.json."""
+    places = list(dict.fromkeys(x for series in curve.series for x in series.xs))
+    if not 0 < len(places) <= PLACES_SHOWN:
+        return []
+    columns = [curve.x_label]
+    texts: list[Sequence[Cell]] = [places]
+    for series in curve.series:
+        found = dict(zip(series.xs, series.ys, strict=True))
+        columns.append(series.name or curve.y_label)
+        texts.append([found.get(x) for x in places])
+        if series.lows is not None and series.highs is not None:
+            ends = {
+                x: f"{cell(low)} to {cell(high)}"
+                for x, low, high in zip(series.xs, series.lows, series.highs, strict=True)
+            }
+            columns.append("95 %")
+            texts.append([ends.get(x) for x in places])
+    rows = list(zip(*texts, strict=True))
+    return ["<details><summary>Its numbers</summary>", *_rows("", columns, rows), "</details>"]
 
 
 def records_of(entry: Entry) -> list[str]:

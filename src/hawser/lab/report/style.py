@@ -80,7 +80,7 @@ figure .wide{margin:0}
 figure .files{font-size:.8rem;font-weight:400;color:var(--faint);margin:.25rem 0 0}
 figure svg{display:block;width:100%;min-width:28rem;max-width:50rem;height:auto;
 stroke-linejoin:round;stroke-linecap:butt}
-details{margin:.5rem 0}
+details{margin:.5rem 0;font-size:.875rem;font-weight:400}
 summary{cursor:pointer}
 footer{max-width:60rem;margin:3rem auto 2rem;padding:0 1rem;color:var(--faint);font-size:.85rem}
 @media (max-width:40rem){
