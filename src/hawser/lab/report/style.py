@@ -82,6 +82,7 @@ figure svg{display:block;width:100%;min-width:28rem;max-width:50rem;height:auto;
 stroke-linejoin:round;stroke-linecap:butt}
 details{margin:.5rem 0;font-size:.875rem;font-weight:400}
 summary{cursor:pointer}
+details td{white-space:nowrap}
 footer{max-width:60rem;margin:3rem auto 2rem;padding:0 1rem;color:var(--faint);font-size:.85rem}
 @media (max-width:40rem){
 dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.6rem}
