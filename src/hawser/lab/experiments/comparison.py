@@ -122,7 +122,7 @@ class Comparison(Experiment):
 
     def _table_of_pairs(self, runs: list[Run]) -> Table:
         rows = list(self._pairs(runs))
-        note = f"ratios seed by seed, 95 % intervals; of {len(rows)} comparisons, one in twenty shows a difference by chance"
+        note = "ratios seed by seed, 95 % intervals; where nothing differs, one in twenty would look as if it did"
         columns = ("combination", "measure", "ratio", "from", "to", "verdict")
         return Table(f"Beside the first, {self.cells[0].label()}", columns, rows, note)
 

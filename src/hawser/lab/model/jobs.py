@@ -47,6 +47,9 @@ class Executor:
         """Each job with its outcome, in the order in which they end. `play` is a name as PLAY."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Nothing more is to be played."""
+
 
 class Here(Executor):
     """In this process, one after the other; what goes wrong is the caller's to see."""
