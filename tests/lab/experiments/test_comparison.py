@@ -200,8 +200,9 @@ def test_parameters_are_in_the_words_of_the_file():
         "seeds": "0 to 3",
         "map.scheduler": "mq-deadline",
         "manager.polling": 0.5,
-        "path.0.fixed-us": 27.648,
-        "path.1.fixed-us": 27.648,
+        "array.fixed-us": 27.648,
+        "load.0.pattern": "random",
+        "load.0.depth": 32,
         "path.1.depth": 8,
         "load.0.size": "4k+1M",
         "fault.0.kind": "kill",
@@ -209,7 +210,8 @@ def test_parameters_are_in_the_words_of_the_file():
         "over mode": "rq, bio",
     }
     assert {name: parameters.get(name) for name in expected} == expected
-    assert "map.mode" not in parameters
+    for name in ("map.mode", "path.0.fixed-us", "path.0.depth", "array.depth", "load.0.rate"):
+        assert name not in parameters
 
 
 def test_the_progress_is_told():
