@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,14 @@ from hawser.cli.lab_sweep import Wish, run_sweep
 from hawser.cli.lab_sweep_store import JOBS
 from hawser.lab.model.jobs import PLAY
 
-pytest.importorskip("distributed", reason="dask.distributed is not installed (the extras `sweep` and `test` have it)")
+pytestmark = [
+    # It is imported by processes of its own alone: not at every collection.
+    pytest.mark.skipif(
+        find_spec("distributed") is None, reason="dask.distributed is not installed (extras sweep, test)"
+    ),
+    # Every process imports all of Dask.
+    pytest.mark.timeout(180),
+]
 
 TOY = "tests.support.toy_play:play"
 TWELVE = """
