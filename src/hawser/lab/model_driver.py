@@ -29,7 +29,8 @@ class _Due(Timer):
 
 
 class ModelDriver(Driver):
-    """`speed`: how much faster its data moves than 4 KiB in `t4_ns`; the fixed part of a command is k times that for all alike."""
+    """`speed`: how much faster its data moves than 4 KiB in `t4_ns`; the fixed part of a command is k times that for
+    all alike."""
 
     def __init__(self, turn: Turn, timers: Timers, k: float, speed: float = 1.0, t4_ns: int = T4_NS) -> None:
         super().__init__(turn)

@@ -14,7 +14,7 @@ from hawser.lab.experiments.base import (
     quietly,
 )
 from hawser.lab.experiments.crossing import crossing
-from hawser.lab.model.stack_rig import BIOS_MAX, BLOCK, StackRig, gain
+from hawser.lab.model.stack_rig import BIOS_MAX, StackRig, gain
 
 K = 2.7
 DEPTH = 32
@@ -27,7 +27,8 @@ class BigBios(Experiment):
     name = "big-bios"
     title = "With large bios there is nothing left to merge"
     hypothesis = (
-        "The larger the bios of a sequential job, the less it matters whether they merge before a path is chosen; with bios of 1 MiB "
+        "The larger the bios of a sequential job, the less it matters whether they merge before a path is chosen; with "
+        "bios of 1 MiB "
         "request-based and bio-based differ by less than 5 %."
     )
     model = (
@@ -79,7 +80,9 @@ class BigBios(Experiment):
             rq, bio = self._rig("rq", size), self._rig("bio", size)
             ratios[size] = rq.mb_per_s() / bio.mb_per_s()
             rows.append([size // KIB, rq.commands(), bio.commands(), rq.mb_per_s(), bio.mb_per_s(), ratios[size]])
-            found.records.append({"bio_bytes": size, "k": K, "rq_mb_per_s": rq.mb_per_s(), "bio_mb_per_s": bio.mb_per_s()})
+            found.records.append(
+                {"bio_bytes": size, "k": K, "rq_mb_per_s": rq.mb_per_s(), "bio_mb_per_s": bio.mb_per_s()}
+            )
         found.tables.append(
             Table(
                 f"A sequential job of {READERS * self.read_bytes // MIB} MiB, k = {K}",
@@ -131,7 +134,8 @@ class BigBios(Experiment):
             )
         )
         found.limits.append(
-            f"k and size: the modes come within 5 % of each other at bios of {', '.join(ends)} (d = {DEPTH}, P = {PATHS}). The more a "
+            f"k and size: the modes come within 5 % of each other at bios of {', '.join(ends)} (d = {DEPTH}, P = {PATHS}). "
+            "The more a "
             "command costs beside its data, the larger bios have to be"
         )
 

@@ -22,7 +22,8 @@ PATHS = 4
 
 
 def commands_of(bios: int, paths: int = PATHS, depth: int = DEPTH) -> int:
-    """How many commands a burst of neighbouring bios is that comes without a plug: one each until all paths are full, one that had
+    """How many commands a burst of neighbouring bios is that comes without a plug: one each until all paths are full, one "
+    "that had
     left the scheduler when it was told so, and the rest merged."""
     full = paths * depth
     return bios if bios <= full else full + 1 + -(-(bios - full - 1) // BIOS_MAX)
@@ -42,11 +43,20 @@ class BusyFeedback(Experiment):
     )
     model = (
         "A burst of neighbouring 4 KiB reads without a plug, all at once, on a request-based map with mq-deadline. A path serves "
-        "one command after the other in c + bytes / B, and has d tags. Without feedback paths take whatever is inserted and never "
+        "one command after the other in c + bytes / B, and has d tags. Without feedback paths take whatever is inserted "
+        "and never "
         "say busy, and the map has a tag for each bio."
     )
-    parameters = {"k": K, "d": DEPTH, "P": PATHS, "t4_us": 10, "bio_bytes": BLOCK, "bios": 65_536, "scheduler": "mq-deadline"}
-    source = "patch 3 of the RFC (ef9e3facdf, 2.6.28); commit 396eaf21ee (4.16): sequential I/O up to 3 times; seeds.md 1.1 and 2.4"
+    parameters = {
+        "k": K,
+        "d": DEPTH,
+        "P": PATHS,
+        "t4_us": 10,
+        "bio_bytes": BLOCK,
+        "bios": 65_536,
+        "scheduler": "mq-deadline",
+    }
+    source = "patch 3 of the RFC (ef9e3facdf, 2.6.28); commit 396eaf21ee (4.16): sequential I/O up to 3 times; seeds.md 1.1, 2.4"
     requirements = ("S1-03", "L-3")
 
     bios = 65_536
@@ -67,7 +77,9 @@ class BusyFeedback(Experiment):
         self._sweep_others(found)
         return found
 
-    def _rig(self, bios: int, feedback: bool, k: float = K, depth: int = DEPTH, asks: bool = True, tags: int = 0) -> StackRig:
+    def _rig(
+        self, bios: int, feedback: bool, k: float = K, depth: int = DEPTH, asks: bool = True, tags: int = 0
+    ) -> StackRig:
         rig = StackRig("rq", PATHS, depth, k)
         if not feedback or tags:
             rig.set_tags(tags or bios)
@@ -120,7 +132,9 @@ class BusyFeedback(Experiment):
                 rule,
                 "S1-03",
             ),
-            Claim("commands without feedback", DERIVED, none.commands(), bios, bios, "one per bio; seeds.md 1.1", "S1-03"),
+            Claim(
+                "commands without feedback", DERIVED, none.commands(), bios, bios, "one per bio; seeds.md 1.1", "S1-03"
+            ),
             Claim(
                 "a dying path that was busy says that it is not, so that requests reach it and fail",
                 DERIVED,
@@ -133,7 +147,8 @@ class BusyFeedback(Experiment):
         ]
         found.limits.append(
             f"own tags: the map's own 2,048 (today's default) are feedback of a kind: {tags.commands():,} commands, and "
-            f"{both.mb_per_s() / tags.mb_per_s():.2f} instead of {both.mb_per_s() / none.mb_per_s():.2f} times as slow; the RFC's "
+            f"{both.mb_per_s() / tags.mb_per_s():.2f} instead of {both.mb_per_s() / none.mb_per_s():.2f} times as slow; "
+            "the RFC's "
             "queue had none of its own"
         )
 
@@ -219,7 +234,8 @@ class BusyFeedback(Experiment):
             )
         )
         found.limits.append(
-            f"burst: one of P d = {PATHS * DEPTH} bios gains nothing ({by_burst[self.bursts.index(PATHS * DEPTH)]:.2f}); twice as fast "
+            f"burst: one of P d = {PATHS * DEPTH} bios gains nothing ({by_burst[self.bursts.index(PATHS * DEPTH)]:.2f}); "
+            "twice as fast "
             f"at {where('N', self.bursts, by_burst, 2)} (k = {K}, d = {DEPTH})"
         )
         found.limits.append(

@@ -1,4 +1,5 @@
-"""granularity: how often to change paths, where the choice comes before merging (rr_min_io 1000) and where after (rr_min_io_rq 1)."""
+"""granularity: how often to change paths, where the choice comes before merging (rr_min_io 1000) and where after "
+"(rr_min_io_rq 1)."""
 
 from hawser.lab.experiments.base import (
     DERIVED,
@@ -26,13 +27,17 @@ class Granularity(Experiment):
     name = "granularity"
     title = "How many I/Os to stay with a path"
     hypothesis = (
-        "Bio by bio, a selector that changes paths often shreds sequences, and one that stays uses one path at a time: whatever its "
-        "granularity it loses. Choosing after merging needs none: changing with each request is as fast as the best of them, and as "
+        "Bio by bio, a selector that changes paths often shreds sequences, and one that stays uses one path at a time: "
+        "whatever its "
+        "granularity it loses. Choosing after merging needs none: changing with each request is as fast as the best of "
+        "them, and as "
         "even as the most even. Hence the change of the default from 1000 bios (rr_min_io) to 1 request (rr_min_io_rq)."
     )
     model = (
-        "A sequential job of 4 KiB reads: 512 bios at once in plugs of 128, and when all are answered the next 512. A path serves one "
-        "command after the other in c + bytes / B. Imbalance: how busy the busiest path was over 512 bios, the mean of all paths = 1."
+        "A sequential job of 4 KiB reads: 512 bios at once in plugs of 128, and when all are answered the next 512. A path "
+        "serves one "
+        "command after the other in c + bytes / B. Imbalance: how busy the busiest path was over 512 bios, the mean of all "
+        "paths = 1."
     )
     parameters = {
         "k": K,
@@ -44,7 +49,7 @@ class Granularity(Experiment):
         "bios_at_once": TOGETHER,
         "selector": "round-robin that stays for so many I/Os, as before Linux 4.6",
     }
-    source = "multipath.conf(5): rr_min_io 1000 before 2.6.31, rr_min_io_rq 1 since; dm-devel, December 2007; seeds.md 1.2 and 2.2"
+    source = "multipath.conf(5): rr_min_io 1000 before 2.6.31, rr_min_io_rq 1 since; dm-devel, December 2007; seeds.md 1.2, 2.2"
     requirements = ("S1-D8",)
 
     bios = 16_384
@@ -157,7 +162,9 @@ class Granularity(Experiment):
                 log_x=True,
             ),
         ]
-        tuned = [repeat for repeat, (speed, _) in zip(self.more_repeats, by_bio, strict=True) if speed >= 0.95 * rq_speed]
+        tuned = [
+            repeat for repeat, (speed, _) in zip(self.more_repeats, by_bio, strict=True) if speed >= 0.95 * rq_speed
+        ]
         found.limits.append(
             "granularity: one that fits the job does as well bio by bio ("
             + (", ".join(str(repeat) for repeat in tuned) or "none of those tried")
@@ -181,11 +188,13 @@ class Granularity(Experiment):
         )
         found.limits.append(
             f"outstanding: rq with 1 is as fast as the best of bio from {where('bios at once', self.togethers, advantage, 0.95)} "
-            f"(P x 128 = {PATHS * BIOS_MAX} bios keep all paths busy with whole requests): with {self.togethers[0]} at once, one request "
+            f"(P x 128 = {PATHS * BIOS_MAX} bios keep all paths busy with whole requests): with {self.togethers[0]} at "
+            "once, one request "
             f"for {PATHS} paths, it is {advantage[0]:.2f}, and a small granularity bio by bio is better"
         )
         by_k = [self._measure("rq", 1, k=k)[0] / self._measure("bio", 1, k=k)[0] for k in self.ks]
         found.limits.append(
-            f"k: changing paths with each bio costs a tenth at {where('k', self.ks, by_k, 1.1)} and less below; then 1 is good bio by "
+            f"k: changing paths with each bio costs a tenth at {where('k', self.ks, by_k, 1.1)} and less below; then 1 is "
+            "good bio by "
             "bio, too"
         )

@@ -56,7 +56,8 @@ class MergeBeforeMap(Experiment):
         "max_segments": BIOS_MAX,
     }
     source = (
-        f"{MAIL} (4 paths, rr_min_io 1, 4 dd: buffered 44 against 160 MB/s, direct 120 against 115 MB/s); iostat of RHEL 5 with a "
+        f"{MAIL} (4 paths, rr_min_io 1, 4 dd: buffered 44 against 160 MB/s, direct 120 against 115 MB/s); iostat of RHEL 5 "
+        "with a "
         "bio-based map (8 sectors per write above, 1,021 below)"
     )
     requirements = ("S1-D7", "L-1", "L-2")
@@ -181,7 +182,8 @@ class MergeBeforeMap(Experiment):
                 "Four readers of four paths",
                 ("job", "map", "MB/s", "of one path each"),
                 rows,
-                f"Published ({MAIL}): buffered 44 of 160 MB/s, 0.275; direct 120 of 115 MB/s, 1.04. The model's MB/s are those of "
+                f"Published ({MAIL}): buffered 44 of 160 MB/s, 0.275; direct 120 of 115 MB/s, 1.04. The model's MB/s are "
+                "those of "
                 "t4 = 10 us and mean nothing by themselves.",
             )
         )
@@ -233,9 +235,7 @@ class MergeBeforeMap(Experiment):
                 log_x=True,
             )
         )
-        found.records += [
-            {"k": k, "bio": bio, "rq": rq} for k, bio, rq in zip(self.ks, lost, kept, strict=True)
-        ]
+        found.records += [{"k": k, "bio": bio, "rq": rq} for k, bio, rq in zip(self.ks, lost, kept, strict=True)]
         found.limits.append(
             f"k: bio by bio keeps 0.95 of the throughput at {where('k', self.ks, lost, 0.95)} and half of it at "
             f"{where('k', self.ks, lost, 0.5)}; below there is little to lose (d = {DEPTH}, P = {PATHS})"

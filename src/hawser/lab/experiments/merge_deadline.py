@@ -32,12 +32,14 @@ class MergeDeadline(Experiment):
     name = "merge-deadline"
     title = "A deadline to merge by, for storage that is limited by IOPS"
     hypothesis = (
-        "Paths that take everything never make requests wait, so nothing merges although more I/O is asked for than the paths can "
+        "Paths that take everything never make requests wait, so nothing merges although more I/O is asked for than the "
+        "paths can "
         "do. A single bio that goes on where the last request ended, held back for a deadline of 20 us or until something has "
         "ended, finds its neighbours."
     )
     model = (
-        "One reader keeps 512 neighbouring reads of 4 KiB open on a request-based map with mq-deadline, each submitted by itself; its "
+        "One reader keeps 512 neighbouring reads of 4 KiB open on a request-based map with mq-deadline, each submitted by "
+        "itself; its "
         "processor needs 1 us for each. Paths serve one command after the other in c + bytes / B and are never full."
     )
     parameters = {
@@ -94,7 +96,9 @@ class MergeDeadline(Experiment):
             for deadline_us in (0.0, self.deadline_us):
                 rig = self._rig(deadline_us, k)
                 speeds.append(rig.mb_per_s())
-                rows.append([k, deadline_us, rig.commands(), rig.sectors_per_command(), rig.mb_per_s(), speeds[-1] / speeds[0]])
+                rows.append(
+                    [k, deadline_us, rig.commands(), rig.sectors_per_command(), rig.mb_per_s(), speeds[-1] / speeds[0]]
+                )
                 found.records.append({"k": k, "deadline_us": deadline_us, "mb_per_s": rig.mb_per_s()})
             found.claims.append(
                 Claim(
@@ -103,7 +107,8 @@ class MergeDeadline(Experiment):
                     speeds[1] / speeds[0],
                     1.9 if k == K else 1.5,
                     gain(k, BIOS_MAX),
-                    "threshold of seeds.md 1.6 and the ceiling (1 + k) / (1 + k / 128); 0ce65797a7 says 90 % and more, of storage "
+                    "threshold of seeds.md 1.6 and the ceiling (1 + k) / (1 + k / 128); 0ce65797a7 says 90 % and more, of "
+                    "storage "
                     "whose k is not known"
                     if k == K
                     else "here the ceiling itself is 1.9; the lower bound is this project's own",
@@ -171,7 +176,8 @@ class MergeDeadline(Experiment):
         found.limits += [
             f"deadline: 1.9 times as fast at {where('deadline', self.deadlines_us, by_deadline, 1.9, ' us')} "
             f"(a bio every {BIO_NS / NS_PER_US:g} us)",
-            f"submitter: 1.9 times as fast at {where('host time per bio', self.bio_us, by_bio, 1.9, ' us')}; a submitter slower than "
+            f"submitter: 1.9 times as fast at {where('host time per bio', self.bio_us, by_bio, 1.9, ' us')}; a submitter "
+            "slower than "
             f"the paths together, which take {service_us:g} us a bio, leaves nothing to gain",
             f"readers: with {self.readers[-1]} at once the gain is {by_readers[-1]:.2f}, with one {by_readers[0]:.2f}",
         ]

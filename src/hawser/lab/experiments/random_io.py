@@ -32,12 +32,14 @@ class RandomIo(Experiment):
     name = "random-io"
     title = "Merging is irrelevant to random I/O"
     hypothesis = (
-        "At random over a large disk no I/O finds a neighbour among those that wait: with all merging, with the simple kind and with "
+        "At random over a large disk no I/O finds a neighbour among those that wait: with all merging, with the simple "
+        "kind and with "
         "none the throughput is the same, and so it is request-based and bio-based."
     )
     model = (
         "16 readers keep 16 random reads of 4 KiB each open on a disk of 1 GiB. Paths serve one command after the other in "
-        "c + bytes / B, and are full all the time, so that 15 of 16 reads wait in the map's mq-deadline (request-based) or in the "
+        "c + bytes / B, and are full all the time, so that 15 of 16 reads wait in the map's mq-deadline (request-based) or "
+        "in the "
         "paths' queues (bio-based)."
     )
     parameters = {
@@ -102,7 +104,8 @@ class RandomIo(Experiment):
                 f"{READERS * self.reads:,} random reads of 4 KiB",
                 ("map", "nomerges", "MB/s", "of nomerges 0", "published", "merged, of all"),
                 rows,
-                "Published are 12.45, 12.50 and 12.52 MB/s; the model's MB/s are those of t4 = 10 us, only ratios compare. What the "
+                "Published are 12.45, 12.50 and 12.52 MB/s; the model's MB/s are those of t4 = 10 us, only ratios compare. "
+                "What the "
                 "attempts cost the processor (%sys 0.669, 0.642, 0.640) takes no virtual time.",
             )
         )
@@ -114,13 +117,20 @@ class RandomIo(Experiment):
                     speeds["rq", nomerges] / speeds["rq", 0],
                     0.99,
                     1.01,
-                    f"commit 488991e28e: {PUBLISHED[nomerges]} of {PUBLISHED[0]} MB/s, of which the model was told nothing; seeds.md 1.6",
+                    f"commit 488991e28e: {PUBLISHED[nomerges]} of {PUBLISHED[0]} MB/s, of which the model was told "
+                    "nothing; seeds.md 1.6",
                     "L-6",
                 )
             )
         found.claims += [
             Claim(
-                "merged, of all reads, at most", DERIVED, merged, 0, 0.005, "neighbours among 256 of 262,144 blocks; seeds.md 1.6", "L-6"
+                "merged, of all reads, at most",
+                DERIVED,
+                merged,
+                0,
+                0.005,
+                "neighbours among 256 of 262,144 blocks; seeds.md 1.6",
+                "L-6",
             ),
             Claim(
                 "throughput bio-based, request-based = 1",
@@ -147,7 +157,10 @@ class RandomIo(Experiment):
                 f"How small a disk has to be for random reads to find neighbours ({OUTSTANDING} open)",
                 "disk, MiB",
                 "",
-                [Series("throughput, without merging = 1", sizes, gains), Series("merged, of all reads", sizes, shares)],
+                [
+                    Series("throughput, without merging = 1", sizes, gains),
+                    Series("merged, of all reads", sizes, shares),
+                ],
                 log_x=True,
             )
         )
@@ -156,9 +169,13 @@ class RandomIo(Experiment):
             for opened in self.opens
         ]
         found.limits += [
-            f"disk: merging is worth 1 % at {where('disk', sizes, gains, 1.01, ' MiB')}, more on smaller ones ({OUTSTANDING} open; "
+            f"disk: merging is worth 1 % at {where('disk', sizes, gains, 1.01, ' MiB')}, more on smaller ones "
+            f"({OUTSTANDING} open; "
             f"what decides is what waits by the disk's blocks, here {blocks:,} for 1 GiB)",
             "open reads: of "
-            + ", ".join(f"{opened:,} merging is worth {ratio - 1:.2%}" for opened, ratio in zip(self.opens, by_open, strict=True))
+            + ", ".join(
+                f"{opened:,} merging is worth {ratio - 1:.2%}"
+                for opened, ratio in zip(self.opens, by_open, strict=True)
+            )
             + f" (1 GiB, k = {K}, P d = {PATHS * DEPTH})",
         ]

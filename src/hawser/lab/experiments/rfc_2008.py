@@ -42,13 +42,18 @@ class Rfc2008(Experiment):
     name = "rfc-2008"
     title = "The RFC's own machine, and today's"
     hypothesis = (
-        "The loop of 2008 peeks before it takes a request out of the elevator, and plugs the device while the paths are congested; "
-        "blk-mq takes one out, and learns it then. On a burst that is one command of difference. What the plug of the device did for "
-        "small jobs, at the price of up to 3 ms, the submitter's own plug does today for nothing. Without feedback neither merges."
+        "The loop of 2008 peeks before it takes a request out of the elevator, and plugs the device while the paths are "
+        "congested; "
+        "blk-mq takes one out, and learns it then. On a burst that is one command of difference. What the plug of the "
+        "device did for "
+        "small jobs, at the price of up to 3 ms, the submitter's own plug does today for nothing. Without feedback neither "
+        "merges."
     )
     model = (
-        "Neighbouring 4 KiB reads without a submitter's plug on a request-based map with mq-deadline. A path serves one command after "
-        "the other in c + bytes / B. 2008: one lock and one loop, the device is plugged until four requests wait or 3 ms have passed; "
+        "Neighbouring 4 KiB reads without a submitter's plug on a request-based map with mq-deadline. A path serves one "
+        "command after "
+        "the other in c + bytes / B. 2008: one lock and one loop, the device is plugged until four requests wait or 3 ms "
+        "have passed; "
         "`who waits for each`: each bio unplugs it."
     )
     parameters = {
@@ -61,7 +66,9 @@ class Rfc2008(Experiment):
         "unplug_ms": UNPLUG_DELAY_NS / 1e6,
         "scheduler": "mq-deadline",
     }
-    source = "the RFC's dm_request_fn() over Linux 2.6.25 (hawser.lab.request_fn); seeds.md 3.7. No figures of the RFC's are published"
+    source = (
+        "the RFC's dm_request_fn() over Linux 2.6.25 (hawser.lab.request_fn); seeds.md 3.7. The RFC gives no figures"
+    )
     requirements = ("S1-03", "S1-D2")
 
     bios = 16_384
@@ -220,7 +227,8 @@ class Rfc2008(Experiment):
                     [bios, *(value for who in machines for value in (commands[who][place], took_us[who][place]))]
                     for place, bios in enumerate(self.bursts)
                 ],
-                f"Today without a plug, where no other is named. Up to P d = {PATHS * DEPTH} bios that is one command for each of "
+                f"Today without a plug, where no other is named. Up to P d = {PATHS * DEPTH} bios that is one command for "
+                "each of "
                 "them, spread over the paths; merged they are one command for one path.",
             )
         )
@@ -228,13 +236,15 @@ class Rfc2008(Experiment):
             pays = [alone / gathered for alone, gathered in zip(took_us[TODAY], took_us[who], strict=True)]
             worst = pays.index(min(pays))
             found.limits.append(
-                f"burst: {what} is as fast as none, within 5 %, at {where('N', self.bursts[worst:], pays[worst:], 0.95)} bios and beyond, and "
+                f"burst: {what} is as fast as none, within 5 %, at {where('N', self.bursts[worst:], pays[worst:], 0.95)} "
+                "bios and beyond, and "
                 f"{max(pays):.2f} times as fast at best; of fewer it makes one command for one path, where {PATHS} could work "
                 f"({min(pays):.2f} of the speed at N = {self.bursts[worst]}; k = {K}, t4 = {T4_NS / NS_PER_US:g} us, P = {PATHS})"
             )
         differ = max(now - then for then, now in zip(commands[SYNC], commands[TODAY], strict=True))
         found.limits.append(
-            f"machine: over bursts of {self.bursts[0]} to {self.bursts[-1]:,} bios today's has at most {differ} command more than that of "
+            f"machine: over bursts of {self.bursts[0]} to {self.bursts[-1]:,} bios today's has at most {differ} command "
+            "more than that of "
             f"2008 if somebody waits for each bio; none up to P d = {PATHS * DEPTH}"
         )
 

@@ -47,8 +47,9 @@ class _Batch(Timer):
 
 
 class Reader(BioOwner):
-    """`count` I/Os of `size` bytes, `outstanding` of them open; whenever `batch` were answered as many more are issued: as one plug
-    if `plug`, else each by itself. They go through `span_sectors` from `first_sector` on, over and over; with `rng` at random.
+    """`count` I/Os of `size` bytes, `outstanding` of them open; whenever `batch` were answered as many more are issued: as one
+    plug if `plug`, else each by itself. They go through `span_sectors` from `first_sector` on, over and over; with `rng` at
+    random.
 
     `done` and `failed` count. `op`: READ, or WRITE with zeroes for data."""
 

@@ -111,7 +111,9 @@ class StackRig:
 
     def _add_map(self, mode: str, selector: str, members: list[int], told: list[str], scheduler: str) -> None:
         words = " ".join([f"259:{number} {told[number]}".strip() for number in members])
-        line = f"0 {SECTORS} multipath 2 queue_mode {mode} 0 1 1 {selector} {len(members)} {len(told[0].split())} {words}"
+        line = (
+            f"0 {SECTORS} multipath 2 queue_mode {mode} 0 1 1 {selector} {len(members)} {len(told[0].split())} {words}"
+        )
         device = self.world.mapped(f"mpath{len(self.maps)}", line)
         if device.queue is not None:
             device.queue.set_scheduler(scheduler)
@@ -198,8 +200,8 @@ class StackRig:
         span_sectors: int = SECTORS,
         host: Host | None = None,
     ) -> None:
-        """So many readers (hawser.lab.model.reader) of `count` I/Os each, which begin now; reader n reads device n, over and over.
-        Each has a stretch of its own; with a `seed` all read all of `span_sectors`, at random."""
+        """So many readers (hawser.lab.model.reader) of `count` I/Os each, which begin now; reader n reads device n, counted
+        round. Each has a stretch of its own; with a `seed` all read all of `span_sectors`, at random."""
         stretch = span_sectors if seed is not None else span_sectors // readers // BLOCK_SECTORS * BLOCK_SECTORS
         seeds = Rng(seed) if seed is not None else None
         for number in range(readers):
@@ -207,9 +209,7 @@ class StackRig:
             first = 0 if seed is not None else number * stretch
             rng = seeds.split() if seeds is not None else None
             self.readers.append(
-                Reader(
-                    device, self.world.timers, count, size, outstanding, batch, plug, first, stretch, op, rng, host
-                )
+                Reader(device, self.world.timers, count, size, outstanding, batch, plug, first, stretch, op, rng, host)
             )
         for reader in self.readers:
             reader.begin()
