@@ -22,8 +22,8 @@ DEPTH = 4096
 PATHS = 4
 T4_NS = 10_000
 DEADLINE_US = 20
-OUTSTANDING = 512
-BIO_NS = 1_000
+OUTSTANDING = 1024
+BIO_NS = 500
 # The k at which the ceiling itself is 1.9 (seeds.md 1.6).
 K_OF_CEILING = 0.91
 
@@ -38,9 +38,9 @@ class MergeDeadline(Experiment):
         "ended, finds its neighbours."
     )
     model = (
-        "One reader keeps 512 neighbouring reads of 4 KiB open on a request-based map with mq-deadline, each submitted by "
+        "One reader keeps 1,024 neighbouring reads of 4 KiB open on a request-based map with mq-deadline, each submitted by "
         "itself; its "
-        "processor needs 1 us for each. Paths serve one command after the other in c + bytes / B and are never full."
+        "processor needs 0.5 us for each. Paths serve one command after the other in c + bytes / B and are never full."
     )
     parameters = {
         "k": K,

@@ -55,7 +55,7 @@ class RandomIo(Experiment):
         "scheduler": "mq-deadline",
         "selector": SELECTOR,
     }
-    source = "commit 488991e28e (nomerges 0, 1, 2: 12.45, 12.50, 12.52 MB/s, 16 ways random); dm-devel, November 2024; seeds.md 2.4, 2.5"
+    source = "commit 488991e28e (nomerges 0, 1, 2: 12.45, 12.50, 12.52 MB/s, 16 ways random); seeds.md 2.4, 2.5"
     requirements = ("L-6",)
 
     # Reads per reader.

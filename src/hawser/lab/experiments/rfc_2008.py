@@ -69,7 +69,7 @@ class Rfc2008(Experiment):
     source = (
         "the RFC's dm_request_fn() over Linux 2.6.25 (hawser.lab.request_fn); seeds.md 3.7. The RFC gives no figures"
     )
-    requirements = ("S1-03", "S1-D2")
+    requirements = ("S1-03",)
 
     bios = 16_384
     bursts: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
