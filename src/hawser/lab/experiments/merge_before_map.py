@@ -2,6 +2,7 @@
 
 from hawser.core.units import KIB, MIB
 from hawser.lab.experiments.base import (
+    BAR,
     DERIVED,
     FITTED,
     PREDICTED,
@@ -174,7 +175,7 @@ class MergeBeforeMap(Experiment):
                 "",
                 "throughput, one path each = 1",
                 [*bars, published, Series("published, direct", [ALONE, BIO], [1.0, 120 / 115])],
-                "bar",
+                BAR,
             )
         )
         found.tables.append(
