@@ -236,10 +236,10 @@ class Rfc2008(Experiment):
             pays = [alone / gathered for alone, gathered in zip(took_us[TODAY], took_us[who], strict=True)]
             worst = pays.index(min(pays))
             found.limits.append(
-                f"burst: {what} is as fast as none, within 5 %, at {where('N', self.bursts[worst:], pays[worst:], 0.95)} "
-                "bios and beyond, and "
-                f"{max(pays):.2f} times as fast at best; of fewer it makes one command for one path, where {PATHS} could work "
-                f"({min(pays):.2f} of the speed at N = {self.bursts[worst]}; k = {K}, t4 = {T4_NS / NS_PER_US:g} us, P = {PATHS})"
+                f"burst: with {what} it is 0.95 times as fast as without any at "
+                f"{where('N', self.bursts[worst:], pays[worst:], 0.95)}, {max(pays):.2f} times at best and {pays[-1]:.2f} at "
+                f"N = {self.bursts[-1]:,}; a short burst is one command for one path then, where {PATHS} could work "
+                f"({pays[worst]:.2f} at N = {self.bursts[worst]}; k = {K}, t4 = {T4_NS / NS_PER_US:g} us)"
             )
         differ = max(now - then for then, now in zip(commands[SYNC], commands[TODAY], strict=True))
         found.limits.append(
