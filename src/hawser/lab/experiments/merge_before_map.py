@@ -65,8 +65,8 @@ class MergeBeforeMap(Experiment):
 
     # How much is asked: bios of a job that is counted, bios per reader, reads of 1 MiB per reader.
     bios = 65_536
-    reader_bios = 8_192
-    direct_reads = 128
+    reader_bios = 4_096
+    direct_reads = 64
     ks: tuple[float, ...] = (0.03, 0.1, 0.3, 0.91, 2, K, 5, 10, 30)
     windows: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, BIOS_MAX)
     # Of every queue: 2 takes away what all of this is about.

@@ -115,7 +115,7 @@ class Modes(Experiment):
     # Per reader.
     reads = 2_048
     large_reads = 512
-    speeds: tuple[int, ...] = (100_000, 30_000, 10_000, 3_000, 1_000, 300, 100)
+    speeds: tuple[int, ...] = (100_000, 40_000, 20_000, 10_000, 4_000, 2_000, 1_000, 400)
     cores: tuple[int, ...] = (1, 4, 16)
     # Instructions a nanosecond; without bounds the host is no limit.
     ghz = GHZ
