@@ -28,12 +28,11 @@ class BigBios(Experiment):
     title = "With large bios there is nothing left to merge"
     hypothesis = (
         "The larger the bios of a sequential job, the less it matters whether they merge before a path is chosen; with "
-        "bios of 1 MiB "
-        "request-based and bio-based differ by less than 5 %."
+        "bios of 1 MiB request-based and bio-based differ by less than 5 %."
     )
     model = (
-        "Four sequential readers keep 2 MiB each ahead, in plugs of 1 MiB at most, of bios of one size, over four paths with "
-        "round-robin. A path serves one command after the other in c + bytes / B. The host takes no time."
+        "Four sequential readers keep 2 MiB each ahead, in plugs of 1 MiB at most, of bios of one size, over four "
+        "paths with round-robin. A path serves one command after the other in c + bytes / B. The host takes no time."
     )
     parameters = {
         "k": K,
@@ -134,9 +133,8 @@ class BigBios(Experiment):
             )
         )
         found.limits.append(
-            f"k and size: the modes come within 5 % of each other at bios of {', '.join(ends)} (d = {DEPTH}, P = {PATHS}). "
-            "The more a "
-            "command costs beside its data, the larger bios have to be"
+            f"k and size: the modes come within 5 % of each other at bios of {', '.join(ends)} (d = {DEPTH}, P = "
+            f"{PATHS}). The more a command costs beside its data, the larger bios have to be"
         )
 
 

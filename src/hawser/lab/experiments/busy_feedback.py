@@ -38,14 +38,13 @@ class BusyFeedback(Experiment):
     name = "busy-feedback"
     title = "Paths have to say when they are busy"
     hypothesis = (
-        "Requests that wait above, because the paths say that they are busy, merge with what comes later; with paths that take "
-        "everything and say nothing, merging above is dead, although path choice comes after it."
+        "Requests that wait above, because the paths say that they are busy, merge with what comes later; with paths "
+        "that take everything and say nothing, merging above is dead, although path choice comes after it."
     )
     model = (
-        "A burst of neighbouring 4 KiB reads without a plug, all at once, on a request-based map with mq-deadline. A path serves "
-        "one command after the other in c + bytes / B, and has d tags. Without feedback paths take whatever is inserted "
-        "and never "
-        "say busy, and the map has a tag for each bio."
+        "A burst of neighbouring 4 KiB reads without a plug, all at once, on a request-based map with mq-deadline. A "
+        "path serves one command after the other in c + bytes / B, and has d tags. Without feedback paths take "
+        "whatever is inserted and never say busy, and the map has a tag for each bio."
     )
     parameters = {
         "k": K,
@@ -148,8 +147,7 @@ class BusyFeedback(Experiment):
         found.limits.append(
             f"own tags: the map's own 2,048 (today's default) are feedback of a kind: {tags.commands():,} commands, and "
             f"{both.mb_per_s() / tags.mb_per_s():.2f} instead of {both.mb_per_s() / none.mb_per_s():.2f} times as slow; "
-            "the RFC's "
-            "queue had none of its own"
+            "the RFC's queue had none of its own"
         )
 
     def _sweep_k(self, found: Findings) -> None:
@@ -209,7 +207,8 @@ class BusyFeedback(Experiment):
         )
         found.limits.append(
             f"k: feedback makes it 3 times as fast at {where('k', self.ks, short, 3)}, and 1.1 times at "
-            f"{where('k', self.ks, short, 1.1)}; below it hardly matters (d = {DEPTH}, P = {PATHS}, {self.sweep_bios:,} bios)"
+            f"{where('k', self.ks, short, 1.1)}; below it hardly matters (d = {DEPTH}, P = {PATHS}, {self.sweep_bios:,} "
+            "bios)"
         )
 
     def _sweep_others(self, found: Findings) -> None:
@@ -234,10 +233,11 @@ class BusyFeedback(Experiment):
             )
         )
         found.limits.append(
-            f"burst: one of P d = {PATHS * DEPTH} bios gains nothing; twice as fast at {where('N', self.bursts, by_burst, 2)}. In "
-            f"between it may even lose ({min(by_burst):.2f}), as the rest is one command for one path (k = {K}, d = {DEPTH})"
+            f"burst: one of P d = {PATHS * DEPTH} bios gains nothing; twice as fast at "
+            f"{where('N', self.bursts, by_burst, 2)}. In between it may even lose ({min(by_burst):.2f}), as the rest is "
+            f"one command for one path (k = {K}, d = {DEPTH})"
         )
         found.limits.append(
-            f"d: paths deep enough to take the burst say nothing in time: of {self.sweep_bios:,} bios only twice as fast at "
-            f"{where('d', self.depths, by_depth, 2)}, less beyond (k = {K}, P = {PATHS})"
+            f"d: paths deep enough to take the burst say nothing in time: of {self.sweep_bios:,} bios only twice as "
+            f"fast at {where('d', self.depths, by_depth, 2)}, less beyond (k = {K}, P = {PATHS})"
         )

@@ -29,15 +29,14 @@ class Elevator(Experiment):
     title = "The I/O scheduler has to be asked"
     hypothesis = (
         "Where more is outstanding than the driver takes, requests that wait in the I/O scheduler merge; those that go "
-        "past it, to the "
-        "driver or to the list of what it refused, do not. Sequential writes without a plug are about twice as fast with it."
+        "past it, to the driver or to the list of what it refused, do not. Sequential writes without a plug are about "
+        "twice as fast with it."
     )
     model = (
         "Four writers, each through a stretch of its own, keep 128 writes of 4 KiB open, each submitted by itself when "
-        "another is "
-        "answered. The device serves one command after the other in c + bytes / B, and has d tags. `Past it`: the "
-        "scheduler is there, "
-        "and each request goes to the driver at once, or, without a tag, to the dispatch list."
+        "another is answered. The device serves one command after the other in c + bytes / B, and has d tags. `Past "
+        "it`: the scheduler is there, and each request goes to the driver at once, or, without a tag, to the dispatch "
+        "list."
     )
     parameters = {
         "k": K,
@@ -110,9 +109,8 @@ class Elevator(Experiment):
                 asked.mb_per_s() / past.mb_per_s(),
                 1.8,
                 gain(K, BIOS_MAX),
-                "threshold of seeds.md 1.6, and the ceiling (1 + k) / (1 + k / 128); a12de1d42d says about 2, of a device "
-                "whose k "
-                "is not known",
+                "threshold of seeds.md 1.6, and the ceiling (1 + k) / (1 + k / 128); a12de1d42d says about 2, of a "
+                "device whose k is not known",
                 "L-4",
             ),
             Claim(
@@ -165,9 +163,8 @@ class Elevator(Experiment):
                 )
             )
         found.limits.append(
-            f"k: 1.8 times as fast at {where('k', self.ks, ratios, 1.8)}, 1.1 times at {where('k', self.ks, ratios, 1.1)}; "
-            "less below "
-            f"(d = {DEPTH}, {OUTSTANDING} open)"
+            f"k: 1.8 times as fast at {where('k', self.ks, ratios, 1.8)}, 1.1 times at "
+            f"{where('k', self.ks, ratios, 1.1)}; less below (d = {DEPTH}, {OUTSTANDING} open)"
         )
 
     def _sweep_outstanding(self, found: Findings) -> None:

@@ -28,16 +28,14 @@ class Granularity(Experiment):
     title = "How many I/Os to stay with a path"
     hypothesis = (
         "Bio by bio, a selector that changes paths often shreds sequences, and one that stays uses one path at a time: "
-        "whatever its "
-        "granularity it loses. Choosing after merging needs none: changing with each request is as fast as the best of "
-        "them, and as "
-        "even as the most even. Hence the change of the default from 1000 bios (rr_min_io) to 1 request (rr_min_io_rq)."
+        "whatever its granularity it loses. Choosing after merging needs none: changing with each request is as fast "
+        "as the best of them, and as even as the most even. Hence the change of the default from 1000 bios (rr_min_io) "
+        "to 1 request (rr_min_io_rq)."
     )
     model = (
-        "A sequential job of 4 KiB reads: 512 bios at once in plugs of 128, and when all are answered the next 512. A path "
-        "serves one "
-        "command after the other in c + bytes / B. Imbalance: how busy the busiest path was over 512 bios, the mean of all "
-        "paths = 1."
+        "A sequential job of 4 KiB reads: 512 bios at once in plugs of 128, and when all are answered the next 512. A "
+        "path serves one command after the other in c + bytes / B. Imbalance: how busy the busiest path was over 512 "
+        "bios, the mean of all paths = 1."
     )
     parameters = {
         "k": K,
@@ -187,14 +185,13 @@ class Granularity(Experiment):
             )
         )
         found.limits.append(
-            f"outstanding: rq with 1 is as fast as the best of bio from {where('bios at once', self.togethers, advantage, 0.95)} "
-            f"(P x 128 = {PATHS * BIOS_MAX} bios keep all paths busy with whole requests): with {self.togethers[0]} at "
-            "once, one request "
-            f"for {PATHS} paths, it is {advantage[0]:.2f}, and a small granularity bio by bio is better"
+            "outstanding: rq with 1 is as fast as the best of bio from "
+            f"{where('bios at once', self.togethers, advantage, 0.95)} (P x 128 = {PATHS * BIOS_MAX} bios keep all "
+            f"paths busy with whole requests): with {self.togethers[0]} at once, one request for {PATHS} paths, it is "
+            f"{advantage[0]:.2f}, and a small granularity bio by bio is better"
         )
         by_k = [self._measure("rq", 1, k=k)[0] / self._measure("bio", 1, k=k)[0] for k in self.ks]
         found.limits.append(
-            f"k: changing paths with each bio costs a tenth at {where('k', self.ks, by_k, 1.1)} and less below; then 1 is "
-            "good bio by "
-            "bio, too"
+            f"k: changing paths with each bio costs a tenth at {where('k', self.ks, by_k, 1.1)} and less below; then 1 "
+            "is good bio by bio, too"
         )

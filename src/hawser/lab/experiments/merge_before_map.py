@@ -36,14 +36,14 @@ class MergeBeforeMap(Experiment):
     name = "merge-before-map"
     title = "Merging has to come before the choice of a path"
     hypothesis = (
-        "Mapped bio by bio, neighbouring bios go to different paths and never become one request: a sequential job of 4 KiB bios "
-        "is as many commands as bios, and much slower than without striping. Mapped request by request nothing is lost. "
-        "With bios that are large already there is nothing to lose."
+        "Mapped bio by bio, neighbouring bios go to different paths and never become one request: a sequential job of "
+        "4 KiB bios is as many commands as bios, and much slower than without striping. Mapped request by request "
+        "nothing is lost. With bios that are large already there is nothing to lose."
     )
     model = (
-        "A path serves one command after the other in c + bytes / B, and holds d of them. Buffered readers submit windows of 128 "
-        "neighbouring bios of 4 KiB under a plug, two windows each ahead; direct readers one read of 1 MiB after the other. The "
-        "host takes no time."
+        "A path serves one command after the other in c + bytes / B, and holds d of them. Buffered readers submit "
+        "windows of 128 neighbouring bios of 4 KiB under a plug, two windows each ahead; direct readers one read of 1 "
+        "MiB after the other. The host takes no time."
     )
     parameters = {
         "k": K,
@@ -57,9 +57,8 @@ class MergeBeforeMap(Experiment):
         "max_segments": BIOS_MAX,
     }
     source = (
-        f"{MAIL} (4 paths, rr_min_io 1, 4 dd: buffered 44 against 160 MB/s, direct 120 against 115 MB/s); iostat of RHEL 5 "
-        "with a "
-        "bio-based map (8 sectors per write above, 1,021 below)"
+        f"{MAIL} (4 paths, rr_min_io 1, 4 dd: buffered 44 against 160 MB/s, direct 120 against 115 MB/s); iostat of "
+        "RHEL 5 with a bio-based map (8 sectors per write above, 1,021 below)"
     )
     requirements = ("S1-D7", "L-1", "L-2")
 
@@ -183,9 +182,8 @@ class MergeBeforeMap(Experiment):
                 "Four readers of four paths",
                 ("job", "map", "MB/s", "of one path each"),
                 rows,
-                f"Published ({MAIL}): buffered 44 of 160 MB/s, 0.275; direct 120 of 115 MB/s, 1.04. The model's MB/s are "
-                "those of "
-                "t4 = 10 us and mean nothing by themselves.",
+                f"Published ({MAIL}): buffered 44 of 160 MB/s, 0.275; direct 120 of 115 MB/s, 1.04. The model's MB/s "
+                "are those of t4 = 10 us and mean nothing by themselves.",
             )
         )
         found.claims += [
@@ -255,7 +253,7 @@ class MergeBeforeMap(Experiment):
             )
         )
         found.limits.append(
-            f"read-ahead: what can be lost is what a window holds; striping costs half of the throughput at "
+            "read-ahead: what can be lost is what a window holds; striping costs half of the throughput at "
             f"{where('window', sizes, lost, 0.5, ' KiB')}, less with smaller ones (k = {K})"
         )
         rows: list[list[Value]] = []
@@ -284,6 +282,7 @@ class MergeBeforeMap(Experiment):
             f"{rows[2][1]:.2f}). d decides nothing ({rows[3][1]:.2f} at d = 1)"
         )
         found.limits.append(
-            f"readers: a single one gains from striping even bio by bio ({rows[6][1]:.2f} of the one path that it would have "
-            f"alone), since the other {PATHS - 1} paths would idle; request by request it gains more ({rows[6][2]:.2f})"
+            f"readers: a single one gains from striping even bio by bio ({rows[6][1]:.2f} of the one path that it would "
+            f"have alone), since the other {PATHS - 1} paths would idle; request by request it gains more "
+            f"({rows[6][2]:.2f})"
         )

@@ -32,15 +32,14 @@ class MergeDeadline(Experiment):
     name = "merge-deadline"
     title = "A deadline to merge by, for storage that is limited by IOPS"
     hypothesis = (
-        "Paths that take everything never make requests wait, so nothing merges although more I/O is asked for than the "
-        "paths can "
-        "do. A single bio that goes on where the last request ended, held back for a deadline of 20 us or until something has "
-        "ended, finds its neighbours."
+        "Paths that take everything never make requests wait, so nothing merges although more I/O is asked for than "
+        "the paths can do. A single bio that goes on where the last request ended, held back for a deadline of 20 us "
+        "or until something has ended, finds its neighbours."
     )
     model = (
-        "One reader keeps 1,024 neighbouring reads of 4 KiB open on a request-based map with mq-deadline, each submitted by "
-        "itself; its "
-        "processor needs 0.5 us for each. Paths serve one command after the other in c + bytes / B and are never full."
+        "One reader keeps 1,024 neighbouring reads of 4 KiB open on a request-based map with mq-deadline, each "
+        "submitted by itself; its processor needs 0.5 us for each. Paths serve one command after the other in c + "
+        "bytes / B and are never full."
     )
     parameters = {
         "k": K,
@@ -55,8 +54,8 @@ class MergeDeadline(Experiment):
         "scheduler": "mq-deadline",
     }
     source = (
-        "commit 0ce65797a7 (4.1, rq_based_seq_io_merge_deadline, example 20 us): 90 % and more on fast storage limited by IOPS; "
-        "seeds.md 1.6, 2.4 and 3.7"
+        "commit 0ce65797a7 (4.1, rq_based_seq_io_merge_deadline, example 20 us): 90 % and more on fast storage limited "
+        "by IOPS; seeds.md 1.6, 2.4 and 3.7"
     )
     requirements = ("L-5",)
 
@@ -107,9 +106,8 @@ class MergeDeadline(Experiment):
                     speeds[1] / speeds[0],
                     1.9 if k == K else 1.5,
                     gain(k, BIOS_MAX),
-                    "threshold of seeds.md 1.6 and the ceiling (1 + k) / (1 + k / 128); 0ce65797a7 says 90 % and more, of "
-                    "storage "
-                    "whose k is not known"
+                    "threshold of seeds.md 1.6 and the ceiling (1 + k) / (1 + k / 128); 0ce65797a7 says 90 % and more, "
+                    "of storage whose k is not known"
                     if k == K
                     else "here the ceiling itself is 1.9; the lower bound is this project's own",
                     "L-5",
@@ -174,10 +172,9 @@ class MergeDeadline(Experiment):
         )
         service_us = (1 + K) * T4_NS / PATHS / NS_PER_US
         found.limits += [
-            f"deadline: 1.9 times as fast at {where('deadline', self.deadlines_us, by_deadline, 1.9, ' us')} "
-            f"(a bio every {BIO_NS / NS_PER_US:g} us)",
-            f"submitter: 1.9 times as fast at {where('host time per bio', self.bio_us, by_bio, 1.9, ' us')}; a submitter "
-            "slower than "
-            f"the paths together, which take {service_us:g} us a bio, leaves nothing to gain",
+            f"deadline: 1.9 times as fast at {where('deadline', self.deadlines_us, by_deadline, 1.9, ' us')} (a bio "
+            f"every {BIO_NS / NS_PER_US:g} us)",
+            f"submitter: 1.9 times as fast at {where('host time per bio', self.bio_us, by_bio, 1.9, ' us')}; a "
+            f"submitter slower than the paths together, which take {service_us:g} us a bio, leaves nothing to gain",
             f"readers: with {self.readers[-1]} at once the gain is {by_readers[-1]:.2f}, with one {by_readers[0]:.2f}",
         ]

@@ -73,20 +73,16 @@ class Modes(Experiment):
     name = "modes"
     title = "Request-based or bio-based"
     hypothesis = (
-        "Request-based is faster where small neighbouring bios come and commands are dear (2008); bio-based where the host "
-        "is the "
-        "limit and bios do not merge: small random I/O on very fast devices (2016). With large bios, and with random ones "
-        "on slow "
-        "devices, it does not matter."
+        "Request-based is faster where small neighbouring bios come and commands are dear (2008); bio-based where the "
+        "host is the limit and bios do not merge: small random I/O on very fast devices (2016). With large bios, and "
+        "with random ones on slow devices, it does not matter."
     )
     model = (
-        "Four readers keep 256 reads each open, in plugs of 32. A path serves one command after the other in c + bytes / "
-        "B. The host is "
-        "one processor, which each bio occupies for its instructions: those of Linux 6.12 over null_blk, 3 a nanosecond (3 "
-        "GHz, one a "
-        "cycle). In virtual time this engine itself costs nothing, so what follows from the host is Linux's, not hawser's: "
-        "here a "
-        "bio-based map costs as much as a request-based one without a scheduler (README, Speed)."
+        "Four readers keep 256 reads each open, in plugs of 32. A path serves one command after the other in c + bytes "
+        "/ B. The host is one processor, which each bio occupies for its instructions: those of Linux 6.12 over "
+        "null_blk, 3 a nanosecond (3 GHz, one a cycle). In virtual time this engine itself costs nothing, so what "
+        "follows from the host is Linux's, not hawser's: here a bio-based map costs as much as a request-based one "
+        "without a scheduler (README, Speed)."
     )
     parameters = {
         "k": f"{SLOW.k:g} (slow), {FAST.k:g} (fast)",
@@ -106,9 +102,8 @@ class Modes(Experiment):
         "seed": SEED,
     }
     source = (
-        "the RFC of 2008 and the post of 2016; instruction counts of bench/kernel (README, Speed); seeds.md 2.2, 2.3 and "
-        "2.5: report "
-        "(rq, bio) x (4 KiB, 1 MiB) x (sequential, random)"
+        "the RFC of 2008 and the post of 2016; instruction counts of bench/kernel (README, Speed); seeds.md 2.2, 2.3 "
+        "and 2.5: report (rq, bio) x (4 KiB, 1 MiB) x (sequential, random)"
     )
     requirements = ("S1-D7", "S2-3", "S2-5", "L-6")
 
@@ -211,10 +206,8 @@ class Modes(Experiment):
                 ),
                 rows,
                 "`no host`: it takes no time. What instructions a bio costs that merges into a request nobody has "
-                "measured; the truth lies "
-                "between the two. Locks and context switches, which cost request-based multipath more than instructions in "
-                "2016, are in "
-                "none of this.",
+                "measured; the truth lies between the two. Locks and context switches, of which request-based "
+                "multipath had many in 2016, are in none of this.",
             )
         )
         found.curves.append(
@@ -306,16 +299,16 @@ class Modes(Experiment):
         )
         random = courses[False, DEAR]
         found.limits.append(
-            f"device, random 4 KiB: bio-based is 5 % ahead at {where('IOPS', iops, random, 0.95)} of the device and beyond, "
-            f"{1 / random[-1]:.2f} times as fast at most; on slower ones the modes are alike (one processor, k = 1)"
+            f"device, random 4 KiB: bio-based is 5 % ahead at {where('IOPS', iops, random, 0.95)} of the device and "
+            f"beyond, {1 / random[-1]:.2f} times as fast at most; on slower ones the modes are alike (one processor, k "
+            "= 1)"
         )
         dear, cheap = courses[True, DEAR], courses[True, CHEAP]
         found.limits.append(
-            f"device, sequential 4 KiB: request-based is ahead by the fixed cost of commands on slow ones ({dear[0]:.2f}); "
-            "where the host "
-            f"is the limit it comes to what a merged bio costs, {dear[-1]:.2f} to {cheap[-1]:.2f}, and nobody has measured "
-            "that. At worst "
-            f"the modes are even at {where('IOPS', iops, dear, 1)}"
+            "device, sequential 4 KiB: request-based is ahead by the fixed cost of commands on slow ones "
+            f"({dear[0]:.2f}); where the host is the limit it comes to what a merged bio costs, {dear[-1]:.2f} to "
+            f"{cheap[-1]:.2f}, and nobody has measured that. At worst the modes are even at "
+            f"{where('IOPS', iops, dear, 1)}"
         )
         ends = [
             f"{cores}: {where('IOPS', iops, [self._ratio(device, False, DEAR, cores) for device in devices], 0.95)}"
@@ -323,14 +316,13 @@ class Modes(Experiment):
         ]
         found.limits.append(
             "processors, random 4 KiB: bio-based is 5 % ahead, by how many share the work (as if they never waited for "
-            "each other): "
-            f"{'; '.join(ends)}"
+            f"each other): {'; '.join(ends)}"
         )
         kept = BARE / (BARE + RQ_DEADLINE)
         found.limits.append(
             f"instructions alone: request-based multipath of 6.12 would keep {kept:.0%} of a bare device's IOPS per "
-            "processor; the 31 % and "
-            "53 % that were measured in 2016 (seeds.md 2.3) have locks and context switches in them that this model has not"
+            "processor; the 31 % and 53 % that were measured in 2016 (seeds.md 2.3) have locks and context switches in "
+            "them that this model has not"
         )
 
     def _ratio(self, device: Device, sequential: bool, host: str, cores: int = 1) -> float:

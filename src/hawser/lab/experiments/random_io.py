@@ -33,14 +33,12 @@ class RandomIo(Experiment):
     title = "Merging is irrelevant to random I/O"
     hypothesis = (
         "At random over a large disk no I/O finds a neighbour among those that wait: with all merging, with the simple "
-        "kind and with "
-        "none the throughput is the same, and so it is request-based and bio-based."
+        "kind and with none the throughput is the same, and so it is request-based and bio-based."
     )
     model = (
-        "16 readers keep 16 random reads of 4 KiB each open on a disk of 1 GiB. Paths serve one command after the other in "
-        "c + bytes / B, and are full all the time, so that 15 of 16 reads wait in the map's mq-deadline (request-based) or "
-        "in the "
-        "paths' queues (bio-based)."
+        "16 readers keep 16 random reads of 4 KiB each open on a disk of 1 GiB. Paths serve one command after the "
+        "other in c + bytes / B, and are full all the time, so that 15 of 16 reads wait in the map's mq-deadline "
+        "(request-based) or in the paths' queues (bio-based)."
     )
     parameters = {
         "k": K,
@@ -104,9 +102,8 @@ class RandomIo(Experiment):
                 f"{READERS * self.reads:,} random reads of 4 KiB",
                 ("map", "nomerges", "MB/s", "of nomerges 0", "published", "merged, of all"),
                 rows,
-                "Published are 12.45, 12.50 and 12.52 MB/s; the model's MB/s are those of t4 = 10 us, only ratios compare. "
-                "What the "
-                "attempts cost the processor (%sys 0.669, 0.642, 0.640) takes no virtual time.",
+                "Published are 12.45, 12.50 and 12.52 MB/s; the model's MB/s are those of t4 = 10 us, only ratios "
+                "compare. What the attempts cost the processor (%sys 0.669, 0.642, 0.640) takes no virtual time.",
             )
         )
         for nomerges in NOMERGES[1:]:
@@ -170,8 +167,7 @@ class RandomIo(Experiment):
         ]
         found.limits += [
             f"disk: merging is worth 1 % at {where('disk', sizes, gains, 1.01, ' MiB')}, more on smaller ones "
-            f"({OUTSTANDING} open; "
-            f"what decides is what waits by the disk's blocks, here {blocks:,} for 1 GiB)",
+            f"({OUTSTANDING} open; what decides is what waits by the disk's blocks, here {blocks:,} for 1 GiB)",
             "open reads: of "
             + ", ".join(
                 f"{opened:,} merging is worth {ratio - 1:.2%}"

@@ -67,16 +67,14 @@ class Resplit(Experiment):
     name = "resplit"
     title = "Retries and the boundaries of I/O"
     hypothesis = (
-        "A request that failed is retried as one request, its boundaries those of the first attempt less what was done: "
-        "nothing is "
-        "merged or cut anew. Bio-based, a bio is retried whole, in as many pieces as the first time; but what had merged "
-        "below comes "
-        "back as single bios, and how they fit together the second time is up to the paths that are left."
+        "A request that failed is retried as one request, its boundaries those of the first attempt less what was "
+        "done: nothing is merged or cut anew. Bio-based, a bio is retried whole, in as many pieces as the first time; "
+        "but what had merged below comes back as single bios, and how they fit together the second time is up to the "
+        "paths that are left."
     )
     model = (
         "Commands are counted, there is no clock. Neighbouring writes of 4 KiB in one plug; the first paths fail every "
-        "command, after "
-        "a good prefix, the others carry it out."
+        "command, after a good prefix, the others carry it out."
     )
     parameters = {
         "k": "no clock",
@@ -211,9 +209,8 @@ class Resplit(Experiment):
         shrunk.write(BIOS_MAX)
         found.limits.append(
             f"limits: a path that takes less since the map was made gets {len(shrunk.sent(1))} commands of a request of "
-            f"{BIOS_MAX} bios, "
-            f"and counts as failed; the next one gets it in {len(shrunk.sent(2))}. Bio-based it is cut for that path "
-            f"({cut[1]} pieces)"
+            f"{BIOS_MAX} bios, and counts as failed; the next one gets it in {len(shrunk.sent(2))}. Bio-based it is cut "
+            f"for that path ({cut[1]} pieces)"
         )
 
     def _merged_below(self, found: Findings) -> None:
@@ -260,8 +257,7 @@ class Resplit(Experiment):
             ),
         ]
         found.limits.append(
-            f"paths left: with one, what comes back bio by bio merges once more in its queue ({counts['bio', 1]} command); "
-            "with two "
-            f"{counts['bio', 2]}, with three {counts['bio', 3]}. Request-based {counts['rq', 1]}, {counts['rq', 2]}, "
-            f"{counts['rq', 3]}"
+            f"paths left: with one, what comes back bio by bio merges once more in its queue ({counts['bio', 1]} "
+            f"command); with two {counts['bio', 2]}, with three {counts['bio', 3]}. Request-based {counts['rq', 1]}, "
+            f"{counts['rq', 2]}, {counts['rq', 3]}"
         )

@@ -42,19 +42,15 @@ class Rfc2008(Experiment):
     name = "rfc-2008"
     title = "The RFC's own machine, and today's"
     hypothesis = (
-        "The loop of 2008 peeks before it takes a request out of the elevator, and plugs the device while the paths are "
-        "congested; "
-        "blk-mq takes one out, and learns it then. On a burst that is one command of difference. What the plug of the "
-        "device did for "
-        "small jobs, at the price of up to 3 ms, the submitter's own plug does today for nothing. Without feedback neither "
-        "merges."
+        "The loop of 2008 peeks before it takes a request out of the elevator, and plugs the device while the paths "
+        "are congested; blk-mq takes one out, and learns it then. On a burst that is one command of difference. What "
+        "the plug of the device did for small jobs, at the price of up to 3 ms, the submitter's own plug does today "
+        "for nothing. Without feedback neither merges."
     )
     model = (
-        "Neighbouring 4 KiB reads without a submitter's plug on a request-based map with mq-deadline. A path serves one "
-        "command after "
-        "the other in c + bytes / B. 2008: one lock and one loop, the device is plugged until four requests wait or 3 ms "
-        "have passed; "
-        "`who waits for each`: each bio unplugs it."
+        "Neighbouring 4 KiB reads without a submitter's plug on a request-based map with mq-deadline. A path serves "
+        "one command after the other in c + bytes / B. 2008: one lock and one loop, the device is plugged until four "
+        "requests wait or 3 ms have passed; `who waits for each`: each bio unplugs it."
     )
     parameters = {
         "k": K,
@@ -227,9 +223,8 @@ class Rfc2008(Experiment):
                     [bios, *(value for who in machines for value in (commands[who][place], took_us[who][place]))]
                     for place, bios in enumerate(self.bursts)
                 ],
-                f"Today without a plug, where no other is named. Up to P d = {PATHS * DEPTH} bios that is one command for "
-                "each of "
-                "them, spread over the paths; merged they are one command for one path.",
+                f"Today without a plug, where no other is named. Up to P d = {PATHS * DEPTH} bios that is one command "
+                "for each of them, spread over the paths; merged they are one command for one path.",
             )
         )
         for what, who in (("the plug of the device, with its 3 ms,", PLUGGED), ("the submitter's plug", TODAY_PLUG)):
@@ -237,15 +232,15 @@ class Rfc2008(Experiment):
             worst = pays.index(min(pays))
             found.limits.append(
                 f"burst: with {what} it is 0.95 times as fast as without any at "
-                f"{where('N', self.bursts[worst:], pays[worst:], 0.95)}, {max(pays):.2f} times at best and {pays[-1]:.2f} at "
-                f"N = {self.bursts[-1]:,}; a short burst is one command for one path then, where {PATHS} could work "
-                f"({pays[worst]:.2f} at N = {self.bursts[worst]}; k = {K}, t4 = {T4_NS / NS_PER_US:g} us)"
+                f"{where('N', self.bursts[worst:], pays[worst:], 0.95)}, {max(pays):.2f} times at best and "
+                f"{pays[-1]:.2f} at N = {self.bursts[-1]:,}; a short burst is one command for one path then, where "
+                f"{PATHS} could work ({pays[worst]:.2f} at N = {self.bursts[worst]}; k = {K}, t4 = "
+                f"{T4_NS / NS_PER_US:g} us)"
             )
         differ = max(now - then for then, now in zip(commands[SYNC], commands[TODAY], strict=True))
         found.limits.append(
             f"machine: over bursts of {self.bursts[0]} to {self.bursts[-1]:,} bios today's has at most {differ} command "
-            "more than that of "
-            f"2008 if somebody waits for each bio; none up to P d = {PATHS * DEPTH}"
+            f"more than that of 2008 if somebody waits for each bio; none up to P d = {PATHS * DEPTH}"
         )
 
     def _burst(self, who: str, bios: int) -> tuple[int, float]:
