@@ -88,8 +88,9 @@ class BusyFeedback(Experiment):
         rig.run()
         return rig
 
-    def _ratio(self, bios: int, k: float = K, depth: int = DEPTH) -> float:
-        return self._rig(bios, self.feedback, k, depth).mb_per_s() / self._rig(bios, False, k, depth).mb_per_s()
+    def _ratio(self, bios: int, k: float = K, depth: int = DEPTH, tags: int = 0) -> float:
+        with_feedback = self._rig(bios, self.feedback, k, depth, tags=tags)
+        return with_feedback.mb_per_s() / self._rig(bios, False, k, depth).mb_per_s()
 
     def _burst(self, found: Findings) -> None:
         bios = self.bios
@@ -213,7 +214,8 @@ class BusyFeedback(Experiment):
 
     def _sweep_others(self, found: Findings) -> None:
         by_burst = [self._ratio(bios) for bios in self.bursts]
-        by_depth = [self._ratio(self.sweep_bios, depth=depth) for depth in self.depths]
+        # With a tag of the map's for each bio, lest those are what keeps it back.
+        by_depth = [self._ratio(self.sweep_bios, depth=depth, tags=self.sweep_bios) for depth in self.depths]
         found.curves.append(
             Curve(
                 f"What feedback gains, by the length of the burst (P d = {PATHS * DEPTH})",

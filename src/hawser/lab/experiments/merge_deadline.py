@@ -115,7 +115,7 @@ class MergeDeadline(Experiment):
             )
         found.tables.append(
             Table(
-                f"{self.reads:,} sequential reads of 4 KiB, {OUTSTANDING} open",
+                f"{self.reads:,} sequential reads of 4 KiB, {OUTSTANDING:,} open",
                 ("k", "deadline, us", "commands", "sectors each", "MB/s", "without = 1"),
                 rows,
             )
@@ -138,7 +138,7 @@ class MergeDeadline(Experiment):
             )
         )
         found.limits.append(
-            f"k: 1.9 times as fast at {where('k', self.ks, ratios, 1.9)}, less below (P = {PATHS}, {OUTSTANDING} open)"
+            f"k: 1.9 times as fast at {where('k', self.ks, ratios, 1.9)}, less below (P = {PATHS}, {OUTSTANDING:,} open)"
         )
 
     def _sweep_others(self, found: Findings) -> None:
