@@ -66,7 +66,7 @@ def test_today_in_the_place_of_2008():
     assert [claim.measured for claim in wrong] == [commands_of(1024), 37.0]
 
 
-READS = {"reads": 256, "large_reads": 32, "speeds": (100_000, 300), "cores": (1,)}
+READS = {"reads": 256, "large_reads": 32, "speeds": (100_000, 300), "more_cores": (4,)}
 
 
 def test_modes():
