@@ -1,8 +1,9 @@
-"""clock-resolution: the table of 2022 by which historical-service-time got a better clock in bio-based maps (dm-devel, 2022-04-27).
+"""clock-resolution: the table with which historical-service-time got a better clock in bio-based maps.
 
-The mail shows shares of ten unequal paths with the old clock and the new one, and says that the old one's truncation seems to be
-what is wrong. Here the selector of the engine, which has the exact time only, is given the old clock of hawser.lab.model.old_clock,
-first as that sentence has it, rounded down to jiffies, and then as the kernel's conversion has it, which is early as well.
+The mail (dm-devel, 2022-04-27) shows shares of ten unequal paths with the old clock and the new one, and says that the old one's
+truncation seems to be what is wrong. Here the selector of the engine, which has the exact time only, is given the old clock of
+hawser.lab.model.old_clock: first as that sentence has it, rounded down to jiffies, and then as the kernel's conversion has it,
+which is early as well.
 """
 
 from collections.abc import Sequence
@@ -41,18 +42,20 @@ UNIT_US: Final = 100
 HZ: Final = 250
 SLOWER: Final = [place for place, times in enumerate(TIMES) if times > 1]
 IOS: Final = 60_000
+# Which of the arms has times in jiffies and nothing else that is wrong.
+TRUNCATED: Final = 2
 
 
 class ClockResolution(Experiment):
     name = "clock-resolution"
     title = "The old clock of historical-service-time in bio-based maps: the table of 2022"
     hypothesis = (
-        "With start times in jiffies historical-service-time starves slow paths, with exact ones it does not; that jiffies are "
-        "coarse is enough to explain it"
+        "With start times in jiffies historical-service-time starves slow paths, with exact ones it does not; that jiffies "
+        "are coarse is enough to explain it"
     )
     model = (
-        "ten paths that serve one command after the other, c + bytes / B, with costs of 1, 4, 8 and 16, which give the mail's own "
-        "ideal; random writes of 4 KiB, a closed loop of 64, bio-based; the machine has been up for 1,000 s"
+        "ten paths that serve one command after the other, c + bytes / B, with costs of 1, 4, 8 and 16, which give the mail's "
+        "own ideal; random writes of 4 KiB, a closed loop of 64, bio-based; the machine has been up for 1,000 s"
     )
     parameters = {
         "P": len(TIMES),
@@ -68,8 +71,10 @@ class ClockResolution(Experiment):
     source = f"{MAIL} (commit c06dfd124d46); seeds 2.6, anchors 1.9 and 1.13 h"
     requirements = ("L-7",)
 
-    def __init__(self, ios: int = IOS, swept_ios: int = 12_000, early_ns: int = EARLY_NS) -> None:
-        """`early_ns` 0: the conversion is taken for exact, so that its claim must fail."""
+    def __init__(self, ios: int = IOS, swept_ios: int = 12_000, early_ns: int = EARLY_NS, limits: bool = True) -> None:
+        """`early_ns` 0: the conversion is taken for exact, so that its claim must fail. `limits`: whether to look for where they
+        stop holding."""
+        self.limits = limits
         self.ios = ios
         self.swept_ios = swept_ios
         self.early_ns = early_ns
@@ -93,17 +98,25 @@ class ClockResolution(Experiment):
             for path, share in enumerate(mine):
                 found.records.append({"arm": name, "path": NAMES[path], "share": share, "published": published[path]})
         found.tables.append(
-            Table("Share of each path, and the mail's under it", ["", *NAMES, "farthest"], rows, "the mail has two decimals")
+            Table(
+                "Share of each path, and the mail's under it",
+                ["", *NAMES, "farthest"],
+                rows,
+                "the mail has two decimals",
+            )
         )
         self._claim(found, measured, arms)
         bars = [Series(name, NAMES, mine) for (name, _, _, _), mine in zip(arms, measured, strict=True)]
         title = "Shares of ten unequal paths, by the clock of the selector"
         found.curves.append(Curve(title, "", "share", [*bars, Series("old clock (2022)", NAMES, OLD)], kind=BAR))
-        progress(0.6, "jiffies")
-        self._sweep(found, progress)
+        if self.limits:
+            progress(0.6, "jiffies")
+            self._sweep(found, progress)
         return found
 
-    def _shares(self, selector: str, ios: int, old: OldTime | None, unit_us: int = UNIT_US, depth: int = DEPTH) -> list[float]:
+    def _shares(
+        self, selector: str, ios: int, old: OldTime | None, unit_us: int = UNIT_US, depth: int = DEPTH
+    ) -> list[float]:
         return shares(Machine(TIMES, "bio", unit_ns=unit_us * 1000), selector, depth, ios, old)
 
     def _claim(
@@ -113,11 +126,23 @@ class ClockResolution(Experiment):
         arms: list[tuple[str, str, OldTime | None, Sequence[float]]],
     ) -> None:
         found.claims.append(
-            Claim("the ideal by the costs: farthest", FITTED, farthest(_ideal(), BEST), None, 0.005, f"{MAIL}: Best", "L-7")
+            Claim(
+                "the ideal by the costs: farthest",
+                FITTED,
+                farthest(_ideal(), BEST),
+                None,
+                0.005,
+                f"{MAIL}: Best",
+                "L-7",
+            )
         )
-        for (name, _, _, published), mine in zip(arms, measured, strict=True):
-            text = f"{name}: farthest from the mail"
-            found.claims.append(Claim(text, PREDICTED, farthest(mine, published), None, TOLERANCE, MAIL, "L-7"))
+        for place, (name, _, _, published) in enumerate(arms):
+            measure = farthest(measured[place], published)
+            # What the mail takes for the reason is not what it has measured.
+            text, requirement = (f"{name}: farthest from the mail", "L-7")
+            if place == TRUNCATED:
+                text, requirement = f"{name}, which the mail takes for the reason: farthest from its column", ""
+            found.claims.append(Claim(text, PREDICTED, measure, None, TOLERANCE, MAIL, requirement))
         exact, converted = measured[1], measured[3]
         found.claims.append(
             Claim(
@@ -150,12 +175,12 @@ class ClockResolution(Experiment):
         found.tables.append(Table(f"What a jiffy of {1000 // HZ} ms does, by how long commands take", columns, rows))
         nearest = min(float(row[3]) for row in rows)
         found.limits.append(
-            f"that jiffies are coarse is not enough: at every length of a command from {units[0]} to {units[-1]} us rounding down "
-            f"alone leaves the table's column for the old clock by {nearest:.3f} at least; sdg keeps "
-            f"{min(float(row[1]) for row in rows):.3f} of the I/O, where the mail has .00. The conversion of the time in 32 bits of "
-            f"microseconds from a start five minutes before the machine's own puts starts before the last end of the path for good: "
-            f"all that a path was idle counts as service, the slow ones are idle most, and that is the mail's column. (Derived from "
-            f"what the conversion does; not measured on such a kernel.)"
+            f"that jiffies are coarse is not enough: at every length of a command from {units[0]} to {units[-1]} us rounding "
+            f"down alone leaves the table's column for the old clock by {nearest:.3f} at least; sdg keeps "
+            f"{min(float(row[1]) for row in rows):.3f} of the I/O, where the mail has .00. The conversion of the time in 32 "
+            "bits of microseconds from a start five minutes before the machine's own puts starts before the last end of the "
+            "path for good: all that a path was idle counts as service, the slow ones are idle most, and that is the mail's "
+            "column. (Derived from what the conversion does; not measured on such a kernel.)"
         )
         for depth in (1, 4, 16, DEPTH):
             mine = self._shares(HISTORICAL, self.swept_ios, OldTime(NS_PER_S // HZ, self.early_ns), depth=depth)

@@ -1,13 +1,14 @@
 """failover: L-9, what it costs that one of four paths fails.
 
-Three ways to fail: its server dies (known at once), nothing passes any more (known after the I/O timeout), and it answers with errors
-of transport. What was in flight on it, and what was sent to it before that was known, is tried once more elsewhere; nobody else may
-notice, and nobody may see an error.
+Three ways to fail: its server dies (known at once), nothing passes any more (known after the I/O timeout), and it answers with
+errors of transport. What was in flight on it, and what was sent to it before that was known, is tried once more elsewhere; nobody
+else may notice, and nobody may see an error.
 """
 
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hawser.core.clock import Timer
 from hawser.core.units import KIB, NS_PER_MS, NS_PER_S, NS_PER_US
 from hawser.lab.experiments.base import (
     DERIVED,
@@ -22,6 +23,7 @@ from hawser.lab.experiments.base import (
     Value,
     quietly,
 )
+from hawser.lab.model.array import ModelPath
 from hawser.lab.model.bench import Bench
 from hawser.lab.model.each import keep_each
 from hawser.lab.model.scenario import (
@@ -37,7 +39,7 @@ from hawser.lab.model.scenario import (
 )
 
 PATHS: Final = 4
-FIXED_NS: Final = 2 * NS_PER_MS
+FIXED_NS: Final = 4 * NS_PER_MS
 NS_PER_KIB: Final = 2_500
 WIRE_NS: Final = 50 * NS_PER_US
 SLOTS: Final = 16
@@ -58,9 +60,9 @@ REQUIREMENT: Final = "L-9"
 
 @dataclass
 class Failover:
-    """`in_flight` on the failing path when it failed; `sent_after` that; `retried`: commands beyond one for each I/O; `hurt`: I/Os that
-    took longer than the longest before; `added_ns`: the most that one of them took beyond the longest before; `errors` that clients saw;
-    `events`: how often the engine failed a path."""
+    """`in_flight` on the failing path when it failed; `sent_after` that; `retried`: commands beyond one for each I/O; `hurt`:
+    I/Os that took longer than the longest before; `added_ns`: the most that one of them took beyond the longest before; `errors`
+    that clients saw; `events`: how often the engine failed a path."""
 
     in_flight: int
     sent_after: int
@@ -73,16 +75,31 @@ class Failover:
     outcome: dict[str, Any]
 
 
+class _Look(Timer):
+    """What these paths hold when the time comes, and what they were sent before."""
+
+    def __init__(self, paths: list[ModelPath]) -> None:
+        super().__init__()
+        self.paths = paths
+        self.in_flight = 0
+        self.commands = 0
+
+    def expire(self) -> None:
+        self.in_flight = sum(len(path.outstanding()) for path in self.paths)
+        self.commands = sum(path.commands for path in self.paths)
+
+
 class FailoverCost(Experiment):
     name = "failover"
     title = "What a failover costs: one of four paths dies, falls silent, or answers with errors"
     hypothesis = (
-        "Exactly the I/Os that the failing path holds are tried again, once each; they take no longer than until it is known, and one "
-        "service time; one path is failed, once, and no client sees an error"
+        "Exactly the I/Os that the failing path holds are tried again, once each; they take no longer than until it is known, "
+        "and one service time; one path is failed, once, and no client sees an error"
     )
     model = (
-        "four paths, 16 commands served at once by each, c + bytes / B, times 0.5 to 1.5, a wire of 50 us; random reads of 4 KiB, a closed loop of 32; "
-        "no manager, so that nobody but I/O finds out; a silent path is known after the I/O timeout, the others at once"
+        "four paths, 16 commands served at once by each, c + bytes / B, times 0.5 to 1.5, a wire of 50 us; random reads of 4 "
+        "KiB, a closed loop of 32; no manager, so that nobody but I/O finds out; a silent path is known after the I/O "
+        "timeout, the others at once"
     )
     parameters = {
         "P": PATHS,
@@ -97,18 +114,29 @@ class FailoverCost(Experiment):
     source = WHERE
     requirements = (REQUIREMENT,)
 
-    def __init__(self, seconds: float = SECONDS, failing: tuple[int, ...] = (0,)) -> None:
-        """`failing`: the paths that fail at once; the claims are about one."""
+    def __init__(
+        self,
+        seconds: float = SECONDS,
+        failing: tuple[int, ...] = (0,),
+        kinds: tuple[str, ...] = KINDS,
+        modes: tuple[str, ...] = MODES,
+        limits: bool = True,
+    ) -> None:
+        """`failing`: the paths that fail at once; the claims are about one. `limits`: whether to look for where they stop
+        holding."""
         self.seconds = seconds
         self.failing = list(failing)
+        self.kinds = kinds
+        self.modes = modes
+        self.limits = limits
 
     def run(self, progress: Progress = quietly) -> Findings:
         found = Findings()
         rows: list[list[Value]] = []
         lines: list[Series] = []
         rates: list[Series] = []
-        for kind in KINDS:
-            for mode in MODES:
+        for kind in self.kinds:
+            for mode in self.modes:
                 progress(0.1 * len(rows), f"{kind}, {mode}")
                 cost = self._play(mode, kind, self.failing)
                 row: list[Value] = [kind, mode, cost.in_flight, cost.sent_after, cost.retried, cost.hurt]
@@ -126,11 +154,19 @@ class FailoverCost(Experiment):
         silent = Span(0, TIMEOUT_MS / 1000, "silence is not known yet")
         label = "seconds since it failed"
         found.curves += [
-            Curve("The longest I/O of each 20 ms, when one of four paths fails", label, "ms", lines, spans=[silent], log_y=True),
+            Curve(
+                "The longest I/O of each 20 ms, when one of four paths fails",
+                label,
+                "ms",
+                lines,
+                spans=[silent],
+                log_y=True,
+            ),
             Curve("Throughput, when one of four paths fails", label, "thousand I/Os a second", rates, spans=[silent]),
         ]
-        progress(0.7, "limits")
-        self._limits(found)
+        if self.limits:
+            progress(0.7, "limits")
+            self._limits(found)
         return found
 
     def _claim(self, found: Findings, kind: str, mode: str, cost: Failover) -> None:
@@ -138,7 +174,9 @@ class FailoverCost(Experiment):
         # What is on its way when errors begin is still answered well.
         held = cost.sent_after + (0 if kind == ERROR else cost.in_flight)
         bound_ms = (DETECTED_NS[kind] + cost.usual_ns) / NS_PER_MS
-        wanted = f"{WHERE}: what was sent to it until that was known{'' if kind == ERROR else ', and what it held before'}"
+        wanted = (
+            f"{WHERE}: what was sent to it until that was known{'' if kind == ERROR else ', and what it held before'}"
+        )
         found.claims += [
             Claim(f"{what}: I/Os tried again", DERIVED, cost.retried, max(1, held), held, wanted, REQUIREMENT),
             Claim(
@@ -178,7 +216,15 @@ class FailoverCost(Experiment):
             warm_up_s=0,
             window_ms=20,
             paths=[
-                PathModel(fixed_ns=FIXED_NS, ns_per_kib=NS_PER_KIB, slots=slots, spread="uniform", latency_ns=WIRE_NS, depth=DEPTH) for _ in range(PATHS)
+                PathModel(
+                    fixed_ns=FIXED_NS,
+                    ns_per_kib=NS_PER_KIB,
+                    slots=slots,
+                    spread="uniform",
+                    latency_ns=WIRE_NS,
+                    depth=DEPTH,
+                )
+                for _ in range(PATHS)
             ],
             map=MapModel(mode=mode, selector="service-time 0", nomerges=2),
             manager=ManagerModel(enabled=False, io_timeout_ns=TIMEOUT_MS * NS_PER_MS),
@@ -188,17 +234,16 @@ class FailoverCost(Experiment):
         )
         bench = Bench(scenario, 1)
         meter = keep_each(bench)
-        bench.advance(at_ns - 1)
-        usual_ns = max(took_ns for _, took_ns, _ in meter.each)
         lost = [bench.paths[number] for number in failing]
-        in_flight = sum(len(path.outstanding()) for path in lost)
-        before = sum(path.commands for path in lost)
+        look = _Look(lost)
+        bench.timers.arm(look, at_ns - 1)
         bench.run()
+        usual_ns = max(took_ns for issued_ns, took_ns, _ in meter.each if issued_ns + took_ns < at_ns)
         issued = sum(client.issued for client in bench.clients)
         hurt = [took_ns for _, took_ns, _ in meter.each if took_ns > usual_ns]
         return Failover(
-            in_flight,
-            sum(path.commands for path in lost) - before,
+            look.in_flight,
+            sum(path.commands for path in lost) - look.commands,
             sum(path.commands for path in bench.paths) - issued,
             len(hurt),
             max(hurt, default=usual_ns) - usual_ns,
@@ -213,9 +258,9 @@ class FailoverCost(Experiment):
             cost = self._play("rq", KILL, self.failing, slots)
             if cost.added_ns > cost.usual_ns:
                 found.limits.append(
-                    f"the bound on the added time does not hold where the other paths have no room: with {slots} commands served at once "
-                    f"by each (and {TOGETHER} in flight) the I/O that was hurt most took {cost.added_ns / cost.usual_ns:.1f} times the "
-                    "usual longer"
+                    f"the bound on the added time does not hold where the other paths have no room: with {slots} commands "
+                    f"served at once by each (and {TOGETHER} in flight) the I/O that was hurt most took "
+                    f"{cost.added_ns / cost.usual_ns:.1f} times the usual longer"
                 )
                 break
         else:
@@ -227,7 +272,7 @@ class FailoverCost(Experiment):
         )
         written = self._play("rq", BLACK_HOLE, self.failing, write_percent=100)
         found.limits.append(
-            f"of writes to a silent path others wait as well, those that overlap one of unknown fate: {written.hurt} were hurt where "
-            f"{written.in_flight + written.sent_after} were on the path, the longest by {written.added_ns / NS_PER_MS:.0f} ms (fences; "
-            "see ghost-write)"
+            f"of writes to a silent path others wait as well, those that overlap one of unknown fate: {written.hurt} were hurt "
+            f"where {written.in_flight + written.sent_after} were on the path, the longest by "
+            f"{written.added_ns / NS_PER_MS:.0f} ms (fences; see ghost-write)"
         )

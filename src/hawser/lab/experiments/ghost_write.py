@@ -1,9 +1,10 @@
-"""ghost-write: a write that was given up, resent and acknowledged lands after all. What a naive resend loses, and what fences cost.
+"""ghost-write: a write that was given up, resent and acknowledged lands after all. What is lost, and what fences cost.
 
 Three looks: the six hazards of docs/hazards.md with and without fences; random worlds, the same ones with and without; and an
 incident that was published (linux-nvme, 2025-02/053834), rebuilt from its times.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,7 +40,7 @@ HELD_S: Final = 40
 RETRIED_S: Final = 30.3181
 # What its machine took beyond the timeout is not known: reconnects, and the retry itself.
 TOLERANCE: Final = 0.02
-WORLDS: Final = 150
+WORLDS: Final = 200
 
 
 @dataclass
@@ -55,8 +56,8 @@ class GhostWrite(Experiment):
     name = "ghost-write"
     title = "Ghost writes: what a naive resend loses, and what a fence costs"
     hypothesis = (
-        "To resend a write of unknown fate on another path loses acknowledged data as soon as the first server holds it longer than "
-        "the I/O timeout; fences lose none, and make only overlapping writes wait, until the fate is known"
+        "To resend a write of unknown fate on another path loses acknowledged data as soon as the first server holds it "
+        "longer than the I/O timeout; fences lose none, and make only overlapping writes wait, until the fate is known"
     )
     model = (
         "simulated servers that execute what they received even when nobody waits for it, as real ones do (anchors 3.8); the "
@@ -65,6 +66,7 @@ class GhostWrite(Experiment):
     parameters = {
         "P": 2,
         "d": 32,
+        "k": 9.8,
         "hazards": len(HAZARDS),
         "worlds": WORLDS,
         "incident_timeout_s": TIMEOUT_S,
@@ -75,9 +77,9 @@ class GhostWrite(Experiment):
     source = f"{MAIL} (anchors 3.4); what real servers do: anchors 3.8 and hazards/ghost-write.py"
     requirements = ()
 
-    def __init__(self, worlds: int = WORLDS, fences: bool = True) -> None:
-        """`fences` False: off where they should be on, so that the claims about them must fail."""
-        self.worlds = range(worlds)
+    def __init__(self, worlds: Sequence[int] = range(WORLDS), fences: bool = True) -> None:
+        """`worlds`: their seeds. `fences` False: off where they should be on, so that the claims about them must fail."""
+        self.worlds = worlds
         self.fences = fences
 
     def run(self, progress: Progress = quietly) -> Findings:
@@ -97,7 +99,9 @@ class GhostWrite(Experiment):
             lost = [attempt(hazard.plan(fences=fences)).faults for fences in (False, self.fences)]
             kinds = [kind_of(faults[0]) if faults else "nothing" for faults in lost]
             rows.append([hazard.title, *kinds])
-        found.tables.append(Table("What is lost in the hazards of docs/hazards.md", ["hazard", "no fences", "fences"], rows))
+        found.tables.append(
+            Table("What is lost in the hazards of docs/hazards.md", ["hazard", "no fences", "fences"], rows)
+        )
         where = "tests/lab/test_hazards.py; the same on real servers: anchors 3.8"
         found.claims += [
             Claim("hazards that lose data without fences", DERIVED, _count(rows, 1), len(HAZARDS), len(HAZARDS), where),
@@ -107,7 +111,8 @@ class GhostWrite(Experiment):
     def _incident(self, found: Findings) -> None:
         naive, fenced = (play_incident(TIMEOUT_S, HELD_S, fences) for fences in (False, self.fences))
         rows: list[list[Value]] = [
-            [name, each.retried_s, each.newer_s, each.is_lost] for name, each in (("no fences", naive), ("fences", fenced))
+            [name, each.retried_s, each.newer_s, each.is_lost]
+            for name, each in (("no fences", naive), ("fences", fenced))
         ]
         found.tables.append(
             Table(
@@ -118,7 +123,13 @@ class GhostWrite(Experiment):
             )
         )
         found.records += [
-            {"what": "incident", "fences": name, "retried_s": each.retried_s, "newer_s": each.newer_s, "lost": each.is_lost}
+            {
+                "what": "incident",
+                "fences": name,
+                "retried_s": each.retried_s,
+                "newer_s": each.newer_s,
+                "lost": each.is_lost,
+            }
             for name, each in (("off", naive), ("on", fenced))
         ]
         found.claims += [
@@ -160,7 +171,9 @@ class GhostWrite(Experiment):
         )
         safe = [float(row[0]) for row in rows if not row[1]]
         if safe:
-            found.limits.append(f"without fences nothing is lost while servers answer within the timeout: up to {max(safe):g} of it")
+            found.limits.append(
+                f"without fences nothing is lost while servers answer within the timeout: up to {max(safe):g} of it"
+            )
         found.curves.append(
             Curve(
                 "What the newer write to the same sector takes",
@@ -185,16 +198,16 @@ class GhostWrite(Experiment):
             (lost if incident.is_lost else right).append(quiesce_s)
         if lost and right:
             found.limits.append(
-                f"with fences data is lost when a path declares a quiesce time that is not true: a server that holds a write for "
-                f"{held_s:g} s, with quiesce={max(lost):g} s declared; with {min(right):g} s it is not"
+                "with fences data is lost when a path declares a quiesce time that is not true: a server that holds a write "
+                f"for {held_s:g} s, with quiesce={max(lost):g} s declared; with {min(right):g} s it is not"
             )
 
     def _worlds(self, found: Findings, progress: Progress) -> None:
         counts = [0, 0]
         other = 0
-        for seed in self.worlds:
-            if seed % 10 == 0:
-                progress(0.2 + 0.8 * seed / len(self.worlds), f"world {seed}")
+        for number, seed in enumerate(self.worlds):
+            if number % 10 == 0:
+                progress(0.2 + 0.8 * number / len(self.worlds), f"world {seed}")
             plans = (draw_unsafe(seed), draw_plan(seed) if self.fences else draw_unsafe(seed))
             for arm, plan in enumerate(plans):
                 faults = attempt(plan).faults
@@ -237,7 +250,12 @@ def play_incident(
     ghost has landed."""
     timeout_ns = int(timeout_s * NS_PER_S)
     late_s = max(held_s - timeout_s, 0) + 1
-    ops = [Op("write", 0, 1), Op("write", 0, 1), Op("read", 0, 1), Op("read", 0, 1, barrier=True, delay_ns=int(late_s * NS_PER_S))]
+    ops = [
+        Op("write", 0, 1),
+        Op("write", 0, 1),
+        Op("read", 0, 1),
+        Op("read", 0, 1, barrier=True, delay_ns=int(late_s * NS_PER_S)),
+    ]
     plan = Plan(
         name="incident",
         size_sectors=SECTORS,

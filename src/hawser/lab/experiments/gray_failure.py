@@ -1,7 +1,7 @@
 """gray-failure: one of four paths is slow, not dead. Which part of what `hawser serve` ships ends it for clients, and when?
 
-The rig is that of tests/lab/test_slow_path.py (hawser.lab.slow_path): simulated servers, links and drivers, the shipped engine and
-manager, an open loop of I/O. Nothing in it is an answer that the path failed: no error, no timeout.
+The rig is that of tests/lab/test_slow_path.py (hawser.lab.slow_path): simulated servers, links and drivers, the shipped engine
+and manager, an open loop of I/O. Nothing in it is an answer that the path failed: no error, no timeout.
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,15 @@ from hawser.lab.experiments.base import (
     Value,
     quietly,
 )
+from hawser.lab.model.bench import Bench
+from hawser.lab.model.each import keep_each
+from hawser.lab.model.scenario import SLOW, Fault, LoadModel, ManagerModel, MapModel, PathModel, Scenario
 from hawser.lab.slow_path import SlowPath
 from hawser.manager.policy import MarginalPolicy
 from hawser.multipath.hedge import SHARE_MAX
 
-# Those that count what is in flight, or count nothing: they cannot tell a slow path while the load is light.
-COUNTING: Final = ("round-robin", "queue-length", "service-time")
-TIMED: Final = "historical-service-time"
+SELECTORS: Final = ("round-robin", "queue-length", "service-time", "historical-service-time")
+SERVICE_TIME: Final = "service-time"
 
 PATHS: Final = 4
 SLOW_PATH: Final = 1
@@ -39,10 +41,16 @@ AFTER_NS: Final = 12 * NS_PER_S
 WINDOW_NS: Final = 500 * NS_PER_MS
 # Within so many times the p99 of a healthy map it is over.
 OVER: Final = 3
+# What hurts: so many times that.
+HURT: Final = 10
 HEDGE_NS: Final = 5 * NS_PER_MS
 LATE_NS: Final = 80 * NS_PER_MS
 LATE_EVERY_NS: Final = 250 * NS_PER_MS
-LATE_SPAN_NS: Final = 40 * NS_PER_S
+LATE_SPAN_NS: Final = 20 * NS_PER_S
+# Open loads of another rate, I/Os a second, on the bench; the slow path can do 80 of them.
+RATES: Final = (200, 1000, 4000)
+BENCH_S: Final = 4.0
+BENCH_SLOW_S: Final = 1.0
 WHERE: Final = "DESIGN, Hard problems 10, and the bound of tests/lab/test_slow_path.py"
 
 ALONE: Final = "alone"
@@ -52,14 +60,16 @@ HEDGED: Final = "with hedged reads, too"
 
 @dataclass
 class Course:
-    """One run with a slow path: p99 before, in the first seconds of it and afterwards, in ns; `over_s`: after how long it was over
-    (the whole time, if never); `left_ios`: what the slow path was sent in the last part."""
+    """One run with a slow path: p99 before, in the first seconds of it and afterwards, in ns; `over_s`: after how long it was
+    over (the whole time, if never); `hurt`: I/Os that took more than HURT times what was usual; `left_ios`: what the slow path
+    was sent in the last part."""
 
     rig: SlowPath
     began_ns: int
     healthy_ns: int
     first_ns: int
     later_ns: int
+    hurt: int
     over_s: float
     left_ios: int
     twins: int
@@ -69,12 +79,12 @@ class GrayFailure(Experiment):
     name = "gray-failure"
     title = "A path that is slow, not dead"
     hypothesis = (
-        "No selector that counts I/Os or bytes gets rid of a path that answers 50 times as slowly while the load is light; the "
-        "shipped detection of marginal paths does within 5 s, and hedged reads cut what single late answers cost, for 5 % more reads"
+        "While the load is light no selector gets rid of a path that answers 50 times as slowly; the shipped detection of "
+        "marginal paths does within 5 s, and hedged reads cut what single late answers cost, for 5 % more reads at most"
     )
     model = (
-        "open loop: bursts of 4 I/Os of 4 KiB every 20 ms, 30 % writes, answered or not; a server takes 1 ms + bytes / 400 MB/s, "
-        "4 at once; a wire 50 us each way; the shipped manager at its shipped pace"
+        "open loop: bursts of 4 I/Os of 4 KiB every 20 ms, 30 % writes, answered or not; a server takes 1 ms + bytes / 400 "
+        "MB/s, 4 at once; a wire 50 us each way; the shipped manager at its shipped pace"
     )
     parameters = {
         "P": PATHS,
@@ -93,26 +103,39 @@ class GrayFailure(Experiment):
     source = "the project's own question (anchors 6 F): no figure of anybody else's is compared with"
     requirements = ()
 
-    def __init__(self, mode: str = "rq", selectors: tuple[str, ...] = (*COUNTING, TIMED), marginal: bool = True) -> None:
-        """`marginal` False: the detection is switched off where it should be on, so that its claims must fail."""
+    def __init__(
+        self,
+        mode: str = "rq",
+        selectors: tuple[str, ...] = SELECTORS,
+        marginal: bool = True,
+        hedged: bool = True,
+        limits: bool = True,
+    ) -> None:
+        """`marginal` and `hedged` False: it is switched off where it should be on, so that its claims must fail. `limits`:
+        whether to look for where they stop holding."""
         self.mode = mode
         self.selectors = selectors
         self.tick_ns = MarginalPolicy().tick_ns if marginal else 0
+        self.hedge_ns = HEDGE_NS if hedged else 0
+        self.limits = limits
 
     def run(self, progress: Progress = quietly) -> Findings:
         found = Findings()
-        alone, cared, hedged = {}, {}, {}
+        arms: dict[str, dict[str, Course]] = {ALONE: {}, MARGINAL: {}, HEDGED: {}}
         for number, selector in enumerate(self.selectors):
-            progress(0.6 * number / len(self.selectors), selector)
-            alone[selector] = self._play(selector, 0, 0)
-            cared[selector] = self._play(selector, self.tick_ns, 0)
-            hedged[selector] = self._play(selector, self.tick_ns, HEDGE_NS)
-        arms = {ALONE: alone, MARGINAL: cared, HEDGED: hedged}
+            progress(0.5 * number / len(self.selectors), selector)
+            arms[ALONE][selector] = self._play(selector, 0, 0)
+            arms[MARGINAL][selector] = self._play(selector, self.tick_ns, 0)
+            if selector == SERVICE_TIME:
+                arms[HEDGED][selector] = self._play(selector, self.tick_ns, self.hedge_ns)
         self._tell_courses(found, arms)
-        progress(0.6, "late answers")
+        progress(0.5, "late answers")
         self._late_answers(found)
-        progress(0.8, "limits")
-        self._limits(found)
+        if self.limits:
+            progress(0.6, "limits")
+            self._limits(found)
+            progress(0.8, "loads")
+            self._loads(found)
         return found
 
     # A slow path.
@@ -136,6 +159,7 @@ class GrayFailure(Experiment):
             healthy_ns,
             rig.p99_ns(began_ns, began_ns + GRACE_NS),
             rig.p99_ns(began_ns + GRACE_NS, began_ns + SICK_NS),
+            sum(taken.took_ns > HURT * healthy_ns for taken in rig.between(began_ns, began_ns + SICK_NS)),
             _over_s(rig, began_ns, OVER * healthy_ns),
             left_ios,
             _twins(rig),
@@ -143,31 +167,51 @@ class GrayFailure(Experiment):
 
     def _tell_courses(self, found: Findings, arms: dict[str, dict[str, Course]]) -> None:
         rows: list[list[Value]] = []
+        columns = (
+            "selector",
+            "policy",
+            "healthy_p99_ms",
+            "first_p99_ms",
+            "later_p99_ms",
+            "hurt",
+            "over_after_s",
+            "left_ios",
+            "twins",
+        )
         for arm, courses in arms.items():
             for selector, course in courses.items():
-                figures = (course.healthy_ns, course.first_ns, course.later_ns)
-                row: list[Value] = [selector, arm, *(_ms(figure) for figure in figures), course.over_s, course.left_ios]
-                rows.append([*row, course.twins])
-                columns = ("selector", "policy", "healthy_p99_ms", "first_p99_ms", "later_p99_ms", "over_after_s", "left_ios", "twins")
+                figures = [_ms(figure) for figure in (course.healthy_ns, course.first_ns, course.later_ns)]
+                rows.append([selector, arm, *figures, course.hurt, course.over_s, course.left_ios, course.twins])
                 found.records.append(dict(zip(columns, rows[-1], strict=True)))
         found.tables.append(
             Table(
                 f"A path {TIMES} times as slow for {SICK_NS // NS_PER_S} s",
-                ["selector", "", "p99 ms before", "first 5 s", "then", "over after s", "sent to it then", "twins"],
+                [
+                    "selector",
+                    "",
+                    "p99 ms before",
+                    "first 5 s",
+                    "then",
+                    "I/Os hurt",
+                    "over after s",
+                    "sent to it then",
+                    "twins",
+                ],
                 rows,
-                f"over: p99 of every {WINDOW_NS // NS_PER_MS} ms is within {OVER} times of before until the fault ends",
+                f"hurt: more than {HURT} times the p99 of before; over: p99 of every {WINDOW_NS // NS_PER_MS} ms is within "
+                f"{OVER} times until the fault ends",
             )
         )
-        counting = [selector for selector in self.selectors if selector in COUNTING]
         alone, cared = arms[ALONE], arms[MARGINAL]
         found.claims += [
             Claim(
-                "alone, no selector that counts helps the tail: p99 after 5 s, in p99s of before (the least of them)",
+                "alone, no selector helps the tail: p99 after 5 s, in p99s of before (the least of them)",
                 DERIVED,
-                min(alone[selector].later_ns / alone[selector].healthy_ns for selector in counting),
+                min(course.later_ns / course.healthy_ns for course in alone.values()),
                 20,
                 None,
-                WHERE,
+                f"{WHERE}; when all paths are idle those that count have ties, and the one that remembers tries what it has "
+                "not tried for longest",
             ),
             Claim(
                 "with marginal paths the tail is back: p99 after 5 s, in p99s of before (the worst selector)",
@@ -187,9 +231,9 @@ class GrayFailure(Experiment):
                 unit="s",
             ),
             Claim(
-                "then the slow path is sent no client I/O (the worst selector that counts)",
+                "then the slow path is sent no client I/O (the worst selector)",
                 DERIVED,
-                max(cared[selector].left_ios for selector in counting),
+                max(course.left_ios for course in cared.values()),
                 0,
                 0,
                 "it is used last (hawser.multipath.demotion)",
@@ -205,8 +249,12 @@ class GrayFailure(Experiment):
                 unit="I/Os",
             ),
         ]
-        shown = self.selectors[-2:] if TIMED in self.selectors else self.selectors[-1:]
-        lines = [_line(f"{selector} {arm}", courses[selector]) for selector in shown for arm, courses in arms.items()]
+        lines = [
+            _line(f"{selector} {arm}", courses[selector])
+            for selector in self.selectors[-2:]
+            for arm, courses in arms.items()
+            if selector in courses
+        ]
         end_s = SICK_NS / NS_PER_S
         found.curves.append(
             Curve(
@@ -222,7 +270,7 @@ class GrayFailure(Experiment):
     # Late answers.
 
     def _late_answers(self, found: Findings) -> None:
-        plain, hedged = self._late(0, LATE_EVERY_NS), self._late(HEDGE_NS, LATE_EVERY_NS)
+        plain, hedged = self._late(0, LATE_EVERY_NS), self._late(self.hedge_ns, LATE_EVERY_NS)
         reads = len(hedged.taken)
         rows: list[list[Value]] = []
         for arm, rig in (("plain", plain), ("hedged", hedged)):
@@ -268,7 +316,7 @@ class GrayFailure(Experiment):
         ]
 
     def _late(self, hedge_ns: int, every_ns: int) -> SlowPath:
-        rig = SlowPath(self.mode, "service-time", PATHS, write_percent=0, tick_ns=self.tick_ns, hedge_after_ns=hedge_ns)
+        rig = SlowPath(self.mode, SERVICE_TIME, PATHS, write_percent=0, tick_ns=self.tick_ns, hedge_after_ns=hedge_ns)
         for _ in range(LATE_SPAN_NS // every_ns):
             rig.answer_late(SLOW_PATH, LATE_NS)
             rig.run(every_ns)
@@ -280,22 +328,24 @@ class GrayFailure(Experiment):
     def _limits(self, found: Findings) -> None:
         rows: list[list[Value]] = []
         for times in (3, 6, 9, 12, 20):
-            course = self._play("service-time", self.tick_ns, 0, times)
+            course = self._play(SERVICE_TIME, self.tick_ns, 0, times)
             rows.append([times, _ms(course.later_ns), course.later_ns / course.healthy_ns, course.left_ios])
-        found.tables.append(Table("How slow a path must be", ["times", "p99 ms then", "of before", "sent to it then"], rows))
+        found.tables.append(
+            Table("How slow a path must be", ["times", "p99 ms then", "of before", "sent to it then"], rows)
+        )
         left = [row for row in rows if row[3]]
         if left:
-            times, _, ratio, _ = left[-1]
+            slowest, _, ratio, _ = left[-1]
             found.limits.append(
-                f"a path that is {times} times as slow is left alone (marginal_factor {MarginalPolicy().factor}): p99 stays at "
-                f"{ratio:.1f} times of before"
+                f"a path that is {slowest} times as slow is left alone (marginal_factor {MarginalPolicy().factor}): p99 stays "
+                f"at {ratio:.1f} times of before"
             )
         for slow in range(2, PATHS):
-            course = self._play("service-time", self.tick_ns, 0, slow=slow)
+            course = self._play(SERVICE_TIME, self.tick_ns, 0, slow=slow)
             if course.later_ns > OVER * course.healthy_ns:
                 found.limits.append(
-                    f"with {slow} of {PATHS} paths slow at once p99 after 5 s is {course.later_ns / course.healthy_ns:.0f} times "
-                    "of before: a path is slow in comparison with the median of the others"
+                    f"with {slow} of {PATHS} paths slow at once p99 after 5 s is {course.later_ns / course.healthy_ns:.0f} "
+                    "times of before: a path is slow in comparison with the median of the others"
                 )
                 break
         else:
@@ -310,6 +360,51 @@ class GrayFailure(Experiment):
                 )
                 break
 
+    def _loads(self, found: Findings) -> None:
+        """How much load selectors need, without anybody else's help."""
+        rows: list[list[Value]] = []
+        lines: dict[str, list[float]] = {}
+        for selector in self.selectors:
+            lines[selector] = [self._p99_ms(selector, rate) for rate in RATES]
+            rows.append([selector, *lines[selector]])
+        columns = ["selector", *(f"{rate:,} a second" for rate in RATES)]
+        found.tables.append(
+            Table(
+                f"p99 in ms with the path {TIMES} times as slow, by load, selectors alone",
+                columns,
+                rows,
+                "on the bench, Poisson",
+            )
+        )
+        healthy_ms = 1.2
+        for selector, line in lines.items():
+            helped = [rate for rate, p99_ms in zip(RATES, line, strict=True) if p99_ms < 20 * healthy_ms]
+            if helped:
+                found.limits.append(
+                    f"that no selector helps does not hold for {selector} from {min(helped):,} I/Os a second on"
+                )
+
+    def _p99_ms(self, selector: str, rate: int) -> float:
+        scenario = Scenario(
+            name=self.name,
+            seconds=BENCH_S,
+            paths=[
+                PathModel(fixed_ns=NS_PER_MS, ns_per_kib=2_500, slots=4, latency_ns=NS_PER_MS // 10)
+                for _ in range(PATHS)
+            ],
+            map=MapModel(mode=self.mode, selector=f"{selector} 0", nomerges=2),
+            manager=ManagerModel(enabled=False),
+            loads=[LoadModel(write_percent=30, depth=0, rate=float(rate), batch=1)],
+            faults=[Fault(int(BENCH_SLOW_S * NS_PER_S), SLOW, [SLOW_PATH], factor=float(TIMES))],
+        )
+        bench = Bench(scenario, 1)
+        meter = keep_each(bench)
+        bench.run()
+        # What was asked for half a second ago and is not answered yet has waited that long: it is not in here, and is longer.
+        start_ns, end_ns = int((BENCH_SLOW_S + 0.5) * NS_PER_S), int((BENCH_S - 0.5) * NS_PER_S)
+        took = sorted(took_ns for at_ns, took_ns, _ in meter.each if start_ns <= at_ns < end_ns)
+        return _ms(took[len(took) * 99 // 100])
+
 
 def _twins(rig: SlowPath) -> int:
     manager = rig.era.watches[0].manager
@@ -321,23 +416,26 @@ def _failed(rig: SlowPath) -> int:
 
 
 def _windows(rig: SlowPath, start_ns: int, end_ns: int) -> list[int]:
-    return list(range(start_ns, end_ns - WINDOW_NS + 1, WINDOW_NS))
+    """p99 of each window between them, in ns."""
+    windows: list[list[int]] = [[] for _ in range((end_ns - start_ns) // WINDOW_NS)]
+    for taken in rig.between(start_ns, start_ns + len(windows) * WINDOW_NS):
+        windows[(taken.at_ns - start_ns) // WINDOW_NS].append(taken.took_ns)
+    return [sorted(window)[len(window) * 99 // 100] for window in windows]
 
 
 def _over_s(rig: SlowPath, began_ns: int, bound_ns: int) -> float:
     """How long after `began_ns` the last stretch of time began whose p99 exceeds the bound, and ended."""
-    over_ns = began_ns
-    for start_ns in _windows(rig, began_ns, began_ns + SICK_NS):
-        if rig.p99_ns(start_ns, start_ns + WINDOW_NS) > bound_ns:
-            over_ns = start_ns + WINDOW_NS
-    return (over_ns - began_ns) / NS_PER_S
+    broken = [
+        number for number, p99_ns in enumerate(_windows(rig, began_ns, began_ns + SICK_NS), 1) if p99_ns > bound_ns
+    ]
+    return max(broken, default=0) * WINDOW_NS / NS_PER_S
 
 
 def _line(name: str, course: Course) -> Series:
-    rig, began_ns = course.rig, course.began_ns
-    starts = _windows(rig, began_ns - HEALTHY_NS + WINDOW_NS, rig.clock.now_ns - NS_PER_S)
-    xs = [(start_ns - began_ns) / NS_PER_S for start_ns in starts]
-    return Series(name, xs, [rig.p99_ns(start_ns, start_ns + WINDOW_NS) / NS_PER_MS for start_ns in starts])
+    start_ns = course.began_ns - HEALTHY_NS + WINDOW_NS
+    p99s_ns = _windows(course.rig, start_ns, course.rig.clock.now_ns - NS_PER_S)
+    xs = [(start_ns - course.began_ns + number * WINDOW_NS) / NS_PER_S for number in range(len(p99s_ns))]
+    return Series(name, xs, [p99_ns / NS_PER_MS for p99_ns in p99s_ns])
 
 
 def _ms(time_ns: int) -> float:

@@ -1,17 +1,19 @@
-"""latency-path: one of two paths has 30 ms more latency. Which selector gets what, and how near is that to what NVMe's policies got?
+"""latency-path: one of two paths has 30 ms more latency. Which selector gets what, and what did NVMe's policies get?
 
-Published is a table of four policies of Linux's native NVMe multipath (linux-nvme, 2025-11/059350). Which selector stands for which:
+Published is a table of four policies of Linux's native NVMe multipath (linux-nvme, 2025-11/059350). Which selector stands for
+which:
 
     numa         io-affinity: all CPUs have the late path, as the published numa evidently had (it is half of round-robin)
     round-robin  round-robin
     queue-depth  queue-length: the fewest I/Os in flight
     adaptive     historical-service-time: an average of what I/O took lately, as adaptive has one
 
-MiB/s of another machine mean nothing here; ratios to `numa` do. One of them is solved for the only thing that is not published, how
-long an I/O takes on the path without the delay; the others are tested.
+MiB/s of another machine mean nothing here; ratios to `numa` do. One of them is solved for the only thing that is not published,
+how long an I/O takes on the path without the delay; the others are tested.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from hawser.core.units import KIB, NS_PER_MS
@@ -72,12 +74,12 @@ class LatencyPath(Experiment):
     name = "latency-path"
     title = "One of two paths 30 ms late: four ways of choosing"
     hypothesis = (
-        "Which path is chosen decides throughput by a factor of seven: all on the late path < in turns < fewest in flight < by what "
-        "I/O took lately, in the ratios that NVMe's policies have shown, roughly"
+        "Which path is chosen decides throughput by a factor of seven: all on the late path < in turns < fewest in flight < "
+        "by what I/O took lately, in the ratios that NVMe's policies have shown, roughly"
     )
     model = (
-        "two paths; an I/O of 4 KiB takes an exponential time whose mean is solved from one ratio, 64 at once, and on one path "
-        f"{EXTRA_MS:g} ms more; random reads, which are no different from writes here; a closed loop, request-based"
+        "two paths; an I/O of 4 KiB takes an exponential time whose mean is solved from one ratio, 64 at once, and on one "
+        f"path {EXTRA_MS:g} ms more; random reads, which are no different from writes here; a closed loop, request-based"
     )
     parameters = {
         "P": 2,
@@ -94,8 +96,14 @@ class LatencyPath(Experiment):
     requirements = ()
 
     def __init__(
-        self, seconds: float = SECONDS, swept_s: float = 2.0, stands_for: dict[str, str] | None = None
+        self,
+        seconds: float = SECONDS,
+        swept_s: float = 2.0,
+        stands_for: dict[str, str] | None = None,
+        limits: bool = True,
     ) -> None:
+        """`stands_for`: which selector takes the place of which policy. `limits`: whether to look for where they stop."""
+        self.limits = limits
         self.seconds = seconds
         self.swept_s = swept_s
         self.stands_for = stands_for or STANDS_FOR
@@ -127,8 +135,9 @@ class LatencyPath(Experiment):
         title = f"Throughput with one of two paths {EXTRA_MS:g} ms late"
         found.curves.append(Curve(title, "", "times that of the late path alone", lines, kind=BAR))
         self._claim(found, mine)
-        progress(0.5, "limits")
-        self._sweep(found, progress)
+        if self.limits:
+            progress(0.5, "limits")
+            self._sweep(found, progress)
         return found
 
     def _play(self, selector: str, seconds: float, extra_ms: float, slots: int) -> tuple[float, float]:
@@ -136,7 +145,12 @@ class LatencyPath(Experiment):
         mean_ns = int(quick_ms(CALIBRATED_ON) * NS_PER_MS)
         paths = [
             PathModel(
-                fixed_ns=mean_ns, ns_per_kib=0, slots=slots, spread="exponential", latency_ns=latency_ns, depth=4 * DEPTH
+                fixed_ns=mean_ns,
+                ns_per_kib=0,
+                slots=slots,
+                spread="exponential",
+                latency_ns=latency_ns,
+                depth=4 * DEPTH,
             )
             for latency_ns in (int(extra_ms * NS_PER_MS), 0)
         ]
@@ -204,7 +218,9 @@ class LatencyPath(Experiment):
             for policy, line in lines.items():
                 line.append(mine[policy])
             rows.append([extra_ms, *mine.values()])
-        found.tables.append(Table("By how late the late path is", ["ms", *self.stands_for], rows, "in that of the late path alone"))
+        found.tables.append(
+            Table("By how late the late path is", ["ms", *self.stands_for], rows, "in that of the late path alone")
+        )
         found.curves.append(
             Curve(
                 "What a better choice gains, by how late one of two paths is",
@@ -219,8 +235,8 @@ class LatencyPath(Experiment):
         if broken:
             told = ", ".join(f"{float(row[0]):g}" for row in broken)
             found.limits.append(
-                f"the order, with steps of {STEP - 1:.0%} and more, does not hold where the late path is {told} ms late (an I/O takes "
-                f"{quick_ms(CALIBRATED_ON):.1f} ms)"
+                f"the order, with steps of {STEP - 1:.0%} and more, does not hold where the late path is {told} ms late (an "
+                f"I/O takes {quick_ms(CALIBRATED_ON):.1f} ms)"
             )
         for slots in (32, 16, 8, 4):
             mine, _ = self._ratios(self.swept_s, slots=slots)
@@ -233,8 +249,8 @@ class LatencyPath(Experiment):
 
 
 def _pairs(names: list[str]) -> list[tuple[str, str]]:
-    return list(zip(names, names[1:], strict=False))
+    return list(pairwise(names))
 
 
 def _in_order(ratios: Sequence[Value]) -> bool:
-    return all(float(before) * STEP <= float(after) for before, after in zip(ratios, ratios[1:], strict=False))
+    return all(float(before) * STEP <= float(after) for before, after in pairwise(ratios))

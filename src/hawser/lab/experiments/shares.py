@@ -19,8 +19,8 @@ UPTIME_NS: Final = 1000 * NS_PER_S
 
 @dataclass(frozen=True)
 class Machine:
-    """`times`: of each path, how many times as long as the quickest it takes for a command of 4 KiB, which takes that one `unit_ns`,
-    of which the data take one part in 1 + k. Paths serve one command at a time."""
+    """`times`: of each path, how many times as long as the quickest it takes for a command of 4 KiB, which takes that one
+    `unit_ns`, of which the data take one part in 1 + k. Paths serve one command at a time."""
 
     times: Sequence[float]
     mode: str

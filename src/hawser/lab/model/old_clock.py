@@ -5,10 +5,11 @@ nanoseconds. Two things are lost on the way:
 
 - what is less than a jiffy (`jiffy_ns`): the time is rounded down;
 - the conversion goes by way of microseconds in 32 bits, and jiffies count from five minutes *before* the machine was started (so
-  that whoever does not bear with their overflow is found out early): what comes out is `early_ns` before the true time, 300 s, and
-  4,295 s more with each time that 32 bits are full.
+  that whoever does not bear with their overflow is found out early): what comes out is `early_ns` before the true time, 300 s,
+  and 4,295 s more with each time that 32 bits are full.
 
-dm: dm_start_time_ns_from_clone(), jiffies_to_nsecs(), INITIAL_JIFFIES as of 5.18; the mail that changed it is dm-devel 2022-04-27.
+dm: dm_start_time_ns_from_clone(), jiffies_to_nsecs(), INITIAL_JIFFIES as of 5.18; the mail that changed it is dm-devel
+2022-04-27.
 """
 
 from typing import Final
