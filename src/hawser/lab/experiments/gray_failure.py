@@ -21,9 +21,7 @@ from hawser.lab.experiments.base import (
     Value,
     quietly,
 )
-from hawser.lab.model.bench import Bench
-from hawser.lab.model.each import keep_each
-from hawser.lab.model.scenario import SLOW, Fault, LoadModel, ManagerModel, MapModel, PathModel, Scenario
+from hawser.lab.experiments.gray_loads import tell_by_load
 from hawser.lab.slow_path import SlowPath
 from hawser.manager.policy import MarginalPolicy
 from hawser.multipath.hedge import SHARE_MAX
@@ -47,10 +45,7 @@ HEDGE_NS: Final = 5 * NS_PER_MS
 LATE_NS: Final = 80 * NS_PER_MS
 LATE_EVERY_NS: Final = 250 * NS_PER_MS
 LATE_SPAN_NS: Final = 20 * NS_PER_S
-# Open loads of another rate, I/Os a second, on the bench; the slow path can do 80 of them.
-RATES: Final = (200, 1000, 4000)
-BENCH_S: Final = 4.0
-BENCH_SLOW_S: Final = 1.0
+PERCENTILES: Final = (50, 80, 90, 95, 97, 98, 98.5, 99, 99.5, 99.9)
 WHERE: Final = "DESIGN, Hard problems 10, and the bound of tests/lab/test_slow_path.py"
 
 ALONE: Final = "alone"
@@ -135,7 +130,7 @@ class GrayFailure(Experiment):
             progress(0.6, "limits")
             self._limits(found)
             progress(0.8, "loads")
-            self._loads(found)
+            tell_by_load(found, self.mode, self.selectors, TIMES)
         return found
 
     # A slow path.
@@ -251,7 +246,7 @@ class GrayFailure(Experiment):
         ]
         lines = [
             _line(f"{selector} {arm}", courses[selector])
-            for selector in self.selectors[-2:]
+            for selector in (SERVICE_TIME,)
             for arm, courses in arms.items()
             if selector in courses
         ]
@@ -272,6 +267,23 @@ class GrayFailure(Experiment):
     def _late_answers(self, found: Findings) -> None:
         plain, hedged = self._late(0, LATE_EVERY_NS), self._late(self.hedge_ns, LATE_EVERY_NS)
         reads = len(hedged.taken)
+        tail_ns = hedged.clock.now_ns - NS_PER_S
+        found.curves.append(
+            Curve(
+                f"Reads of which two in a hundred are {LATE_NS // NS_PER_MS} ms late",
+                "percentile",
+                "ms",
+                [
+                    Series(
+                        arm,
+                        PERCENTILES,
+                        [_ms(rig.quantile_ns(0, tail_ns, int(10 * percent))) for percent in PERCENTILES],
+                    )
+                    for arm, rig in (("plain", plain), ("hedged", hedged))
+                ],
+                log_y=True,
+            )
+        )
         rows: list[list[Value]] = []
         for arm, rig in (("plain", plain), ("hedged", hedged)):
             end_ns = rig.clock.now_ns - NS_PER_S
@@ -359,51 +371,6 @@ class GrayFailure(Experiment):
                     f"with {share:.0f} % of the reads late hedging has no budget left ({SHARE_MAX} %): p99.9 is {tail_ms:.0f} ms"
                 )
                 break
-
-    def _loads(self, found: Findings) -> None:
-        """How much load selectors need, without anybody else's help."""
-        rows: list[list[Value]] = []
-        lines: dict[str, list[float]] = {}
-        for selector in self.selectors:
-            lines[selector] = [self._p99_ms(selector, rate) for rate in RATES]
-            rows.append([selector, *lines[selector]])
-        columns = ["selector", *(f"{rate:,} a second" for rate in RATES)]
-        found.tables.append(
-            Table(
-                f"p99 in ms with the path {TIMES} times as slow, by load, selectors alone",
-                columns,
-                rows,
-                "on the bench, Poisson",
-            )
-        )
-        healthy_ms = 1.2
-        for selector, line in lines.items():
-            helped = [rate for rate, p99_ms in zip(RATES, line, strict=True) if p99_ms < 20 * healthy_ms]
-            if helped:
-                found.limits.append(
-                    f"that no selector helps does not hold for {selector} from {min(helped):,} I/Os a second on"
-                )
-
-    def _p99_ms(self, selector: str, rate: int) -> float:
-        scenario = Scenario(
-            name=self.name,
-            seconds=BENCH_S,
-            paths=[
-                PathModel(fixed_ns=NS_PER_MS, ns_per_kib=2_500, slots=4, latency_ns=NS_PER_MS // 10)
-                for _ in range(PATHS)
-            ],
-            map=MapModel(mode=self.mode, selector=f"{selector} 0", nomerges=2),
-            manager=ManagerModel(enabled=False),
-            loads=[LoadModel(write_percent=30, depth=0, rate=float(rate), batch=1)],
-            faults=[Fault(int(BENCH_SLOW_S * NS_PER_S), SLOW, [SLOW_PATH], factor=float(TIMES))],
-        )
-        bench = Bench(scenario, 1)
-        meter = keep_each(bench)
-        bench.run()
-        # What was asked for half a second ago and is not answered yet has waited that long: it is not in here, and is longer.
-        start_ns, end_ns = int((BENCH_SLOW_S + 0.5) * NS_PER_S), int((BENCH_S - 0.5) * NS_PER_S)
-        took = sorted(took_ns for at_ns, took_ns, _ in meter.each if start_ns <= at_ns < end_ns)
-        return _ms(took[len(took) * 99 // 100])
 
 
 def _twins(rig: SlowPath) -> int:
