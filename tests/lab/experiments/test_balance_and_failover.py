@@ -26,7 +26,7 @@ def test_a_path_that_dies_or_answers_with_errors():
 def test_a_path_that_falls_silent():
     findings = whole(FailoverCost(seconds=1.1, kinds=(BLACK_HOLE,), modes=("rq",), limits=False))
     assert wrong(findings) == []
-    assert 490 < findings.tables[0].rows[0][6] <= 504, "it takes the timeout"
+    assert 490 < float(findings.tables[0].rows[0][6]) <= 504, "it takes the timeout"
 
 
 def test_two_that_die_are_not_what_is_claimed():

@@ -26,7 +26,7 @@ from hawser.lab.experiments.base import (
     quietly,
 )
 from hawser.lab.experiments.shares import HISTORICAL, SERVICE_TIME, TOLERANCE, Machine, OldTime, farthest, shares
-from hawser.lab.model.old_clock import EARLY_NS
+from hawser.lab.model.old_clock import BOOTING_NS, EARLY_NS, LATER_NS
 
 MAIL: Final = "dm-devel 2022-04-27, Provide high-resolution timer to HST with bio-mpath"
 # In the order of the mail: sdd to sdm.
@@ -182,6 +182,7 @@ class ClockResolution(Experiment):
             "path for good: all that a path was idle counts as service, the slow ones are idle most, and that is the mail's "
             "column. (Derived from what the conversion does; not measured on such a kernel.)"
         )
+        self._vary_early(found)
         for depth in (1, 4, 16, DEPTH):
             mine = self._shares(HISTORICAL, self.swept_ios, OldTime(NS_PER_S // HZ, self.early_ns), depth=depth)
             if farthest(mine, OLD) > TOLERANCE:
@@ -202,6 +203,21 @@ class ClockResolution(Experiment):
                 log_x=True,
             )
         )
+
+    def _vary_early(self, found: Findings) -> None:
+        """By how long the machine has been up, which decides how wrong the conversion is."""
+        ages = (("5 to 76", self.early_ns), ("76 to 148", LATER_NS), ("0 to 5", BOOTING_NS))
+        rows: list[list[Value]] = []
+        for minutes, early_ns in ages:
+            mine = self._shares(HISTORICAL, self.swept_ios, OldTime(NS_PER_S // HZ, early_ns))
+            rows.append([minutes, early_ns / NS_PER_S, *mine, farthest(mine, OLD)])
+        columns = ["minutes up", "early s", *NAMES, "farthest from the mail"]
+        found.tables.append(Table("As converted, by how long the machine has been up", columns, rows))
+        if float(rows[-1][-1]) > TOLERANCE:
+            found.limits.append(
+                "as converted, what starts in the first five minutes of a machine starts in times to come: all service takes no "
+                f"time, and the shares are others ({float(rows[-1][-1]):.3f} from the mail's)"
+            )
 
 
 def _ideal() -> list[float]:

@@ -5,11 +5,11 @@ nanoseconds. Two things are lost on the way:
 
 - what is less than a jiffy (`jiffy_ns`): the time is rounded down;
 - the conversion goes by way of microseconds in 32 bits, and jiffies count from five minutes *before* the machine was started (so
-  that whoever does not bear with their overflow is found out early): what comes out is `early_ns` before the true time, 300 s,
-  and 4,295 s more with each time that 32 bits are full.
+  that whoever does not bear with their overflow is found out early): what comes out is `early_ns` before the true time. That is
+  300 s from five minutes after the start of the machine on, 4,295 s more each time that 32 bits are full, and in the first five
+  minutes it is a time to come, 3,995 s ahead.
 
-dm: dm_start_time_ns_from_clone(), jiffies_to_nsecs(), INITIAL_JIFFIES as of 5.18; the mail that changed it is dm-devel
-2022-04-27.
+dm: dm_start_time_ns_from_clone(), jiffies_to_nsecs(), INITIAL_JIFFIES as of 5.18; dm-devel 2022-04-27 changed it.
 """
 
 from typing import Final
@@ -20,8 +20,11 @@ from hawser.lab.model.bench import Bench
 from hawser.multipath.path import Path
 from hawser.multipath.selectors.historical_service_time import HistoricalServiceTime
 
-# By how much a start is too early in the first 71 minutes but five after the machine was started.
+# By how much a start is too early: from 5 minutes after the machine was started to 76, in the first 5, and from 76 to 148.
 EARLY_NS: Final = 300 * NS_PER_S
+FULL_NS: Final = 4_294_967_296_000
+BOOTING_NS: Final = EARLY_NS - FULL_NS
+LATER_NS: Final = EARLY_NS + FULL_NS
 
 
 class OldClock(HistoricalServiceTime):
