@@ -17,7 +17,15 @@ NOT_REPRODUCED = {
     "selector-shares": ["depth 1, one path 4 times", "depth 64, one path 4 times"],
     "clock-resolution": ["which the mail takes for the reason"],
 }
-SHIPPED = [SelectorShares, ClockResolution, LatencyPath, LoadBalance, GrayFailure, FailoverCost, GhostWrite]
+SHIPPED: list[type[Experiment]] = [
+    SelectorShares,
+    ClockResolution,
+    LatencyPath,
+    LoadBalance,
+    GrayFailure,
+    FailoverCost,
+    GhostWrite,
+]
 
 
 @pytest.mark.soak

@@ -15,7 +15,18 @@ from typing import Final
 from hawser.lab.experiments.base import Experiment
 
 # In the order in which they are printed: from the block layer up to what an operator sees.
-NAMES: Final[tuple[str, ...]] = ()
+NAMES: Final[tuple[str, ...]] = (
+    "merge-before-map",
+    "busy-feedback",
+    "elevator",
+    "merge-deadline",
+    "random-io",
+    "granularity",
+    "big-bios",
+    "resplit",
+    "rfc-2008",
+    "modes",
+)
 
 _PACKAGE: Final = "hawser.lab.experiments"
 
