@@ -1,6 +1,5 @@
 """`hawser lab sweep`: every combination of what a scenario varies, with every seed, on many processes or machines."""
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from hawser.cli.lab_run import told
 from hawser.cli.lab_sweep_store import Store, StoreError, job_key
 from hawser.cli.lab_workers import Workers
 from hawser.lab.experiments.comparison import Comparison
-from hawser.lab.experiments.results import FILE_NAME, as_data, whole
+from hawser.lab.experiments.results import FILE_NAME, as_data, dumps, whole
 from hawser.lab.model.grid import parse_over
 from hawser.lab.model.jobs import PLAY, Executor, Job, bare, write
 from hawser.lab.model.scenario import ScenarioError
@@ -154,7 +153,7 @@ class Sweep:
             store.finish(self.keys)
             data = whole([entry])
             data["sweep"] = {"jobs": len(self.jobs), "failed": len(self.failed), "digest": self.digest()}
-            store.replace(FILE_NAME, json.dumps(data, indent=1) + "\n")
+            store.replace(FILE_NAME, dumps(data))
         click.echo("\n".join(told(entry)))
         self._name_failed(store)
         click.echo(f"digest of {_many(self.done, 'outcome')}: {self.digest()}")

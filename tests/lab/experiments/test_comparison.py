@@ -5,10 +5,9 @@ import json
 import pytest
 from tests.support.toy_play import RAISES
 
-from hawser.lab.experiments.base import BAR
 from hawser.lab.experiments.catalogue import ExperimentError, find_experiments
 from hawser.lab.experiments.comparison import Comparison
-from hawser.lab.experiments.comparison_curves import SERIES_MAX, fault_spans
+from hawser.lab.experiments.comparison_curves import SERIES_MAX
 from hawser.lab.model.jobs import Here
 from hawser.lab.model.scenario import Fault, LoadModel, PathModel, Scenario
 from hawser.lab.model.scenario_file import loads
@@ -78,18 +77,17 @@ def test_curves_have_intervals_and_marked_faults():
         "p99 over depth",
     ]
     course, _, percentiles, shares, sizes, over_depth, _ = found.curves
-    assert [(span.start, span.end, span.text) for span in course.spans] == [(2.0, 3.0, "slow p0, p1")]
+    assert [(span.start, span.end, span.text) for span in course.spans] == [(2.0, 3.0, "p0, p1: 10 times as slow")]
     assert [series.name for series in course.series] == ["depth=1", "depth=8", "depth=64"]
-    assert course.series[0].xs == [0.025, 1.025, 2.025, 3.025, 4.025]
-    for y, low, high in zip(
-        course.series[0].ys, course.series[0].lows or (), course.series[0].highs or (), strict=True
-    ):
+    assert course.series[0].xs == [0.5, 1.5, 2.5, 3.5, 4.5]
+    assert percentiles.log_y
+    (first, _, _) = percentiles.series
+    assert first.xs == ["p50", "p90", "p99", "p99.9", "max"]
+    for y, low, high in zip(first.ys, first.lows or (), first.highs or (), strict=True):
         assert low < y < high
-    assert (percentiles.kind, percentiles.log_y) == (BAR, True)
-    assert percentiles.series[0].xs == ("p50", "p90", "p99", "p99.9", "max")
     assert shares.series[0].xs == ["p0", "p1", "p2", "p3"]
-    assert shares.series[0].ys == [0.25] * 4
-    assert sizes.series[0].xs == ["4k", "64k"]
+    assert shares.series[0].ys == [25.0] * 4
+    assert sizes.series[0].xs == ["4 KiB", "64 KiB"]
     assert over_depth.log_x
     assert [(series.name, series.xs) for series in over_depth.series] == [("depth", [1.0, 8.0, 64.0])]
     ys = over_depth.series[0].ys
@@ -110,22 +108,6 @@ def test_many_combinations_do_not_fill_one_figure():
     assert found.curves[0].title == f"Latency over time (the first {SERIES_MAX} of 10 combinations)"
     assert len(found.curves[0].series) == SERIES_MAX
     assert len(found.curves[-1].series[0].xs) == 10
-
-
-def test_when_faults_are():
-    second = 1_000_000_000
-    faults = [
-        Fault(second, "kill", [2]),
-        Fault(second, "flap", [0], count=5, ms=100),
-        Fault(2 * second, "message", words="fail_path {p0}"),
-        Fault(3 * second, "gray", [1], 9 * second, percent=1, ms=5),
-    ]
-    assert [(span.start, span.end, span.text) for span in fault_spans(faults, 5.0)] == [
-        (1.0, 5.0, "kill p2"),
-        (1.0, 1.4, "flap p0"),
-        (2.0, 2.0, "message fail_path {p0}"),
-        (3.0, 5.0, "gray p1"),
-    ]
 
 
 def test_records_are_flat_and_one_per_run():

@@ -8,6 +8,7 @@ import pytest
 
 from hawser.lab.experiments.base import BAR, LINE, Span
 from hawser.lab.experiments.outcome_curves import (
+    RESOLUTION,
     fault_spans,
     latency_course,
     latency_over_time,
@@ -125,16 +126,10 @@ def test_several_seeds_are_a_mean_and_an_interval():
     runs = {"x": [made(window(0, 9, us), window(0.5, 9, 7.0)) for us in (10.0, 12.0, 14.0)]}
     (series,) = latency_over_time(runs).series
     assert series.ys == [12.0, 7.0]
-    half = 4.303 * 2 / 3**0.5
-    assert series.lows == pytest.approx([12 - half, 7.0])
+    half = 4.30265 * 2 / 3**0.5
+    fine = RESOLUTION / (1 + RESOLUTION)  # of a histogram, whose percentiles may be too high
+    assert series.lows == pytest.approx([12 - half - 12 * fine, 7 - 7 * fine])
     assert series.highs == pytest.approx([12 + half, 7.0])
-
-
-def test_many_seeds_take_the_normal_distribution():
-    runs = {"x": [made(window(0, 9, 10.0 + 2 * (seed % 2))) for seed in range(64)]}
-    (series,) = latency_over_time(runs).series
-    assert series.highs is not None
-    assert series.highs[0] - 11 == pytest.approx(1.96 * (64 / 63) ** 0.5 / 8)
 
 
 def test_a_window_without_an_answer_is_a_gap():
@@ -157,7 +152,7 @@ def test_runs_of_unlike_lengths_are_compared_as_far_as_both_go():
         (Fault(10**9, GRAY, [0, 2], 2 * 10**9, ms=20, percent=5), Span(1.0, 3.0, "p0, p2: 5 % of commands 20 ms late")),
         (Fault(10**9, KILL, [1]), Span(1.0, 4.0, "p1: server killed")),
         (Fault(10**9, BLACK_HOLE), Span(1.0, 4.0, "all paths: black hole")),
-        (Fault(10**9, FLAP, [0], count=3, ms=200), Span(1.0, 1.6, "p0: flaps 3 times")),
+        (Fault(10**9, FLAP, [0], count=3, ms=200), Span(1.0, 1.4, "p0: flaps 3 times")),
         (Fault(10**9, MESSAGE, words="fail_path {p0}"), Span(1.0, 1.0, "message fail_path {p0}")),
     ],
 )

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from hawser.lab.experiments.base import Experiment, Findings, Progress, Table, Value, quietly
-from hawser.lab.experiments.comparison_curves import RESOLUTION, Run, all_curves
+from hawser.lab.experiments.comparison_curves import Run, all_curves
+from hawser.lab.experiments.outcome_curves import RESOLUTION
 from hawser.lab.model.grid import Cell, cells
 from hawser.lab.model.jobs import PLAY, Executor, Here, Job, make_jobs
 from hawser.lab.model.scenario import Fault, LoadModel, PathModel, Scenario

@@ -6,19 +6,20 @@ Each function takes runs by name, in the order in which they are to be drawn, an
     runs = {selector: [play(scenario, seed) for seed in range(4)] for selector in selectors}
     findings.curves.append(latency_over_time(runs, spans=fault_spans(scenario)))
 
-A name may have one outcome, or those of several seeds: then a value is the mean over the seeds, with the 95 % interval of
-Student's t, which takes the seeds for independent and their values for normally distributed, cut at 0 (nothing here is less).
-A value that a seed does not have (no I/O was answered in a window) is left out of the mean; a value that none has is NaN, a gap
-in the line.
+A name may have one outcome, or those of several seeds: then a value is the mean over the seeds, with its 95 % interval
+(hawser.lab.model.stats), cut at 0 (nothing here is less). A value that a seed does not have (no I/O was answered in a window) is
+left out of the mean; a value that none has is NaN, a gap in the line.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import inf, nan, sqrt
+from math import inf, nan
 from typing import Any, Final
 
+from hawser.core.histogram import SUB_BITS
 from hawser.core.units import KIB, MIB, NS_PER_S
 from hawser.lab.experiments.base import BAR, LINE, Curve, Series, Span
 from hawser.lab.model.scenario import BLACK_HOLE, DELAY, ERROR, FLAP, GRAY, KILL, MESSAGE, SLOW, Fault, Scenario
+from hawser.lab.model.stats import mean_interval
 
 Outcome = Mapping[str, Any]
 Runs = Mapping[str, Outcome | Sequence[Outcome]]
@@ -28,12 +29,8 @@ SIZES_MAX: Final = 10
 # Bands of more lines than this would lie on each other.
 BANDS_MAX: Final = 2
 
-# Student's t, two-sided 95 %, for 1 to 30 degrees of freedom; beyond those the normal distribution's.
-_T: Final = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
-_T_MANY: Final = 1.960
+# How much too high a percentile may be, which is read from a histogram.
+RESOLUTION: Final = 1 / (1 << SUB_BITS)
 
 
 # Over time.
@@ -48,7 +45,7 @@ def latency_over_time(
         title=title or f"Latency over time ({quantile})",
         x_label="time, s",
         y_label=f"latency, {quantile} of each window, µs",
-        series=_course(runs, lambda window, _: window[key] if window["ios"] else nan),
+        series=_course(runs, lambda window, _: window[key] if window["ios"] else nan, RESOLUTION),
         spans=tuple(spans),
         log_y=log,
     )
@@ -100,7 +97,9 @@ def percentiles(runs: Runs, title: str = "", load: str = "", log: bool = True) -
             latency = next(part["latency_us"] for part in outcome["loads"] if part["name"] == load)
         return [float(latency[name]) for name in QUANTILES]
 
-    series = [_series(name, QUANTILES, [values(one) for one in outcomes]) for name, outcomes in _named(runs)]
+    series = [
+        _series(name, QUANTILES, [values(one) for one in outcomes], RESOLUTION) for name, outcomes in _named(runs)
+    ]
     return Curve(title or "Latency, by percentile", "percentile", "latency, µs", series, LINE, log_y=log)
 
 
@@ -154,10 +153,14 @@ def _span(fault: Fault, seconds: float) -> Span:
         return Span(start, start, f"message {fault.words}")
     duration = fault.duration_ns / NS_PER_S
     if fault.kind == FLAP and not duration:
-        duration = fault.count * fault.ms / 1e3
+        duration = (fault.count - 1) * fault.ms / 1e3
+        return Span(start, start + duration, f"{_whose(fault)}: {_what(fault)}")
     end = start + duration if duration else max(start, seconds) if seconds else inf
-    paths = ", ".join(f"p{number}" for number in fault.paths) or "all paths"
-    return Span(start, end, f"{paths}: {_what(fault)}")
+    return Span(start, end, f"{_whose(fault)}: {_what(fault)}")
+
+
+def _whose(fault: Fault) -> str:
+    return ", ".join(f"p{number}" for number in fault.paths) or "all paths"
 
 
 def _what(fault: Fault) -> str:
@@ -180,7 +183,7 @@ def _named(runs: Runs) -> Iterator[tuple[str, Sequence[Outcome]]]:
         yield name, [outcomes] if isinstance(outcomes, Mapping) else outcomes
 
 
-def _course(runs: Runs, value: Callable[[Mapping[str, Any], float], float]) -> list[Series]:
+def _course(runs: Runs, value: Callable[[Mapping[str, Any], float], float], resolution: float = 0.0) -> list[Series]:
     """`value` of each window, which is told the window's length in seconds, too; with intervals where there are few lines."""
     series = []
     for name, outcomes in _named(runs):
@@ -189,7 +192,7 @@ def _course(runs: Runs, value: Callable[[Mapping[str, Any], float], float]) -> l
         times = [float(window["t"]) for window in windows[0][:length]]
         seconds = _window_s(times, outcomes[0])
         values = [[float(value(window, seconds)) for window in course[:length]] for course in windows]
-        line = _series(name, _middles(times, outcomes[0]), values)
+        line = _series(name, _middles(times, outcomes[0]), values, resolution)
         series.append(line if len(runs) <= BANDS_MAX else Series(name, line.xs, line.ys))
     return series
 
@@ -205,30 +208,17 @@ def _window_s(times: Sequence[float], outcome: Outcome) -> float:
     return times[1] - times[0] if len(times) > 1 else float(outcome["measured_s"])
 
 
-def _series(name: str, xs: Sequence[str | float], seeds: Sequence[Sequence[float]]) -> Series:
-    """Means over the seeds, with their intervals if there are several."""
-    if len(seeds) == 1:
-        return Series(name, list(xs), list(seeds[0]))
+def _series(name: str, xs: Sequence[str | float], seeds: Sequence[Sequence[float]], resolution: float = 0.0) -> Series:
+    """Means over the seeds, with their intervals if there are several. `resolution`: how much too high a value may be."""
     ys, lows, highs = [], [], []
     for number in range(len(xs)):
         values = [one[number] for one in seeds if one[number] == one[number]]
-        mean, half = _mean(values)
-        ys.append(mean)
-        lows.append(max(mean - half, 0.0))
-        highs.append(mean + half)
-    return Series(name, list(xs), ys, lows, highs)
-
-
-def _mean(values: Sequence[float]) -> tuple[float, float]:
-    """The mean, and half of its 95 % interval (0 if there is but one value, of which nothing can be said)."""
-    if not values:
-        return nan, 0.0
-    mean = sum(values) / len(values)
-    if len(values) == 1:
-        return mean, 0.0
-    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    t = _T[len(values) - 2] if len(values) - 2 < len(_T) else _T_MANY
-    return mean, t * sqrt(variance / len(values))
+        interval = mean_interval(values or [nan], resolution)
+        ys.append(interval.mean)
+        # Nothing can be said of the interval of one value.
+        lows.append(interval.mean if interval.low is None else max(interval.low, 0.0))
+        highs.append(interval.mean if interval.high is None else interval.high)
+    return Series(name, list(xs), ys) if len(seeds) == 1 else Series(name, list(xs), ys, lows, highs)
 
 
 def _percent(part: float, whole: float) -> float:
