@@ -78,7 +78,7 @@ def test_every_combination_is_played_and_compared(file: Path, tmp_path: Path, ca
     (experiment,) = results["experiments"]
     assert [record["seed"] for record in experiment["records"]] == [0, 1, 2] * 4
     assert [record["depth"] for record in experiment["records"]] == ["1"] * 3 + ["8"] * 3 + ["1"] * 3 + ["8"] * 3
-    assert experiment["curves"][0]["spans"] == [{"start": 2.0, "end": 3.0, "text": "slow p0"}]
+    assert experiment["curves"][0]["spans"] == [{"start": 2.0, "end": 3.0, "text": "p0: 10 times as slow"}]
     assert results["sweep"]["digest"] in printed
 
 
