@@ -208,6 +208,13 @@ def test_of_more_faults_than_have_room_that_is_said():
     assert "and 7 more" in found
 
 
+def test_bars_of_one_colour_are_hatched_differently():
+    curve = Curve("t", "x", "y", [Series(f"series {n}", ["a"], [1.0]) for n in range(16)], kind=BAR)
+    looks = [(str(bar.get_facecolor()), bar.get_hatch() or "") for bar in plot(curve).axes[0].patches]
+    assert len({*looks}) == len(looks) == 16
+    ElementTree.fromstring(draw_curve(curve, "x").inline)
+
+
 def test_where_nothing_was_measured_that_is_said():
     assert "nothing was measured" in [text.get_text() for text in plot(ODD["nothing known"]).axes[0].texts]
     assert not plot(ODD["all zero"]).axes[0].texts

@@ -11,9 +11,10 @@ from hawser.lab.look import Palette
 
 SERIES_LIGHT: Final = ("#0184f4", "#de6b0d", "#9f2d94", "#195447", "#5e0dde", "#5a420e", "#1b0b37")
 SERIES_DARK: Final = ("#35a8e7", "#de9541", "#e0428a", "#4df8ab", "#a554fa", "#faee31", "#d0f2f6")
-# What tells one series from another besides: the marks of its points, and beyond the seventh its dashes.
+# What tells one series from another besides: the marks of its points, and beyond the seventh its dashes, or how a bar is hatched.
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: Final = ("solid", (0, (5, 1.5)), (0, (1.2, 1.2)))
+HATCHES: Final = ("", "////", "....")
 
 
 class Colours(Palette):
@@ -26,6 +27,9 @@ class Colours(Palette):
 
     def of_series(self, number: int) -> str:
         return self.series[number % len(self.series)]
+
+    def hatch_of(self, number: int) -> str:
+        return HATCHES[number // len(self.series) % len(HATCHES)]
 
     def roles(self) -> dict[str, str]:
         """The name of each part -> its colour; a page has a variable for each."""

@@ -16,6 +16,8 @@ from hawser.lab.report.style import SCRIPT, style
 
 TITLE: Final = "hawser: what the laboratory found"
 
+# So many letters go into a column.
+PARAMETER_MAX: Final = 28
 # So that the browser sees to it, too, that nothing is fetched.
 POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -76,7 +78,8 @@ def _summary(results: Results, entries: Sequence[Entry]) -> list[str]:
         held = (
             f"{'The' if results.claims == 1 else 'All'} {claims} of {number} hold{'s' if results.claims == 1 else ''}."
         )
-        return [f'<div class="sum"><strong>{held if results.claims else f"{number}, no claim."}</strong></div>']
+        look = "sum" if results.claims else "sum open"
+        return [f'<div class="{look}"><strong>{held if results.claims else f"{number}, no claim."}</strong></div>']
     lines = [
         f'<div class="sum alarm" role="alert"><strong>&#10007; {results.failing} of {claims} '
         f"{'DOES' if results.failing == 1 else 'DO'} NOT HOLD</strong>",
@@ -141,10 +144,7 @@ def _experiment(entry: Entry) -> list[str]:
     if entry.requirements:
         lines.append(f"<dt>Requirements</dt><dd>{' '.join(map(tag, entry.requirements))}</dd>")
     if result.parameters:
-        values = "".join(
-            f'<div><span>{escape(name)}</span> <span class="number">{escape(cell(value))}</span></div>'
-            for name, value in result.parameters.items()
-        )
+        values = "".join(_parameter(name, cell(value)) for name, value in result.parameters.items())
         lines.append(f'<dt>Parameters</dt><dd class="parameters">{values}</dd>')
     lines.append("</dl>")
     if result.claims:
@@ -165,6 +165,12 @@ def _experiment(entry: Entry) -> list[str]:
         lines += table(one)
     lines += records_of(entry)
     return [*lines, '<p class="small files"><a href="#overview">Overview</a></p>', "</article>"]
+
+
+def _parameter(name: str, value: str) -> str:
+    """One that is long has a line of its own."""
+    look = ' class="long"' if len(name) + len(value) > PARAMETER_MAX else ""
+    return f'<div{look}><span>{escape(name)}</span> <span class="number">{escape(value)}</span></div>'
 
 
 def _footer(results: Results, notes: Sequence[str]) -> str:

@@ -248,7 +248,8 @@ class _Plot:
         if self.data.curve.kind == BAR:
             box = Rectangle(
                 (left / WIDTH, y - 0.05 / self.inches), 0.2 / WIDTH, 0.1 / self.inches,
-                facecolor=colour, edgecolor="none", transform=self.figure.transFigure,
+                facecolor=colour, edgecolor=self.colours.paper, linewidth=0, hatch=self.colours.hatch_of(number),
+                transform=self.figure.transFigure,
             )  # fmt: skip
             self.figure.add_artist(box)
         else:

@@ -40,6 +40,7 @@ def draw_bars(axes: "Axes", data: Data, colours: Colours, flat: bool, width: flo
         lengths = [y - base if isfinite(y) else 0.0 for y in seen]
         colour = colours.of_series(place)
         look: dict[str, Any] = {"color": colour, "edgecolor": colours.paper, "linewidth": 0.6, "zorder": 2}
+        look["hatch"] = colours.hatch_of(place)
         if flat:
             axes.barh(places, lengths, height=thickness, left=base, **look)
         else:
@@ -47,12 +48,18 @@ def draw_bars(axes: "Axes", data: Data, colours: Colours, flat: bool, width: flo
         ends = data.interval(place)
         if ends is not None:
             errors = _errors(series.ys, *ends)
-            whiskers: dict[str, Any] = {"ecolor": colours.ink, "zorder": 3, **WHISKER}
-            if flat:
-                axes.errorbar(series.ys, places, xerr=errors, **whiskers)
-            else:
-                axes.errorbar(places, series.ys, yerr=errors, **whiskers)
+            for whiskers in (_halo(colours), {"ecolor": colours.ink, "zorder": 3, **WHISKER}):
+                if flat:
+                    axes.errorbar(series.ys, places, xerr=errors, **whiskers)
+                else:
+                    axes.errorbar(places, series.ys, yerr=errors, **whiskers)
         _write_values(axes, data, colours, place, places, flat, width, ruler)
+
+
+def _halo(colours: Colours) -> dict[str, Any]:
+    """What makes a whisker seen on a bar of its own colour."""
+    wide = {"elinewidth": 2.6, "capsize": 3.2, "capthick": 2.6}
+    return {**WHISKER, **wide, "ecolor": colours.paper, "zorder": 2.5}
 
 
 def _write_values(

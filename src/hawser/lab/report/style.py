@@ -47,6 +47,7 @@ code{font-family:ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;font-s
 .themes input:focus-visible+span{outline:2px solid var(--s0);outline-offset:1px}
 .sum{border:1px solid var(--grid);border-left:.4rem solid var(--good);border-radius:.4rem;background:var(--lane);
 padding:.7rem 1rem;margin:1.25rem 0}
+.sum.open{border-left-color:var(--faint)}
 .sum.alarm{border:.2rem solid var(--bad);border-left-width:.6rem}
 .sum strong{font-size:1.15rem}
 .alarm strong,.fails{color:var(--bad)}
@@ -74,6 +75,8 @@ dt{font-weight:600}
 dd{margin:0;overflow-wrap:anywhere}
 .parameters{display:grid;grid-template-columns:repeat(auto-fill,minmax(14rem,1fr));gap:.1rem 1.5rem}
 .parameters div{display:flex;justify-content:space-between;gap:.6rem;border-bottom:1px dotted var(--grid)}
+.parameters div.long{grid-column:1/-1}
+.parameters span:first-child{flex:none}
 figure{margin:1.25rem 0;padding:.75rem;border:1px solid var(--grid);border-radius:.4rem}
 figcaption{font-weight:600}
 figure .wide{margin:0}
