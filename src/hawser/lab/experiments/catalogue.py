@@ -28,6 +28,7 @@ NAMES: Final[tuple[str, ...]] = (
     "resplit",
     "rfc-2008",
     "modes",
+    "service-time-overflow",
 )
 
 _PACKAGE: Final = "hawser.lab.experiments"
