@@ -11,8 +11,8 @@ from hawser.block.ops import READ
 from hawser.core.status import OK
 from hawser.core.units import NS_PER_MS
 from hawser.lab.model import own
-from hawser.lab.model.own import OwnError, learn, learn_elevator, learn_selector
-from hawser.lab.model.scenario import MapModel, PathModel, Scenario
+from hawser.lab.model.own import learn, learn_elevator, learn_selector
+from hawser.lab.model.scenario import MapModel, PathModel, Scenario, ScenarioError
 from hawser.lab.world import Answer, World, make_multipath
 from hawser.multipath.selectors.base import SELECTORS, SelectorError, find_selector
 
@@ -123,17 +123,17 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_found_is_refused_with_the_reason(name: str):
-    with pytest.raises(OwnError) as caught:
+    with pytest.raises(ScenarioError) as caught:
         learn_selector(f"{name} 0")
     assert REFUSED[name] in str(caught.value)
 
 
 def test_a_file_that_cannot_be_read_and_a_class_that_is_not_in_it(write: Writer):
     file = write("1 / 0\n")
-    with pytest.raises(OwnError, match="cannot be read: ZeroDivisionError: division by zero"):
+    with pytest.raises(ScenarioError, match="cannot be read: ZeroDivisionError: division by zero"):
         learn_selector(f"{file}:Mine 0")
     file = write("class Other: pass\nclass Another: pass\n")
-    with pytest.raises(OwnError, match="is called 'Mine'; it has Other, Another"):
+    with pytest.raises(ScenarioError, match="is called 'Mine'; it has Other, Another"):
         learn_selector(f"{file}:Mine 0")
 
 
@@ -170,7 +170,7 @@ def test_a_selectors_mistake_ends_the_run_and_is_named(write: Writer, method: st
         rig.client.submit([Bio(READ, 0, 4096, rig.client)])
         rig.world.run()
 
-    with pytest.raises(OwnError) as caught:
+    with pytest.raises(ScenarioError) as caught:
         play()
     assert str(caught.value) == f"path selector '{file}:Mine': {reason}"
 
@@ -214,7 +214,7 @@ def test_an_elevators_mistake_ends_the_run_and_is_named(write: Writer, method: s
     file = write(f"{ELEVATOR}\n\nclass Clumsy(Newest):\n    def {method.strip()}:\n        {body}\n")
     name = f"{file}:Clumsy"
     learn_elevator(name)
-    with pytest.raises(OwnError) as caught:
+    with pytest.raises(ScenarioError) as caught:
         order_of(name, then="none")
     assert str(caught.value).startswith(f"elevator '{name}': {reason}")
 
@@ -222,5 +222,5 @@ def test_an_elevators_mistake_ends_the_run_and_is_named(write: Writer, method: s
 def test_what_is_no_elevator_is_refused(write: Writer):
     name = f"{write('def mine(queue): return 7')}:mine"
     learn_elevator(name)
-    with pytest.raises(OwnError, match="makes a int, which is no Elevator"):
+    with pytest.raises(ScenarioError, match="makes a int, which is no Elevator"):
         order_of(name)

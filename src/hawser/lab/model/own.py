@@ -7,7 +7,7 @@
 What follows a selector are its own arguments, with their count in front, as in a table. A selector is made as a plug-in's is
 (hawser.plugins: with the list of its arguments), an elevator as the engine's own are (hawser.block.elevators.base: with its
 queue). Both run behind a guard. Where a server goes on without a selector that has made a mistake, an experiment that went on
-would measure something else: here the first mistake ends the run, an OwnError that names the method.
+would measure something else: here the first mistake ends the run, a ScenarioError that names the method.
 """
 
 import importlib
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hawser.block.bio import Bio
 from hawser.block.elevators.base import ELEVATORS, Elevator, register_elevator
 from hawser.block.request import Request
-from hawser.lab.model.scenario import Scenario
+from hawser.lab.model.scenario import Scenario, ScenarioError
 from hawser.multipath.selectors.base import SELECTORS, PathSelector, register_selector
 from hawser.multipath.selectors.guard import Guard, told
 from hawser.plugins import make_plugin
@@ -35,24 +35,20 @@ _NAMES_SHOWN: Final = 8
 _MODULES: Final[dict[str, Any]] = {}
 
 
-class OwnError(Exception):
-    """It cannot be had, or has made a mistake; the message says which, where it is, and what is wrong."""
-
-
 def is_own(name: str) -> bool:
     """Whether a name says where something is."""
     return ":" in name
 
 
 def learn(scenario: Scenario) -> None:
-    """Let tables and queues name whatever the scenario names by where it is. OwnError."""
+    """Let tables and queues name whatever the scenario names by where it is. ScenarioError."""
     learn_selector(scenario.map.selector)
     for scheduler in [scenario.map.scheduler, *(path.scheduler for path in scenario.paths)]:
         learn_elevator(scheduler)
 
 
 def learn_selector(words: str) -> None:
-    """`words`: its name, and its arguments as in a table. OwnError. Nothing happens where it is known, or no own one."""
+    """`words`: its name, and its arguments as in a table. ScenarioError. Nothing happens where it is known, or no own one."""
     name = words.split()[0] if words.split() else ""
     if is_own(name) and name not in SELECTORS:
         register_selector(name, _SelectorMaker(name, find(name, "path selector")))
@@ -65,10 +61,10 @@ def learn_elevator(name: str) -> None:
 
 
 def find(name: str, what: str) -> Callable[..., Any]:
-    """What `FILE.py:CLASS` or `package.module:CLASS` points at; `what` it is to be, for messages. OwnError."""
+    """What `FILE.py:CLASS` or `package.module:CLASS` points at; `what` it is to be, for messages. ScenarioError."""
     place, _, attribute = name.partition(":")
     if not place or not attribute:
-        raise OwnError(f"{what} {name!r}: FILE.py:CLASS or package.module:CLASS is wanted")
+        raise ScenarioError(f"{what} {name!r}: FILE.py:CLASS or package.module:CLASS is wanted")
     module = _read(place, name, what) if place.endswith(FILE_ENDING) else _import(place, name, what)
     found = getattr(module, attribute, None)
     if found is None:
@@ -78,9 +74,9 @@ def find(name: str, what: str) -> Callable[..., Any]:
             if isinstance(value, type) and value.__module__ == module.__name__
         ]
         has = f"it has {', '.join(classes[:_NAMES_SHOWN])}" if classes else "it has no class"
-        raise OwnError(f"{what} {name!r}: nothing in {place} is called {attribute!r}; {has}")
+        raise ScenarioError(f"{what} {name!r}: nothing in {place} is called {attribute!r}; {has}")
     if not callable(found):
-        raise OwnError(f"{what} {name!r}: is a {type(found).__name__}, and no class or function that makes one")
+        raise ScenarioError(f"{what} {name!r}: is a {type(found).__name__}, and no class or function that makes one")
     return found  # type: ignore[no-any-return]
 
 
@@ -89,7 +85,7 @@ def _import(place: str, name: str, what: str) -> Any:
         return importlib.import_module(place)
     except Exception as error:
         hint = f"; a file's name ends in {FILE_ENDING}" if "/" in place else ""
-        raise OwnError(f"{what} {name!r}: cannot be imported: {told(error)}{hint}") from error
+        raise ScenarioError(f"{what} {name!r}: cannot be imported: {told(error)}{hint}") from error
 
 
 def _read(place: str, name: str, what: str) -> Any:
@@ -97,7 +93,7 @@ def _read(place: str, name: str, what: str) -> Any:
     if path in _MODULES:
         return _MODULES[path]
     if not os.path.isfile(path):
-        raise OwnError(f"{what} {name!r}: there is no file {place!r} here")
+        raise ScenarioError(f"{what} {name!r}: there is no file {place!r} here")
     called = f"hawser_own_{len(_MODULES)}_{os.path.basename(path)[: -len(FILE_ENDING)]}"
     spec = importlib.util.spec_from_file_location(called, path)
     assert spec is not None and spec.loader is not None
@@ -107,7 +103,7 @@ def _read(place: str, name: str, what: str) -> Any:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[called]
-        raise OwnError(f"{what} {name!r}: {place} cannot be read: {told(error)}") from error
+        raise ScenarioError(f"{what} {name!r}: {place} cannot be read: {told(error)}") from error
     _MODULES[path] = module
     return module
 
@@ -135,7 +131,7 @@ class StrictGuard(Guard):
         self.is_broken = True
         # The guard may catch what is raised here, and ask again.
         self.mistake = self.mistake or f"{self.origin}: {what}"
-        raise OwnError(self.mistake)
+        raise ScenarioError(self.mistake)
 
 
 class _ElevatorMaker:
@@ -148,11 +144,11 @@ class _ElevatorMaker:
         try:
             made = self.make(queue)
         except Exception as error:
-            raise OwnError(f"{origin}: constructor failed: {told(error)}") from error
+            raise ScenarioError(f"{origin}: constructor failed: {told(error)}") from error
         if not isinstance(made, Elevator):
-            raise OwnError(f"{origin}: makes a {type(made).__name__}, which is no Elevator")
+            raise ScenarioError(f"{origin}: makes a {type(made).__name__}, which is no Elevator")
         if not hasattr(made, "queue"):
-            raise OwnError(f"{origin}: its constructor does not call super().__init__(queue)")
+            raise ScenarioError(f"{origin}: its constructor does not call super().__init__(queue)")
         return GuardedElevator(queue, made, origin)
 
 
@@ -240,5 +236,5 @@ class GuardedElevator(Elevator):
         if now != self.held:
             raise self._wrong(f"{method}: {self.held} requests have to wait, it says {now}")
 
-    def _wrong(self, what: str) -> OwnError:
-        return OwnError(f"{self.origin}: {what}")
+    def _wrong(self, what: str) -> ScenarioError:
+        return ScenarioError(f"{self.origin}: {what}")
