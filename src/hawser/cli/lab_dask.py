@@ -16,9 +16,8 @@ from hawser.cli.lab_job import play_job_if_same
 from hawser.cli.lab_workers import JOB_SECONDS_MAX
 from hawser.lab.model.jobs import Executor, Job, Outcome
 
-CONNECT_SECONDS_MAX: Final = 15.0
-# How long to wait for a first worker, and for another when none is left.
-WORKER_SECONDS_MAX: Final = 15.0
+# How long to wait for the scheduler, for a first worker, and for another when none is left.
+PATIENCE_S: Final = 15.0
 # Jobs that are handed out for each thread of the cluster.
 AHEAD: Final = 2
 LOOK_EVERY_S: Final = 2.0
@@ -32,21 +31,21 @@ class ClusterError(Exception):
 class Cluster(Executor):
     """`address`: of the scheduler, as in tcp://host:8786. A job may take about `seconds_max` of wall time.
 
-    ClusterError when it does not answer within CONNECT_SECONDS_MAX, has no worker within WORKER_SECONDS_MAX, or workers have
-    another hawser.
+    ClusterError when it does not answer within `patience_s`, has no worker for so long, or workers have another hawser.
     """
 
-    def __init__(self, address: str, seconds_max: float = JOB_SECONDS_MAX) -> None:
+    def __init__(self, address: str, seconds_max: float = JOB_SECONDS_MAX, patience_s: float = PATIENCE_S) -> None:
         self.address = address
         self.seconds_max = seconds_max
+        self.patience_s = patience_s
         self._distributed = _load()
         # What it has to say of a connection that is lost is said here.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         try:
-            self._client: Any = self._distributed.Client(address, timeout=CONNECT_SECONDS_MAX, set_as_default=False)
+            self._client: Any = self._distributed.Client(address, timeout=self.patience_s)
         except (OSError, ValueError) as error:
             raise ClusterError(
-                f"--dask {address}: no scheduler of Dask answers there within {CONNECT_SECONDS_MAX:g} s "
+                f"--dask {address}: no scheduler of Dask answers there within {self.patience_s:g} s "
                 f"({str(error) or type(error).__name__}): want its address, as in tcp://host:8786"
             ) from None
         try:
@@ -57,14 +56,14 @@ class Cluster(Executor):
 
     def close(self) -> None:
         """The cluster stays as it is."""
-        self._client.close(timeout=WORKER_SECONDS_MAX)
+        self._client.close(timeout=self.patience_s)
 
     def _check(self) -> None:
         try:
-            self._client.wait_for_workers(1, timeout=WORKER_SECONDS_MAX)
+            self._client.wait_for_workers(1, timeout=self.patience_s)
         except OSError:
             raise ClusterError(
-                f"--dask {self.address}: the cluster has no worker within {WORKER_SECONDS_MAX:g} s: start some, "
+                f"--dask {self.address}: the cluster has no worker within {self.patience_s:g} s: start some, "
                 f"`dask worker {self.address}`"
             ) from None
         wanted = identity()
@@ -114,7 +113,7 @@ class Cluster(Executor):
             now = time.monotonic()
             if self._threads():
                 seen = now
-            if now - seen > WORKER_SECONDS_MAX:
+            if now - seen > self.patience_s:
                 raise ClusterError(f"--dask {self.address}: no worker is left: what was done is kept")
             if now - began > AHEAD * self.seconds_max:
                 # Dask cannot break off what a worker is at, but nobody waits for it any more.
