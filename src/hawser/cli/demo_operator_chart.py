@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+THEMES: Final = ("light", "dark")
+ENDINGS: Final = ("png", "svg")
 DPI: Final = 130
 WIDTH: Final = 12.0
 HEIGHT: Final = 6.4
@@ -28,16 +30,18 @@ COST_LEFT: Final = 0.835
 COST_WIDTH: Final = 0.145
 
 
-def write_figures(outcome: Outcome, folder: str) -> list[str]:
-    """Light and dark, PNG and SVG; the files' names. ImportError without matplotlib, OSError."""
+def write_figures(
+    outcome: Outcome, folder: str, themes: Sequence[str] = THEMES, endings: Sequence[str] = ENDINGS
+) -> list[str]:
+    """`latency-THEME.ENDING` each; the files' names. ImportError without matplotlib, OSError."""
     import matplotlib
     from matplotlib.figure import Figure
 
     written = []
     with matplotlib.rc_context(SETTINGS):
-        for theme in ("light", "dark"):
+        for theme in themes:
             figure = _Drawing(outcome, Palette(theme == "dark"), Figure).draw()
-            for ending in ("png", "svg"):
+            for ending in endings:
                 name = f"latency-{theme}.{ending}"
                 metadata = {"Date": None} if ending == "svg" else None
                 figure.savefig(os.path.join(folder, name), dpi=DPI, facecolor=figure.get_facecolor(), metadata=metadata)
@@ -166,6 +170,7 @@ class _Drawing:
                 f"server {fault.server} {what}\nthe longest wait: {duration(fault.longest_ms)}",
                 (fault.at_s, top), xytext=(-5 if late else 5, -4 - 28 * number), textcoords="offset points",
                 ha="right" if late else "left", va="top", color=palette.bad, fontsize=8.5, zorder=6,
+                bbox={"boxstyle": "square,pad=0.15", "facecolor": palette.paper, "edgecolor": "none", "alpha": 0.85},
             )  # fmt: skip
 
     # The servers.
@@ -215,18 +220,17 @@ class _Drawing:
             spine.set_color(palette.grid)
         axes.set_xlim(0, max(1.15, max(cost.high for cost in costs) * 1.1))
         axes.set_ylim(-0.6, len(costs) - 0.4)
-        axes.axvline(1, color=palette.faint, linewidth=1)
+        axes.axvline(1, color=palette.faint, linewidth=1, zorder=1)
         axes.grid(axis="x", color=palette.grid, linewidth=0.6)
+        box = {"boxstyle": "square,pad=0.1", "facecolor": palette.paper, "edgecolor": "none"}
         axes.set_axisbelow(True)
         for row, cost in enumerate(reversed(costs)):
             colour = COLOURS[cost.kind]
             axes.plot([cost.low, cost.high], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt", zorder=3)
             axes.plot([cost.ratio], [row], marker="o", color=colour, markersize=7, zorder=4)
-            axes.text(0.0, row + 0.3, f"{cost.kind}", color=palette.ink, fontsize=8.5, ha="left", va="center")
-            axes.text(
-                0.0, row + 0.17, f"{cost.ratio:.2f} ({cost.low:.2f}-{cost.high:.2f})",
-                color=palette.faint, fontsize=8, ha="left", va="center",
-            )  # fmt: skip
+            told = f"{cost.ratio:.2f} ({cost.low:.2f}-{cost.high:.2f})"
+            axes.text(0, row + 0.3, cost.kind, color=palette.ink, fontsize=8.5, va="center", bbox=box)
+            axes.text(0, row + 0.17, told, color=palette.faint, fontsize=8, va="center", bbox=box)
         axes.set_yticks([])
         axes.tick_params(colors=palette.faint, labelcolor=palette.faint, length=3)
         axes.set_title("when nothing fails", color=palette.ink, fontsize=9.5, loc="left")

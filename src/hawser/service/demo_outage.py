@@ -211,8 +211,9 @@ class Outage:
         found = read_latencies(os.path.join(self.room.directory, "latencies"))
         start_ns = self._start_ns
         flat = [operation for operations in found.values() for operation in operations]
-        for kind, server, at_ns in self._marks:
-            waited = [each for each in flat if sum(each) >= at_ns and each[0] < at_ns + NS_PER_S]
+        ends = [at_ns for _, _, at_ns in self._marks[1:]] + [max(map(sum, flat))]
+        for (kind, server, at_ns), end_ns in zip(self._marks, ends, strict=True):
+            waited = [each for each in flat if at_ns <= sum(each) <= end_ns and each[0] < at_ns + NS_PER_S]
             start, took = max(waited, key=lambda each: each[1])
             self.outcome.faults.append(
                 Fault(
@@ -248,6 +249,8 @@ class Outage:
         try:
             with opened(disk, f"hawser-audit-{len(self.outcome.audits)}") as connections:
                 self.outcome.audits[title] = audit(connections, claims)
+        except sqlite3.Error as error:
+            self.outcome.audits[title] = Audit(claims.count(), claims.commits, [], [str(error)])
         finally:
             disk.close()
 
