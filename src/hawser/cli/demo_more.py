@@ -35,3 +35,36 @@ def operator(pace: float, rounds: int, into: str | None) -> None:
     from hawser.cli.demo_operator import run_operator
 
     sys.exit(run_operator(pace, rounds, into))
+
+
+@click.command()
+@click.option(
+    "--selector",
+    "selectors",
+    multiple=True,
+    default=("examples/quickest.py:Quickest",),
+    show_default=True,
+    metavar="FILE.py:CLASS",
+    help="A selector of your own, or package.module:CLASS; arguments as in a table. Repeat it.",
+)
+@click.option(
+    "--scenario",
+    default="examples/gray-tournament.toml",
+    show_default=True,
+    metavar="FILE.toml",
+    help="The paths, the load and the fault.",
+)
+@click.option("--seeds", type=click.IntRange(1, 1000), help="How many. [default: as the scenario says]")
+@click.option("--jobs", type=click.IntRange(1), help="Processes. [default: as many as there are processors]")
+@click.option("--into", type=click.Path(file_okay=False), metavar="DIR", help="Keep the figure and all results there.")
+def researcher(
+    selectors: tuple[str, ...], scenario: str, seeds: int | None, jobs: int | None, into: str | None
+) -> None:
+    """A path selector of your own against the five of Linux: tail latencies while a path is gray, in virtual time.
+
+    All play the same seeds of the same scenario, of which the time with the fault is measured. Run it from the top of a checkout,
+    where the examples are, or name a selector and a scenario of your own.
+    """
+    from hawser.cli.demo_researcher import run_researcher
+
+    sys.exit(run_researcher(selectors, scenario, seeds, jobs, into))
