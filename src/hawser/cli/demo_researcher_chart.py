@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from hawser.core.units import NS_PER_S
 from hawser.lab.experiments.comparison_curves import Run, fault_spans
 from hawser.lab.experiments.tournament import TAILS, Standing, Tournament
 from hawser.lab.look import SETTINGS, Palette
+from hawser.lab.model.scenario import GRAY, Fault
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
 DPI: Final = 130
 WIDTH: Final = 12.0
-ROW: Final = 0.42
+ROW: Final = 0.36
 LEFT: Final = 0.185
 MIDDLE: Final = 0.55
 OWN: Final = "#e08a1e"
@@ -52,20 +54,19 @@ class _Drawing:
             self._prepare(axes)
         self._draw_tails(tails)
         self._draw_course(course)
-        names = ", ".join(words.split()[0] for words in self.tournament.own) or "none of one's own"
-        figure.text(
-            0.02, 1 - 0.3 / self.height, "How long the slowest wait while one of four paths is gray"
-            if len(self.tournament.scenario.paths) == 4 else "How long the slowest wait while the fault lasts",
-            color=palette.ink, fontsize=12, fontweight="bold",
-        )  # fmt: skip
-        figure.text(0.02, 1 - 0.52 / self.height, self._subtitle(names), color=palette.faint, fontsize=9)
+        scenario = self.tournament.scenario
+        is_gray = [fault.kind for fault in scenario.faults] == [GRAY]
+        title = f"How long the slowest wait while {'a path is gray' if is_gray else 'the fault lasts'}"
+        figure.text(0.02, 1 - 0.3 / self.height, title, color=palette.ink, fontsize=12, fontweight="bold")
+        figure.text(0.02, 1 - 0.52 / self.height, self._subtitle(), color=palette.faint, fontsize=9)
         return figure
 
-    def _subtitle(self, names: str) -> str:
+    def _subtitle(self) -> str:
         scenario = self.tournament.scenario
-        faults = "; ".join(span.text for span in fault_spans(scenario.faults, scenario.seconds))
         count = len(self.tournament.seeds)
-        return f"{names} against the five of Linux; {scenario.name} ({faults}); {count} seeds, the same for all"
+        seeds = "one seed" if count == 1 else f"{count} seeds, the same for all"
+        faults = "; ".join(_told(fault) for fault in scenario.faults)
+        return f"{len(scenario.paths)} paths, {faults}. {seeds.capitalize()}; virtual time."
 
     def _prepare(self, axes: "Axes") -> None:
         palette = self.palette
@@ -164,6 +165,14 @@ class _Drawing:
         )
         for text in legend.get_texts():
             text.set_color(palette.ink)
+
+
+def _told(fault: Fault) -> str:
+    paths = " and ".join(f"p{number}" for number in fault.paths)
+    start = f"from {fault.at_ns / NS_PER_S:g} s on"
+    if fault.kind == GRAY:
+        return f"of which {fault.percent:g} % of the commands of {paths} come {fault.ms:g} ms late {start}"
+    return f"{fault.kind} {paths} {start}"
 
 
 def _short(selector: str) -> str:
