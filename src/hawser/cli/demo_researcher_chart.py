@@ -66,7 +66,7 @@ class _Drawing:
         count = len(self.tournament.seeds)
         seeds = "one seed" if count == 1 else f"{count} seeds, the same for all"
         faults = "; ".join(_told(fault) for fault in scenario.faults)
-        return f"{len(scenario.paths)} paths, {faults}. {seeds.capitalize()}; virtual time."
+        return f"{len(scenario.paths)} paths: {faults}; {seeds}; virtual time"
 
     def _prepare(self, axes: "Axes") -> None:
         palette = self.palette
@@ -171,7 +171,7 @@ def _told(fault: Fault) -> str:
     paths = " and ".join(f"p{number}" for number in fault.paths)
     start = f"from {fault.at_ns / NS_PER_S:g} s on"
     if fault.kind == GRAY:
-        return f"of which {fault.percent:g} % of the commands of {paths} come {fault.ms:g} ms late {start}"
+        return f"{fault.percent:g} % of the commands of {paths} come {fault.ms:g} ms late {start}"
     return f"{fault.kind} {paths} {start}"
 
 

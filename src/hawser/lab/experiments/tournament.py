@@ -129,7 +129,10 @@ def _table(tail: str, rows: Sequence[Standing]) -> Table:
         "seeds won",
         "share",
     )
-    note = "means over seeds with 95 % intervals; share: of the commands that went to the path with the fault"
+    note = (
+        "means over seeds with 95 % intervals; quantiles are those of a histogram, up to 3 % too high, so that equal ones may "
+        "differ by that; share: of the commands that went to the path with the fault"
+    )
     return Table(f"Ranking by {tail} during the fault", columns, [_row(row) for row in rows], note)
 
 
