@@ -51,13 +51,13 @@ def learn_selector(words: str) -> None:
     """`words`: its name, and its arguments as in a table. ScenarioError. Nothing happens where it is known, or no own one."""
     name = words.split()[0] if words.split() else ""
     if is_own(name) and name not in SELECTORS:
-        register_selector(name, _SelectorMaker(name, find(name, "path selector")))
+        register_selector(name, _SelectorMaker(name, find(name, "path selector")).made)
 
 
 def learn_elevator(name: str) -> None:
     """The same for an elevator."""
     if is_own(name) and name not in ELEVATORS:
-        register_elevator(name, _ElevatorMaker(name, find(name, "elevator")))
+        register_elevator(name, _ElevatorMaker(name, find(name, "elevator")).made)
 
 
 def find(name: str, what: str) -> Callable[..., Any]:
@@ -115,7 +115,7 @@ class _SelectorMaker:
         self.name = name
         self.make = make
 
-    def __call__(self, words: list[str]) -> PathSelector:
+    def made(self, words: list[str]) -> PathSelector:
         origin = f"path selector {self.name!r}"
         return StrictGuard(self.name, make_plugin(self.make, words, origin), origin)
 
@@ -139,17 +139,17 @@ class _ElevatorMaker:
         self.name = name
         self.make = make
 
-    def __call__(self, queue: "DispatchQueue") -> Elevator:
+    def made(self, queue: "DispatchQueue") -> Elevator:
         origin = f"elevator {self.name!r}"
         try:
-            made = self.make(queue)
+            elevator = self.make(queue)
         except Exception as error:
             raise ScenarioError(f"{origin}: constructor failed: {told(error)}") from error
-        if not isinstance(made, Elevator):
-            raise ScenarioError(f"{origin}: makes a {type(made).__name__}, which is no Elevator")
-        if not hasattr(made, "queue"):
+        if not isinstance(elevator, Elevator):
+            raise ScenarioError(f"{origin}: makes a {type(elevator).__name__}, which is no Elevator")
+        if not hasattr(elevator, "queue"):
             raise ScenarioError(f"{origin}: its constructor does not call super().__init__(queue)")
-        return GuardedElevator(queue, made, origin)
+        return GuardedElevator(queue, elevator, origin)
 
 
 class GuardedElevator(Elevator):
