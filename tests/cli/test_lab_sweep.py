@@ -13,13 +13,14 @@ from click.testing import CliRunner
 from tests.support.dask_cluster import python_path
 from tests.support.toy_play import DIES, HANGS, RAISES, RAISES_ONCE
 
+from hawser.cli.lab_identity import outside
 from hawser.cli.lab_sweep import Wish, run_sweep
 from hawser.cli.lab_sweep_store import JOBS
 from hawser.cli.lab_workers import Workers
 from hawser.cli.main import main
 from hawser.lab.model.grid import cells
 from hawser.lab.model.jobs import Here, make_jobs
-from hawser.lab.model.scenario import Scenario
+from hawser.lab.model.scenario import MapModel, Scenario, ScenarioError
 
 TOY = "tests.support.toy_play:play"
 FILE = """
@@ -246,17 +247,29 @@ def test_two_sweeps_do_not_share_a_directory(file: Path, tmp_path: Path, capsys)
         (["toy.toml", "--over", "depht=1"], "over depht: unknown key; the nearest is depth"),
         (["toy.toml", "--over", "depth=0"], "selector=service-time 0, depth=0: load.0.depth: is 0: want `depth`"),
         (["toy.toml", "--seeds", "1000000"], "4,000,000 jobs; at most 1,000,000 make a sweep"),
-        (["own.toml"], "map.selector: there is no module 'no_such_module' that could be imported"),
     ],
 )
 def test_what_makes_no_sense(file: Path, monkeypatch, words: list[str], message: str):
     monkeypatch.chdir(file.parent)
     Path("bad.toml").write_text('[map]\nmod = "rq"')
     Path("latin.toml").write_bytes(b'name = "\xe9t\xe9"')
-    Path("own.toml").write_text('[map]\nselector = "no_such_module:Selector 0"')
     done = CliRunner().invoke(main, ["lab", "sweep", *words])
     assert done.exit_code == 2
     assert done.stderr.startswith(f"hawser lab sweep: {message}")
+
+
+def test_a_selector_of_ones_own_is_known_by_what_its_file_says(tmp_path: Path):
+    own = tmp_path / "own.py"
+    own.write_text("class Mine: pass")
+    scenario = Scenario(map=MapModel(selector=f"{own}:Mine 0"))
+    before = outside(scenario)
+    assert before == outside(scenario) != outside(Scenario())
+    own.write_text("class Mine: ...")
+    assert outside(scenario) != before
+    assert outside(Scenario(map=MapModel(selector="tests.support.toy_play:Mine 0"))) != outside(Scenario())
+    for place, message in (("nowhere.py", "nowhere.py: No such file"), ("no_module", "there is no module 'no_module'")):
+        with pytest.raises(ScenarioError, match=message):
+            outside(Scenario(map=MapModel(selector=f"{place}:Mine 0")))
 
 
 def test_seeds_that_make_no_sense(file: Path):

@@ -6,10 +6,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.dask_cluster import DaskCluster, python_path
-from tests.support.toy_play import RAISES, RAISES_ONCE
+from tests.support.toy_play import HANGS, RAISES, RAISES_ONCE
 
 from hawser.cli.lab_sweep import Wish, run_sweep
 from hawser.cli.lab_sweep_store import JOBS
@@ -143,6 +144,35 @@ def test_nobody_at_the_address_is_said_within_a_limit():
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("what", ["scheduler", "worker"])
+def test_a_cluster_that_goes_away_is_said_to(tmp_path: Path, what: str):
+    file = write(tmp_path, TWELVE)
+    into = tmp_path / "dask"
+    words = (f"write-percent=0,{HANGS}", "depth=1", "selector=service-time 0")
+    script = (
+        "import sys\nfrom hawser.cli import lab_dask\nlab_dask.Cluster.__init__.__defaults__ = (600.0, 5.0)\n"
+        "from hawser.cli.lab_sweep import Wish, run_sweep\n"
+        f"sys.exit(run_sweep(Wish({str(file)!r}, {words!r}, None, None, sys.argv[1], {str(into)!r}, 0, 60.0, {TOY!r})))\n"
+    )
+    with DaskCluster(tmp_path) as cluster:
+        worker = cluster.start_worker()
+        environment = {**os.environ, "PYTHONPATH": python_path()}
+        command = [sys.executable, "-c", script, cluster.address]
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as sweep:
+            try:
+                _await_lines(into / JOBS, 5, sweep)
+                cluster.stop(worker if what == "worker" else cluster.processes[0])
+                _, error = sweep.communicate(timeout=50)
+            finally:
+                sweep.kill()
+    assert sweep.returncode == 1
+    said = "no worker is left" if what == "worker" else "the scheduler is gone"
+    assert error == (
+        f"hawser lab sweep: --dask {cluster.address}: {said}; what was done is kept, with --into: the same command goes on\n"
+    )
+
+
+@pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_two_hundred_jobs_are_bit_equal_on_processes_and_on_a_cluster(tmp_path: Path):
     file = write(tmp_path, REAL)
@@ -182,7 +212,7 @@ def test_a_worker_that_dies_in_the_midst_changes_nothing(tmp_path: Path):
     assert contents(into) == contents(tmp_path / "processes")
 
 
-def _await_lines(file: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+def _await_lines(file: Path, count: int, process: subprocess.Popen[Any]) -> None:
     while not file.exists() or file.read_bytes().count(b"\n") < count:
         assert process.poll() is None
         time.sleep(0.05)
