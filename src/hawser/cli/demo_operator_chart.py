@@ -22,6 +22,11 @@ DPI: Final = 130
 WIDTH: Final = 12.0
 HEIGHT: Final = 6.4
 WINDOW_S: Final = 0.1
+# Room for what is said of the faults, above the longest wait.
+HEADROOM: Final = 9.0
+# Two that are nearer than this part of the time are told one below the other.
+NEAR: Final = 0.2
+COST_MAX: Final = 2.0
 COLOURS: Final = {SYNCED: "#e08a1e", UNSYNCED: "#8a63b8", LOOK_UP: "#3b82c4"}
 # Left edge of the figure's two columns, and their widths, in parts of the whole.
 LEFT: Final = 0.065
@@ -146,8 +151,8 @@ class _Drawing:
         )  # fmt: skip
         low = min((took for _, took in every), default=0.1)
         high = max((took for _, took in every), default=10.0)
-        axes.set_ylim(max(low * 0.8, 0.01), high * 3)
-        ticks = [tick for tick in (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0) if low * 0.8 <= tick <= high * 3]
+        axes.set_ylim(max(low * 0.8, 0.01), high * HEADROOM)
+        ticks = [tick for tick in (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0) if low * 0.8 <= tick <= high * 2]
         axes.set_yticks(ticks, [f"{tick / 1000:g} s" if tick >= 1000 else f"{tick:g} ms" for tick in ticks])
         axes.minorticks_off()
         axes.tick_params(axis="x", labelbottom=False)
@@ -161,14 +166,17 @@ class _Drawing:
     def _draw_faults(self, axes: "Axes", lanes: "Axes") -> None:
         palette = self.palette
         top = axes.get_ylim()[1]
-        for number, fault in enumerate(self.outcome.faults):
+        told_at, step = -1.0, 0
+        for fault in self.outcome.faults:
+            step = step + 1 if told_at >= 0 and fault.at_s - told_at < NEAR * self.outcome.seconds else 0
+            told_at = fault.at_s
             for each in (axes, lanes):
                 each.axvline(fault.at_s, color=palette.bad, linewidth=1.3, linestyle=(0, (4, 2)), zorder=5)
             what = "becomes a black hole" if fault.kind == BLACK_HOLE else fault.kind
             late = fault.at_s > 0.72 * self.outcome.seconds
             axes.annotate(
                 f"server {fault.server} {what}\nthe longest wait: {duration(fault.longest_ms)}",
-                (fault.at_s, top), xytext=(-5 if late else 5, -4 - 28 * number), textcoords="offset points",
+                (fault.at_s, top), xytext=(-5 if late else 5, -4 - 28 * step), textcoords="offset points",
                 ha="right" if late else "left", va="top", color=palette.bad, fontsize=8.5, zorder=6,
                 bbox={"boxstyle": "square,pad=0.15", "facecolor": palette.paper, "edgecolor": "none", "alpha": 0.85},
             )  # fmt: skip
@@ -218,7 +226,7 @@ class _Drawing:
         for name, spine in axes.spines.items():
             spine.set_visible(name == "bottom")
             spine.set_color(palette.grid)
-        axes.set_xlim(0, max(1.15, max(cost.high for cost in costs) * 1.1))
+        axes.set_xlim(0, min(COST_MAX, max(1.15, max(cost.high for cost in costs) * 1.1)))
         axes.set_ylim(-0.6, len(costs) - 0.4)
         axes.axvline(1, color=palette.faint, linewidth=1, zorder=1)
         axes.grid(axis="x", color=palette.grid, linewidth=0.6)
