@@ -18,7 +18,8 @@ import msgspec
 
 from hawser.service.demo_child import Child, ChildError, module
 from hawser.service.demo_database import DISK_BYTES, KINDS, Rates
-from hawser.service.demo_servers import EXPORT, Gateway, Server, short_directory
+from hawser.service.demo_servers import EXPORT, LONGEST, Gateway, Server
+from hawser.service.short_directory import short_directory
 
 CONFIDENCE: Final = 0.95
 # So many rounds can be drawn in every way.
@@ -84,7 +85,7 @@ class Side:
 
 def measure(rounds: int, seconds: float, is_over: Callable[[], bool] = lambda: False) -> list[Cost]:
     """`rounds` (ROUNDS_MAX at most) of `seconds` for each side. ChildError. Nothing of it is left behind."""
-    directory = short_directory()
+    directory = short_directory(f"h/{LONGEST}")
     sides: list[Side] = []
     try:
         direct = Side(directory, "d")

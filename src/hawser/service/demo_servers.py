@@ -10,15 +10,16 @@ import os
 import shlex
 import shutil
 import socket
-import tempfile
 from typing import Final
 
-from hawser.exports.listen_uri import SUN_PATH_MAX
 from hawser.service.control import ask
 from hawser.service.demo_child import TIED_HAWSER, Child, ChildError, module
 from hawser.service.demo_database import DISK_BYTES
+from hawser.service.short_directory import short_directory
 
 EXPORT: Final = "db"
+# Of the names of sockets.
+LONGEST: Final = "hawser.sock"
 MAP: Final = "mpatha"
 IO_TIMEOUT_SECONDS: Final = 1.0
 NAMES: Final = ("A", "B")
@@ -104,7 +105,7 @@ class Room:
     """The whole of it, in a directory of its own that is removed at the end. `start`, then what happens, then `close`."""
 
     def __init__(self) -> None:
-        self.directory = short_directory()
+        self.directory = short_directory(LONGEST)
         self.image = os.path.join(self.directory, "disk.img")
         with open(self.image, "wb") as file:
             file.truncate(DISK_BYTES)
@@ -157,12 +158,3 @@ def _accepts(path: str) -> bool:
         except OSError:
             return False
     return True
-
-
-def short_directory() -> str:
-    """A directory of our own whose sockets have names that the system allows, wherever TMPDIR points."""
-    directory = tempfile.mkdtemp(prefix="hawser-")
-    if len(os.fsencode(directory)) + len("/hawser.sock") <= SUN_PATH_MAX:
-        return directory
-    os.rmdir(directory)
-    return tempfile.mkdtemp(prefix="hawser-", dir="/tmp")
