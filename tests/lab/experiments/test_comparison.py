@@ -80,7 +80,7 @@ def test_curves_have_intervals_and_marked_faults():
     course, _, percentiles, shares, sizes, over_depth, _ = found.curves
     assert [(span.start, span.end, span.text) for span in course.spans] == [(2.0, 3.0, "slow p0, p1")]
     assert [series.name for series in course.series] == ["depth=1", "depth=8", "depth=64"]
-    assert course.series[0].xs == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert course.series[0].xs == [0.025, 1.025, 2.025, 3.025, 4.025]
     for y, low, high in zip(
         course.series[0].ys, course.series[0].lows or (), course.series[0].highs or (), strict=True
     ):

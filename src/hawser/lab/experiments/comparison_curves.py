@@ -83,7 +83,8 @@ def _course(
     end = 0.0
     for cell, outcomes in shown:
         count = min(len(outcome["windows"]) for outcome in outcomes)
-        xs = [float(window["t"]) for window in outcomes[0]["windows"][:count]]
+        # In the middle of each window.
+        xs = [round(window["t"] + scenario.window_ms / 2000, 6) for window in outcomes[0]["windows"][:count]]
         figures = [_window(place, key, scale) for place in range(count)]
         series.append(_series(cell.label(), xs, outcomes, figures, resolution))
         end = max([end, *xs])
