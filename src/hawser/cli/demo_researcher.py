@@ -70,7 +70,7 @@ def _introduction(tournament: Tournament, scenario_file: str) -> list[str]:
     lines = [
         f"{len(tournament.contenders)} selectors, {len(tournament.seeds)} seeds, {scenario.seconds:g} s of virtual time each: "
         f"{scenario_file}",
-        f"measured: the {scenario.seconds - scenario.warm_up_s:g} s in which the fault lasts; quantiles are up to 3 % too high",
+        f"measured: the {scenario.seconds - scenario.warm_up_s:g} s in which the fault lasts",
     ]
     for words in tournament.own:
         name = words.split()[0]

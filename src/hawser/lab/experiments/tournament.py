@@ -12,7 +12,7 @@ from typing import Any, Final
 from hawser.core.units import NS_PER_S
 from hawser.lab.experiments.base import BAR, Curve, Findings, Series, Table, Value
 from hawser.lab.experiments.comparison import Comparison
-from hawser.lab.experiments.comparison_curves import Run
+from hawser.lab.experiments.comparison_curves import RESOLUTION, Run
 from hawser.lab.model.jobs import PLAY, Executor
 from hawser.lab.model.scenario import Scenario, ScenarioError
 from hawser.lab.model.scenario_file import copy_of
@@ -80,13 +80,13 @@ class Tournament(Comparison):
         if not seeds:
             return []
         tails = [[float(outcomes[seed]["latency_us"][tail]) for seed in seeds] for outcomes in by_cell]
-        means = [mean_interval(values) for values in tails]
+        means = [mean_interval(values, RESOLUTION) for values in tails]
         # Of equal ones the first that was named.
         order = sorted(range(len(self.cells)), key=lambda cell: (means[cell].mean, cell))
         best_of_seed = [min(values[place] for values in tails) for place in range(len(seeds))]
         standings: list[Standing] = []
         for rank, cell in enumerate(order, 1):
-            beside = compare(tails[order[0]], tails[cell], False) if rank > 1 else None
+            beside = compare(tails[order[0]], tails[cell], False, RESOLUTION) if rank > 1 else None
             won = sum(1 for value, best in zip(tails[cell], best_of_seed, strict=True) if value == best)
             shares = [self._share(by_cell[cell][seed]) for seed in seeds]
             standings.append(
@@ -130,8 +130,8 @@ def _table(tail: str, rows: Sequence[Standing]) -> Table:
         "share",
     )
     note = (
-        "means over seeds with 95 % intervals; quantiles are those of a histogram, up to 3 % too high, so that equal ones may "
-        "differ by that; share: of the commands that went to the path with the fault"
+        f"means over seeds with 95 % intervals; quantiles are read from a histogram, up to {RESOLUTION:.0%} too high, and the "
+        "intervals are wider by that; share: of the commands that went to the path with the fault"
     )
     return Table(f"Ranking by {tail} during the fault", columns, [_row(row) for row in rows], note)
 
