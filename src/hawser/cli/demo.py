@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 import sys
+from pathlib import Path
 
 import click
 from click.core import ParameterSource
@@ -39,6 +40,23 @@ def demo(ctx: click.Context, seconds: float, stay: bool) -> None:
     for name in ("seconds", "stay"):
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--{name} is of `hawser demo` alone, not of `hawser demo {ctx.invoked_subcommand}`")
+
+
+@demo.command()
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep there what both have said: linux.txt and hawser.txt.",
+)
+def kernel(into: Path | None) -> None:
+    """For a kernel developer: one script on Linux and on hawser, empty diff; a sign that flips, found by seed.
+
+    Linux's side was recorded. The status is 0 if both have said the same, and hawser has no flip where Linux's has.
+    """
+    from hawser.cli.demo_kernel import run_kernel_demo
+
+    sys.exit(run_kernel_demo(click.echo, into))
 
 
 async def _demo(seconds: float, stay: bool) -> int:
