@@ -29,8 +29,8 @@ COMMAND_BYTES: Final = 64 * KIB
 
 class Record:
     """`reason` is empty unless the path is demoted. `strikes`: how often it was demoted lately. `trial_ns` is what the last read
-    took, which was answered at `tried_ns`; while one is on its way (`is_tried`) it was sent at `asked_ns`. `turns`: how many turns it
-    takes until it is done: its own, and those of the commands before it, weighed by their size."""
+    took, which was answered at `tried_ns`; while one is on its way (`is_tried`) it was sent at `asked_ns`. `turns`: how many
+    turns it takes until it is done: its own, and those of the commands before it, weighed by their size."""
 
     def __init__(self, device: PathDevice) -> None:
         self.device = device
