@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from hawser.core.units import NS_PER_S
-from hawser.lab.experiments.comparison_curves import Run, fault_spans
+from hawser.lab.experiments.comparison_curves import Run
+from hawser.lab.experiments.outcome_curves import fault_spans
 from hawser.lab.experiments.tournament import TAILS, Standing, Tournament
 from hawser.lab.look import SETTINGS, Palette
 from hawser.lab.model.scenario import GRAY, Fault
@@ -151,7 +152,7 @@ class _Drawing:
                 xs, ys, color=self._colour(selector), linewidth=2.2 if is_own else 1.2, zorder=4 if is_own else 3,
                 label=_short(selector), linestyle=(0, (4, 2)) if selector == "service-time 0" else "-",
             )  # fmt: skip
-        for span in fault_spans(scenario.faults, scenario.seconds):
+        for span in fault_spans(scenario):
             axes.axvspan(span.start, span.end, color=palette.bad, alpha=0.07, linewidth=0, zorder=0)
             axes.axvline(span.start, color=palette.bad, linewidth=1.3, linestyle=(0, (4, 2)), zorder=5)
         axes.set_xlim(0, scenario.seconds)

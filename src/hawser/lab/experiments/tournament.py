@@ -12,7 +12,8 @@ from typing import Any, Final
 from hawser.core.units import NS_PER_S
 from hawser.lab.experiments.base import BAR, Curve, Findings, Series, Table, Value
 from hawser.lab.experiments.comparison import Comparison
-from hawser.lab.experiments.comparison_curves import RESOLUTION, Run
+from hawser.lab.experiments.comparison_curves import Run
+from hawser.lab.experiments.outcome_curves import RESOLUTION
 from hawser.lab.model.jobs import PLAY, Executor
 from hawser.lab.model.scenario import Scenario, ScenarioError
 from hawser.lab.model.scenario_file import copy_of
