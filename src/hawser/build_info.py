@@ -64,6 +64,8 @@ INTERPRETED: dict[str, str] = {
     "lab/model/scenario_file.py": _COLD,
     "lab/model/grid.py": _COLD,
     "lab/model/stats.py": _COLD,
+    "lab/model/trace_fit.py": _COLD,
+    "lab/model/trace_read.py": _PLAIN,
     "lab/draw.py": _COLD,
     "lab/draw_clients.py": _COLD,
     "lab/draw_faults.py": _COLD,
