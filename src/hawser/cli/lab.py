@@ -77,6 +77,31 @@ def fuzz(
 
 
 @lab.command()
+@click.argument("what", nargs=-1, metavar="[NAME|FILE.toml|FILE.py]...")
+@click.option("--all", "everything", is_flag=True, help="All that come with hawser.")
+@click.option("--list", "lists", is_flag=True, help="Only name them.")
+@click.option(
+    "--into", type=click.Path(file_okay=False), metavar="DIR", help="Write results.json there, for `hawser lab report`."
+)
+@click.option("--jobs", type=click.IntRange(1), help="Processes. [default: as many as there are processors]")
+def run(what: tuple[str, ...], everything: bool, lists: bool, into: str | None, jobs: int | None) -> None:
+    """Run experiments: those that come with hawser by name, your own from a file.
+
+    Each prints its hypothesis, model and parameters, its tables, what was claimed beforehand and whether it holds, and where that
+    stops holding. The status is 0 if everything that is claimed holds, 1 if something does not.
+    """
+    from hawser.cli.lab_run import list_experiments, run_experiments
+    from hawser.lab.experiments.catalogue import NAMES
+
+    if lists:
+        list_experiments()
+        return
+    if everything == bool(what):
+        raise click.UsageError("say which: names (--list), files, or --all")
+    sys.exit(run_experiments(list(NAMES) if everything else list(what), into, jobs))
+
+
+@lab.command()
 @click.argument("what", metavar="SEED|FILE.json")
 @click.option("--figure", metavar="FILE", help="Draw it, as the ending says: .png, .svg or .pdf.")
 @click.option("--dark", is_flag=True, help="Draw it on a dark ground.")

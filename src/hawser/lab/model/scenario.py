@@ -84,8 +84,9 @@ class PathModel:
 
 @dataclass
 class MapModel:
-    """`features` beside queue_mode. `machine`: whose request queue it has (hawser.lab.request_fn). `plug`: whether clients'
-    batches are plugs. `clock_ns`: what the selector's clock advances by (0: exact), see `clock-resolution`."""
+    """`features` beside queue_mode and queue_if_no_path, which the manager's `queue_timeout_ns` decides. `machine`: whose request
+    queue it has (hawser.lab.request_fn). `feedback`: whether paths refuse what they have no tag for; `asks`: whether the map
+    asks them before it sends."""
 
     mode: str = "rq"
     selector: str = "service-time 0"
@@ -96,12 +97,12 @@ class MapModel:
     merge_deadline_ns: int = 0
     feedback: bool = True
     asks: bool = True
-    clock_ns: int = 0
 
 
 @dataclass
 class ManagerModel:
-    """What looks after the paths, as `hawser serve` ships it. `enabled` False: nobody does."""
+    """What looks after the paths, as `hawser serve` ships it. `enabled` False: nobody does. `proof_ns`: how long after the end of
+    a session it is proved that nothing which was sent over it can take effect any more."""
 
     enabled: bool = True
     polling_ns: int = 1_000_000_000
@@ -115,11 +116,12 @@ class ManagerModel:
 
 @dataclass
 class LoadModel:
-    """What `clients` clients of a kind ask for. Closed: each keeps `depth` I/Os open, and issues as many as were answered, as one
-    plug of up to `batch`. Open: `rate` I/Os a second in bursts of `batch`, answered or not (depth 0).
+    """What `clients` clients of a kind ask for. Closed: each keeps `depth` I/Os open, and issues as many as were answered, in
+    plugs of up to `batch`. Open: with a `rate`, so many I/Os a second together, in bursts of `batch`, answered or not; or, with
+    `pattern` "trace", the `batches` as they are: (when, [(operation, sector, bytes, flags)]).
 
     `sizes`: bytes, one drawn for each I/O. Sequential clients go through stretches of the disk of their own. `ios`: how many all
-    in all (0: until the end). `trace`: I/Os from a file instead (hawser.lab.model.replay)."""
+    in all (0: until the end). `plug` False: I/Os are handed over one by one."""
 
     name: str = "load"
     clients: int = 1
@@ -133,7 +135,7 @@ class LoadModel:
     plug: bool = True
     ios: int = 0
     start_ns: int = 0
-    trace: str = ""
+    batches: list[tuple[int, list[tuple[int, int, int, int]]]] = field(default_factory=list)
 
 
 @dataclass
