@@ -37,6 +37,15 @@
 Times are seconds unless their names say otherwise, sizes bytes or words such as `64k`. A command of n bytes takes a server
 `fixed + n / bandwidth`, times a factor drawn from `spread`; a server works on `slots` of them at once, in order of arrival. The
 latency of a path's wire is added to each command and occupies nobody.
+
+A field's word is its name with dashes, and its unit at the end unless it is seconds or bytes: `fixed_ns` is `fixed-us`, but
+`polling_ns` is `polling`. Some have words of their own: `mb-per-s` (10^6 bytes a second) for `ns_per_kib`, `size` for the `sizes`
+of a load, `for` and `path` for the `duration_ns` and `paths` of a fault. All of them, with their ranges, are in
+hawser.lab.model.scenario_words. `size = ["4k", "64k"]` is a mixture. A load with a `rate` is open, one with a `depth` closed.
+
+`over` takes any key of the file with its head (`map.merge-deadline-us`, `load.0.depth`, `path.3.fixed-us`, `fault.0.factor`,
+`scenario.seconds`), and of maps, loads, paths and the manager without it where only one of them has it. `depth` and `size` are
+those of loads, `path-depth` is that of paths, and `paths` is how many there are.
 """
 
 from dataclasses import dataclass, field
