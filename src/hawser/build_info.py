@@ -67,6 +67,8 @@ INTERPRETED: dict[str, str] = {
     "lab/model/word_kinds.py": _COLD,
     "lab/model/grid.py": _COLD,
     "lab/model/stats.py": _COLD,
+    "lab/model/onlooker.py": _COLD,
+    "lab/model/replay.py": _COLD,
     "lab/model/trace_fit.py": _COLD,
     "lab/model/trace_read.py": _PLAIN,
     "lab/draw.py": _COLD,

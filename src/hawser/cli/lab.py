@@ -173,6 +173,41 @@ def conformance(folder: str, jobs: int | None) -> None:
     sys.exit(run_conformance(folder, jobs))
 
 
+@lab.command()
+@click.argument("file", metavar="TRACE.json", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--selector", "selectors", multiple=True, metavar="'NAME COUNT [ARGUMENT...]'", help="Repeat it for several."
+)
+@click.option("--mode", "modes", multiple=True, type=click.Choice(["rq", "bio", "mq"]), help="Queue mode; repeat it.")
+@click.option("--scheduler", "schedulers", multiple=True, type=click.Choice(["none", "mq-deadline"]), help="Repeat it.")
+@click.option(
+    "--closed", is_flag=True, help="A client's next I/O waits for answers, as it did; else times are as recorded."
+)
+@click.option("--map", "map_name", default="", metavar="NAME", help="Of several that were recorded, this one.")
+@click.option("--seeds", type=click.IntRange(1, 1000), default=3, show_default=True)
+@click.option("--into", metavar="DIR", type=click.Path(file_okay=False), help="Write DIR/results.json.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes. [default: as many as there are processors]")
+def replay(
+    file: str,
+    selectors: tuple[str, ...],
+    modes: tuple[str, ...],
+    schedulers: tuple[str, ...],
+    closed: bool,
+    map_name: str,
+    seeds: int,
+    into: str | None,
+    jobs: int | None,
+) -> None:
+    """Replay what `hawser trace` has recorded of a live server, under the recorded policy and others, and compare them.
+
+    Without --selector three others are. The status is 0 if the paths' model, which is fitted to the trace, is right about what
+    was recorded; 1 if not.
+    """
+    from hawser.cli.lab_replay import run_replay
+
+    sys.exit(run_replay(file, map_name, selectors, modes, schedulers, closed, seeds, into, jobs))
+
+
 def _kind(unsafe: bool, false_lun: bool) -> str:
     from hawser.cli.lab_plans import FALSE, SAFE, WITHOUT_FENCES
 

@@ -41,7 +41,10 @@ def _map(device: MappedDevice, target: Multipath) -> dict[str, Any]:
 def _group(group: PriorityGroup) -> dict[str, Any]:
     """`words` are those that the table has for a path."""
     selector = group.selector
-    paths = [{"number": path.device.devt, "words": selector.table_words(path)} for path in group.paths]
+    paths: list[dict[str, str]] = []
+    for path in group.paths:
+        state = "aside" if path.is_aside else path.letter()
+        paths.append({"number": path.device.devt, "words": selector.table_words(path), "state": state})
     return {"selector": f"{selector.name} {selector.group_words()}", "paths": paths}
 
 

@@ -214,7 +214,8 @@ class OpenClient(Client):
 
 
 class TraceClient(Client):
-    """Asks for what somebody has asked for before, at the same times. `batches`: see LoadModel; times from when it begins."""
+    """Asks for what somebody has asked for before, at the same times, or when as little is open as was then. `batches`, `gates`:
+    see LoadModel; times from when it begins."""
 
     def __init__(
         self,
@@ -225,10 +226,12 @@ class TraceClient(Client):
         meter: LoadMeter,
         plug: bool,
         batches: list[tuple[int, list[tuple[int, int, int, int]]]],
+        gates: list[tuple[int, int]],
     ) -> None:
         total = sum([len(ios) for _, ios in batches])
         super().__init__(device, disk, timers, pattern, meter, 0, 1, plug, total)
         self.batches = batches
+        self.gates = gates
         self._number = 0
         self._start_ns = 0
         self._arrival = _Arrival(self)
@@ -240,9 +243,18 @@ class TraceClient(Client):
         self._await()
 
     def _await(self) -> None:
-        if self._number < len(self.batches):
+        if self._number == len(self.batches):
+            return
+        if not self.gates:
             at_ns = self._start_ns + self.batches[self._number][0]
             self.timers.arm(self._arrival, max(0, at_ns - self.clock.now_ns))
+        elif not self._arrival.is_armed() and self.issued - self.answered <= self.gates[self._number][0]:
+            self.timers.arm(self._arrival, self.gates[self._number][1])
+
+    def bio_done(self, bio: Bio) -> None:
+        super().bio_done(bio)
+        if self.gates:
+            self._await()
 
     def arrive(self) -> None:
         ios = self.batches[self._number][1]

@@ -1,5 +1,5 @@
-"""Onlooker: stands before a path selector, changes nothing, and can say what it looked at when it chose: of every path what was on
-its way there, and which path the other selectors would have chosen in that very state.
+"""Onlooker: stands before a path selector, changes nothing, and can say what it looked at when it chose: of every path what was
+on its way there, and which path the other selectors would have chosen in that very state.
 
 Of the others only that is said which can be: what depends on the paths' state (commands and bytes on their way, and how long I/O
 took of late) is known whoever chose; whose turn it would be with `round-robin` is a matter of a history that never was.
@@ -71,7 +71,8 @@ class Onlooker(PathSelector):
         self.failed = inner.failed
         self.before: list[Path] = []
         self._asked = ""
-        # What is on its way, counted as `queue-length` and `service-time` do, and what `historical-service-time` would have learnt.
+        # What is on its way, counted as `queue-length` and `service-time` do, and what `historical-service-time` would have
+        # learnt.
         self._others: list[PathSelector] = [QueueLength(), ServiceTime(), HistoricalServiceTime(BASE_WEIGHT_DEFAULT, 0)]
         self._twins: dict[Path, Path] = {}
         for place, path in enumerate(group.paths):
@@ -161,7 +162,12 @@ class Onlooker(PathSelector):
         if self.name != IO_AFFINITY:
             choice.instead.append((IO_AFFINITY, self._by_affinity(chosen)))
         if self.name != ROUND_ROBIN:
-            choice.instead.append((ROUND_ROBIN, "cannot be told: whose turn it were depends on all I/O before, which it would have sent other ways"))
+            choice.instead.append(
+                (
+                    ROUND_ROBIN,
+                    "cannot be told: whose turn it were depends on all I/O before, which it would have sent other ways",
+                )
+            )
         return choice
 
     def _instead(self, other: PathSelector, chosen: Path, size: int) -> str:

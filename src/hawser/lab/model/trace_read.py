@@ -49,10 +49,12 @@ class _Event(msgspec.Struct):
 
 
 class MapPath(msgspec.Struct):
-    """A path as the table names it, and the words that its selector was told."""
+    """A path as the table names it, and the words that its selector was told. `state`: `A`, or `F` if it had failed; `aside`
+    where it was used only for want of others."""
 
     number: str
     words: str = ""
+    state: str = "A"
 
 
 class MapGroup(msgspec.Struct):

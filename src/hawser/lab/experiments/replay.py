@@ -1,0 +1,401 @@
+"""replay: what a load that was recorded from a live server would have met with under other policies.
+
+It is no experiment of the catalogue, as it needs a trace file: `hawser lab replay TRACE.json`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from hawser.core.histogram import Histogram
+from hawser.core.units import NS_PER_S, NS_PER_US
+from hawser.lab.experiments.base import (
+    BAR,
+    FITTED,
+    PREDICTED,
+    Claim,
+    Curve,
+    Experiment,
+    Findings,
+    Progress,
+    Series,
+    Table,
+    Value,
+    quietly,
+)
+from hawser.lab.model.play import play
+from hawser.lab.model.replay import (
+    Source,
+    recorded_course,
+    recorded_latencies,
+    recorded_shares,
+    scenario_of,
+    slower,
+    under,
+)
+from hawser.lab.model.scenario import MapModel, Scenario
+from hawser.lab.model.stats import Interval, mean_interval, ratio_interval
+from hawser.lab.model.trace_fit import fit_paths
+
+# What is compared with the recorded policy, unless somebody says what; the recorded one is there in any case.
+SELECTORS: Final = ("service-time 0", "queue-length 0", "round-robin 0", "historical-service-time 0")
+SELECTORS_MIN: Final = 3
+SEEDS: Final = 3
+# I/O that was on its way when the trace began is not in it: so much of it (and no more than so long) is not compared.
+WARM_PART: Final = 0.1
+WARM_S_MAX: Final = 0.1
+# Within these the model is called right about what was recorded: replayed by recorded.
+P50_LOW, P50_HIGH = 0.75, 1.33
+P99_LOW, P99_HIGH = 0.6, 1.67
+SHARE_MAX: Final = 0.1
+# How much slower and quicker the paths are made, to see whether the verdict stays.
+TIMES: Final = (0.8, 1.25)
+QUANTILES: Final = ("p50", "p90", "p99", "p99.9", "max")
+
+# Plays scenarios with seeds; the outcomes (hawser.lab.model.play) in that order.
+Work = tuple[Scenario, int]
+Player = Callable[[Sequence[Work]], Iterable[dict[str, Any]]]
+
+
+def one_by_one(work: Sequence[Work]) -> Iterable[dict[str, Any]]:
+    """In this process."""
+    return (play(scenario, seed) for scenario, seed in work)
+
+
+def policies_of(
+    recorded: MapModel, selectors: Sequence[str], modes: Sequence[str], schedulers: Sequence[str]
+) -> list[MapModel]:
+    """The recorded one first, then every combination of the others; what is not said is as it was recorded."""
+    chosen = list(selectors)
+    if not chosen:
+        chosen = [each for each in SELECTORS if each != recorded.selector][:SELECTORS_MIN]
+    found = [recorded]
+    for mode in modes or [recorded.mode]:
+        for scheduler in schedulers or [recorded.scheduler]:
+            for selector in [*(() if selectors else (recorded.selector,)), *chosen]:
+                policy = MapModel(mode=mode, selector=selector, scheduler=scheduler)
+                if policy not in found:
+                    found.append(policy)
+    return found
+
+
+class Replay(Experiment):
+    """ValueError when nothing can be said of the paths; TraceError and ScenarioError as their makers say."""
+
+    name = "replay"
+
+    def __init__(
+        self,
+        source: Source,
+        policies: Sequence[MapModel],
+        is_closed: bool = False,
+        seeds: int = SEEDS,
+        player: Player = one_by_one,
+    ) -> None:
+        self.load = source
+        self.policies = list(policies)
+        self.seeds = seeds
+        self.player = player
+        self.half_ns = source.span_ns // 2
+        # What the paths are like is learnt from the first half, if that has enough to say, and tested on the second.
+        self.kind = PREDICTED
+        try:
+            self.fits = fit_paths(source.recording, source.paths, self.half_ns)
+        except ValueError:
+            self.kind = FITTED
+            self.fits = fit_paths(source.recording, source.paths, source.span_ns + 1)
+        self.scenario = scenario_of(source, self.fits, is_closed)
+        self.warm_s = min(WARM_S_MAX, WARM_PART * source.span_ns / NS_PER_S)
+        how = "a client's next I/O waits for answers, as it did" if is_closed else "at the recorded times"
+        self.title = (
+            f"{len(source.ios):,} I/Os of {source.recorded.name}, recorded live, under {len(policies)} policies"
+        )
+        self.hypothesis = (
+            f"paths of the model, fitted to the commands of {source.recording.path}, show under the recorded policy what was "
+            "recorded; so what they show under others is worth something"
+        )
+        self.model = (
+            "a command of n bytes takes its path c + n/B, times a factor out of those that were recorded; so many at once; the "
+            f"wire's latency comes on top. Clients ask {how}"
+        )
+        self.source = f"{source.recording.path}, recorded by hawser {source.recording.version}"
+        self.parameters = {
+            "recorded_policy": _label(self.policies[0], None),
+            "P": len(source.paths),
+            "d": ", ".join(str(path.depth) for path in source.paths),
+            "ios": len(source.ios),
+            "seconds": round(source.span_ns / NS_PER_S, 3),
+            "clients": len(self.scenario.loads),
+            "seeds": seeds,
+        }
+
+    def run(self, progress: Progress = quietly) -> Findings:
+        base = self.policies[0]
+        half_s = self.half_ns / NS_PER_S
+        work: list[Work] = [(under(self.scenario, base, half_s), seed) for seed in range(self.seeds)]
+        for policy in self.policies:
+            work += [(under(self.scenario, policy, self.warm_s), seed) for seed in range(self.seeds)]
+        for times in TIMES:
+            work += [(under(slower(self.scenario, times), policy, self.warm_s), 0) for policy in self.policies]
+        outcomes: list[dict[str, Any]] = []
+        for outcome in self.player(work):
+            outcomes.append(outcome)
+            progress(len(outcomes) / len(work), f"run {len(outcomes)} of {len(work)}")
+        seeds = self.seeds
+        second = outcomes[:seeds]
+        runs = [outcomes[seeds * (1 + place) : seeds * (2 + place)] for place in range(len(self.policies))]
+        others = outcomes[seeds * (1 + len(self.policies)) :]
+        findings = Findings()
+        findings.tables = [self._fit_table(), self._test_table(second, runs[0]), self._policy_table(runs)]
+        findings.claims = self._claims(second, runs[0])
+        findings.limits = self._limits(runs, others)
+        findings.curves = [self._quantile_curve(runs), self._course(runs), self._share_curve(runs)]
+        findings.records = self._records(runs)
+        return findings
+
+    # Tables.
+
+    def _fit_table(self) -> Table:
+        rows: list[list[Value]] = []
+        for place, fit in enumerate(self.fits):
+            per_4k = fit.ns_per_kib * 4
+            rows.append(
+                [
+                    f"p{place}",
+                    fit.name,
+                    fit.commands,
+                    fit.fixed_ns / NS_PER_US,
+                    fit.ns_per_kib / NS_PER_US,
+                    fit.fixed_ns / per_4k if per_4k else "not told",
+                    fit.slots,
+                    fit.latency_ns / NS_PER_US,
+                    100 * fit.spread(),
+                    100 * fit.error,
+                ]
+            )
+        note = "; ".join(f"p{place}: {text}" for place, fit in enumerate(self.fits) for text in fit.notes)
+        return Table(
+            "the paths, fitted to the recorded commands" + self._of_half(),
+            ["path", "name", "commands", "c us", "us/KiB", "k", "at once", "away us", "spread %", "off by %"],
+            rows,
+            "off by: how far a single command is from c + n/B on average, which the spread makes up for. " + note,
+        )
+
+    def _of_half(self) -> str:
+        return " of the first half" if self.kind == PREDICTED else ""
+
+    def _test_table(self, second: Sequence[dict[str, Any]], whole: Sequence[dict[str, Any]]) -> Table:
+        rows: list[list[Value]] = []
+        for text, recorded, outcomes in (
+            ("the second half", self._recorded_second(), second),
+            ("all of it", self._recorded_all(), whole),
+        ):
+            for name, part in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
+                was = recorded.quantile(part) / NS_PER_US
+                told = _mean(outcomes, name)
+                rows.append([text, name, was, told, told / was if was else 0.0])
+        return Table(
+            f"under {_label(self.policies[0], None)}: recorded, and replayed",
+            ["of", "latency", "recorded us", "replayed us", "ratio"],
+            rows,
+        )
+
+    def _recorded_second(self) -> Histogram:
+        return recorded_latencies(self.load, self.half_ns, self.load.span_ns + 1)
+
+    def _recorded_all(self) -> Histogram:
+        return recorded_latencies(self.load, round(self.warm_s * NS_PER_S), self.load.span_ns + 1)
+
+    def _policy_table(self, runs: Sequence[Sequence[dict[str, Any]]]) -> Table:
+        rows: list[list[Value]] = []
+        for policy, outcomes in zip(self.policies, runs, strict=True):
+            rows.append(
+                [
+                    _label(policy, self.policies[0]),
+                    *(_mean(outcomes, name) for name in ("mean", *QUANTILES)),
+                    self._ratio(runs[0], outcomes, "mean"),
+                    self._ratio(runs[0], outcomes, "p99"),
+                    round(sum(outcome["iops"] for outcome in outcomes) / len(outcomes)),
+                    round(sum(_commands(outcome) for outcome in outcomes) / len(outcomes)),
+                    " ".join(f"{100 * share:.0f}" for share in _shares(outcomes)),
+                ]
+            )
+        return Table(
+            "the policies, replayed; latencies in us",
+            [
+                "policy",
+                "mean",
+                *QUANTILES,
+                "mean, times recorded policy's",
+                "p99, times",
+                "IOPS",
+                "commands",
+                "share of p0.. %",
+            ],
+            rows,
+            f"means over {self.seeds} seeds, which draw the factors of service anew; ratios with 95 % intervals, seed by seed "
+            "(Student's t). The first row is the recorded policy, replayed as well: compare others with it, not with what was "
+            "recorded",
+        )
+
+    def _ratio(self, base: Sequence[dict[str, Any]], outcomes: Sequence[dict[str, Any]], name: str) -> str:
+        if outcomes is base:
+            return "1"
+        first = [outcome["latency_us"][name] for outcome in base]
+        other = [outcome["latency_us"][name] for outcome in outcomes]
+        ratio = ratio_interval(first, other)
+        if ratio is None:
+            return "-"
+        if ratio.low is None or ratio.high is None:
+            return f"{ratio.mean:.3g}"
+        return f"{ratio.mean:.3g} ({ratio.low:.3g} to {ratio.high:.3g})"
+
+    # Claims.
+
+    def _claims(self, second: Sequence[dict[str, Any]], whole: Sequence[dict[str, Any]]) -> list[Claim]:
+        where = f"the bounds are hawser's own, fixed beforehand; recorded in {self.load.recording.path}"
+        claims: list[Claim] = []
+        halves = [("the second half, by paths fitted to the first", self.kind, self._recorded_second(), second)]
+        if self.kind == FITTED:
+            halves = [("all of it, by paths fitted to it", self.kind, self._recorded_all(), whole)]
+        for text, kind, recorded, outcomes in halves:
+            for name, part, low, high in (("p50", 0.5, P50_LOW, P50_HIGH), ("p99", 0.99, P99_LOW, P99_HIGH)):
+                was = recorded.quantile(part) / NS_PER_US
+                ratio = _mean(outcomes, name) / was if was else 0.0
+                claims.append(Claim(f"{name} of {text}: replayed by recorded", kind, ratio, low, high, where))
+        was_shares = recorded_shares(self.load)
+        apart = max(abs(share - was) for share, was in zip(_shares(whole), was_shares, strict=True))
+        claims.append(
+            Claim(
+                "a path's share of the commands: furthest from the recorded", self.kind, apart, None, SHARE_MAX, where
+            )
+        )
+        return claims
+
+    # Limits.
+
+    def _limits(self, runs: Sequence[Sequence[dict[str, Any]]], others: Sequence[dict[str, Any]]) -> list[str]:
+        source = self.load
+        found = [self._sensitivity(runs, others)]
+        gone = sum(1 for io in source.ios if io.end_ns < 0)
+        failed = sum(1 for io in source.ios if io.outcome)
+        refused = sum(fit.failed for fit in self.fits)
+        if failed or refused:
+            found.append(
+                f"{refused} commands and {failed} I/Os failed while it was recorded: failures are not replayed, paths are what "
+                "they were when they worked"
+            )
+        if gone or source.recording.passed_over:
+            found.append(
+                f"{gone} I/Os had not ended when the trace did, and {source.recording.passed_over} were not followed for want "
+                "of room"
+            )
+        if source.left_out:
+            found.append(f"not in use when the trace began, and left out: {', '.join(source.left_out)}")
+        if any(path.max_sectors < 2560 for path in source.paths):
+            found.append("a path takes smaller commands than 1280 KiB, which is where the replay cuts them")
+        found.append(
+            "paths are taken for independent of each other: what they share (a server, a cable, this machine's processors) is "
+            "in the recorded times, and stays as it was under every policy; and the engine takes no time here"
+        )
+        return found
+
+    def _sensitivity(self, runs: Sequence[Sequence[dict[str, Any]]], others: Sequence[dict[str, Any]]) -> str:
+        best = _least_p99([_mean(outcomes, "p99") for outcomes in runs])
+        parts: list[str] = []
+        count = len(self.policies)
+        for place, times in enumerate(TIMES):
+            values = [outcome["latency_us"]["p99"] for outcome in others[place * count : (place + 1) * count]]
+            then = _least_p99(values)
+            verdict = "it is still" if then == best else "it is"
+            name = _label(self.policies[then], self.policies[0])
+            parts.append(f"with services {times:g} times as long {verdict} {name} ({values[then]:.0f} us)")
+        name = _label(self.policies[best], self.policies[0])
+        return f"the least p99 is that of {name}, {_mean(runs[best], 'p99'):.0f} us; {'; '.join(parts)}"
+
+    # Figures and records.
+
+    def _quantile_curve(self, runs: Sequence[Sequence[dict[str, Any]]]) -> Curve:
+        recorded = self._recorded_all()
+        parts = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
+        was = [*(recorded.quantile(part) / NS_PER_US for part in parts.values()), recorded.maximum / NS_PER_US]
+        series = [Series("recorded", list(QUANTILES), was)]
+        for policy, outcomes in zip(self.policies, runs, strict=True):
+            intervals = [mean_interval([outcome["latency_us"][name] for outcome in outcomes]) for name in QUANTILES]
+            ys = [interval.mean for interval in intervals]
+            label = f"replayed: {_label(policy, self.policies[0])}"
+            series.append(Series(label, list(QUANTILES), ys, _lows(intervals), _highs(intervals)))
+        return Curve("latency, recorded and replayed", "quantile", "latency, us", series, BAR, log_y=True)
+
+    def _course(self, runs: Sequence[Sequence[dict[str, Any]]]) -> Curve:
+        course = recorded_course(self.load)
+        series = [Series("recorded", [t for t, _ in course], [p99 for _, p99 in course])]
+        for policy, outcomes in zip(self.policies, runs, strict=True):
+            windows = [window for window in outcomes[0]["windows"] if window["ios"]]
+            label = f"replayed: {_label(policy, self.policies[0])}"
+            series.append(Series(label, [each["t"] for each in windows], [each["p99_us"] for each in windows]))
+        return Curve("p99 of each 10 ms, seed 0", "time, s", "latency, us", series, log_y=True)
+
+    def _share_curve(self, runs: Sequence[Sequence[dict[str, Any]]]) -> Curve:
+        names = [f"p{place}" for place in range(len(self.fits))]
+        series = [Series("recorded", names, [100 * share for share in recorded_shares(self.load)])]
+        for policy, outcomes in zip(self.policies, runs, strict=True):
+            label = f"replayed: {_label(policy, self.policies[0])}"
+            series.append(Series(label, names, [100 * share for share in _shares(outcomes)]))
+        return Curve("commands by path", "path", "share, %", series, BAR)
+
+    def _records(self, runs: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Value]]:
+        records: list[dict[str, Value]] = []
+        for policy, outcomes in zip(self.policies, runs, strict=True):
+            for seed, outcome in enumerate(outcomes):
+                record: dict[str, Value] = {
+                    "selector": policy.selector,
+                    "mode": policy.mode,
+                    "scheduler": policy.scheduler,
+                    "seed": seed,
+                    "ios": outcome["ios"],
+                    "iops": outcome["iops"],
+                    "commands": _commands(outcome),
+                }
+                for name in ("mean", *QUANTILES):
+                    record[f"{name}_us"] = outcome["latency_us"][name]
+                for place, path in enumerate(outcome["paths"]):
+                    record[f"p{place}_share"] = path["share"]
+                records.append(record)
+        return records
+
+
+def _label(policy: MapModel, recorded: MapModel | None) -> str:
+    """`service-time 0`, and what else is not as it was recorded."""
+    words = [policy.selector]
+    if recorded is None or policy.mode != recorded.mode:
+        words.append(policy.mode)
+    if recorded is None or policy.scheduler != recorded.scheduler:
+        words.append(policy.scheduler)
+    return ", ".join(words)
+
+
+def _mean(outcomes: Sequence[dict[str, Any]], name: str) -> float:
+    return float(sum(outcome["latency_us"][name] for outcome in outcomes) / len(outcomes))
+
+
+def _commands(outcome: dict[str, Any]) -> int:
+    return int(sum(path["commands"] for path in outcome["paths"]))
+
+
+def _shares(outcomes: Sequence[dict[str, Any]]) -> list[float]:
+    count = len(outcomes[0]["paths"])
+    return [sum(outcome["paths"][place]["share"] for outcome in outcomes) / len(outcomes) for place in range(count)]
+
+
+def _least_p99(values: Sequence[float]) -> int:
+    return min(range(len(values)), key=lambda place: (values[place], place))
+
+
+def _lows(intervals: Sequence[Interval]) -> list[float] | None:
+    lows = [interval.low for interval in intervals if interval.low is not None]
+    return [max(0.0, low) for low in lows] if len(lows) == len(intervals) else None
+
+
+def _highs(intervals: Sequence[Interval]) -> list[float] | None:
+    highs = [interval.high for interval in intervals if interval.high is not None]
+    return highs if len(highs) == len(intervals) else None

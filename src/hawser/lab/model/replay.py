@@ -1,0 +1,200 @@
+"""A recorded load as a scenario: its I/Os in the batches in which they came, over paths that were fitted to what they did.
+
+Open (the default): at the recorded times, whatever is answered. Closed: a client's next batch comes when as little of its own is
+open as was then, and as long after that as it took then; so that a policy which is quicker is asked for more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from hawser.core.histogram import Histogram
+from hawser.core.units import NS_PER_MS, NS_PER_S, SECTOR_SHIFT
+from hawser.lab.model.scenario import LoadModel, ManagerModel, MapModel, PathModel, Scenario
+from hawser.lab.model.trace_fit import PathFit
+from hawser.lab.model.trace_read import RecordedMap, RecordedPath, Recording, TraceError, TraceIo
+
+WINDOW_MS: Final = 10.0
+# Below this, times are those of a turn and not of a path.
+CLOCK_NS: Final = 1000
+
+
+@dataclass
+class Batch:
+    """What one client asked for at one moment: a plug."""
+
+    at_ns: int
+    ios: list[TraceIo]
+
+
+@dataclass
+class Source:
+    """What is replayed: the I/Os that came to `recorded`, by client, and the paths that it had in use."""
+
+    recording: Recording
+    recorded: RecordedMap
+    paths: list[RecordedPath]
+    # Of each path, its group (from 1) and the words that its selector was told.
+    groups: list[int]
+    words: list[str]
+    left_out: list[str]
+    ios: list[TraceIo]
+    span_ns: int
+
+    def label(self) -> str:
+        """The policy that was recorded."""
+        return self.map_model().selector
+
+    def map_model(self) -> MapModel:
+        recorded = self.recorded
+        return MapModel(mode=recorded.mode, selector=recorded.groups[0].selector, scheduler=recorded.scheduler)
+
+
+def source_of(recording: Recording, map_name: str = "") -> Source:
+    """TraceError where a trace cannot be replayed, with the reason."""
+    recorded = recording.map_named(map_name)
+    ios = recording.asked_of(recorded)
+    ended = [io for io in ios if io.end_ns >= 0]
+    if not ended:
+        raise TraceError(f"{recording.path}: no I/O of {recorded.name} ended while it was recorded")
+    instant = sum(1 for io in ended if io.end_ns - io.at_ns < CLOCK_NS)
+    if instant > len(ended) // 2:
+        raise TraceError(
+            f"{recording.path}: {instant} of {len(ended)} I/Os took less than a microsecond: paths that answer within the turn "
+            "in which they are asked (ram:, files out of the page cache) leave nothing to make a model of; trace over servers"
+        )
+    known = {path.number: path for path in recording.paths_of(recorded)}
+    source = Source(recording, recorded, [], [], [], [], ios, max(io.end_ns for io in ended))
+    for number, group in enumerate(recorded.groups, 1):
+        for path in group.paths:
+            if path.state != "A":
+                source.left_out.append(known[path.number].name)
+                continue
+            source.paths.append(known[path.number])
+            source.groups.append(number)
+            source.words.append(path.words)
+    if not source.paths:
+        raise TraceError(f"{recording.path}: map {recorded.name} had no path in use when the trace began")
+    return source
+
+
+def batches_of(source: Source) -> list[list[Batch]]:
+    """By client, in the order of their numbers. What a client asked for in one turn is a batch; a connection cuts it where it is
+    large (hawser.exports.connection)."""
+    most = source.recording.batch_ios or len(source.ios)
+    most_bytes = source.recording.batch_bytes
+    by_client: dict[int, list[Batch]] = {io.client: [] for io in sorted(source.ios, key=lambda io: io.client)}
+    for io in source.ios:
+        batches = by_client[io.client]
+        last = batches[-1] if batches else None
+        if (
+            last is None
+            or last.at_ns != io.at_ns
+            or len(last.ios) >= most
+            or (most_bytes and sum(each.size for each in last.ios) >= most_bytes)
+        ):
+            last = Batch(io.at_ns, [])
+            batches.append(last)
+        last.ios.append(io)
+    return list(by_client.values())
+
+
+def gates_of(batches: Sequence[Batch]) -> list[tuple[int, int]]:
+    """For each batch of a client how many of its I/Os were open when it came, and how long before that it could have come: since
+    the last answer, or the batch before."""
+    ends = sorted(io.end_ns for batch in batches for io in batch.ios if io.end_ns >= 0)
+    gates: list[tuple[int, int]] = []
+    begun = ended = 0
+    before_ns = 0
+    for batch in batches:
+        while ended < len(ends) and ends[ended] <= batch.at_ns:
+            before_ns = max(before_ns, ends[ended])
+            ended += 1
+        gates.append((begun - ended, batch.at_ns - before_ns))
+        begun += len(batch.ios)
+        before_ns = batch.at_ns
+    return gates
+
+
+def scenario_of(source: Source, fits: Sequence[PathFit], is_closed: bool) -> Scenario:
+    """The recorded load over the paths as they were fitted, under the recorded policy."""
+    loads: list[LoadModel] = []
+    for number, batches in enumerate(batches_of(source)):
+        told = [(batch.at_ns, [(io.op, io.sector, io.size, io.flags) for io in batch.ios]) for batch in batches]
+        gates = gates_of(batches) if is_closed else []
+        loads.append(LoadModel(name=f"client {number}", pattern="trace", batches=told, gates=gates))
+    return Scenario(
+        name="replay",
+        size_bytes=source.recorded.sectors << SECTOR_SHIFT,
+        seconds=0,
+        warm_up_s=0.0,
+        window_ms=WINDOW_MS,
+        paths=[_path_model(source, place, fit) for place, fit in enumerate(fits)],
+        map=source.map_model(),
+        manager=ManagerModel(queue_timeout_ns=60 * NS_PER_S if source.recorded.queue_if_no_path else 0),
+        loads=loads,
+    )
+
+
+def _path_model(source: Source, place: int, fit: PathFit) -> PathModel:
+    path = source.paths[place]
+    return PathModel(
+        fixed_ns=fit.fixed_ns,
+        ns_per_kib=fit.ns_per_kib,
+        slots=fit.slots,
+        latency_ns=fit.latency_ns,
+        depth=path.depth,
+        weight=path.weight,
+        group=source.groups[place],
+        words=source.words[place],
+        scheduler=path.scheduler,
+        factors=fit.factors,
+    )
+
+
+def under(scenario: Scenario, policy: MapModel, warm_up_s: float) -> Scenario:
+    """The same under another policy. What the table told the recorded selector of each path is not for others."""
+    paths = scenario.paths
+    if policy.selector != scenario.map.selector:
+        paths = [replace(path, words=None) for path in paths]
+    if policy.scheduler != scenario.map.scheduler or policy.mode != scenario.map.mode:
+        paths = [replace(path, scheduler="none") for path in paths]
+    return replace(scenario, map=policy, paths=paths, warm_up_s=warm_up_s)
+
+
+def slower(scenario: Scenario, times: float) -> Scenario:
+    """The same over paths whose service takes so many times as long."""
+    paths = [
+        replace(path, fixed_ns=round(path.fixed_ns * times), ns_per_kib=round(path.ns_per_kib * times))
+        for path in scenario.paths
+    ]
+    return replace(scenario, paths=paths)
+
+
+def recorded_latencies(source: Source, from_ns: int, until_ns: int) -> Histogram:
+    """Of I/Os that were answered, well, within that time."""
+    histogram = Histogram()
+    for io in source.ios:
+        if not io.outcome and from_ns <= io.end_ns < until_ns:
+            histogram.record(io.end_ns - io.at_ns)
+    return histogram
+
+
+def recorded_shares(source: Source) -> list[float]:
+    """Of the commands that were sent, each path's part."""
+    counts = {path.name: 0 for path in source.paths}
+    for command in source.recording.commands:
+        if command.queue in counts and not command.outcome.startswith("refused"):
+            counts[command.queue] += 1
+    total = sum(counts.values()) or 1
+    return [count / total for count in counts.values()]
+
+
+def recorded_course(source: Source) -> list[tuple[float, float]]:
+    """Seconds from the beginning, and the p99 in microseconds of what was answered in that window."""
+    window_ns = int(WINDOW_MS * NS_PER_MS)
+    windows: dict[int, Histogram] = {}
+    for io in source.ios:
+        if io.end_ns >= 0 and not io.outcome:
+            windows.setdefault(io.end_ns // window_ns, Histogram()).record(io.end_ns - io.at_ns)
+    return [(place * WINDOW_MS / 1e3, windows[place].quantile(0.99) / 1e3) for place in sorted(windows)]
