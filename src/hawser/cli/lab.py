@@ -208,6 +208,27 @@ def replay(
     sys.exit(run_replay(file, map_name, selectors, modes, schedulers, closed, seeds, into, jobs))
 
 
+@lab.command()
+@click.argument("file", metavar="FILE.toml", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--io", "numbers", multiple=True, type=click.IntRange(1), metavar="N", help="Which I/O, from 1; repeat it."
+)
+@click.option("--slowest", type=click.IntRange(1, 100), metavar="K", help="The K that took longest.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--with", "over", multiple=True, metavar="KEY=VALUE", help="Another value than the file's, as in its [over]."
+)
+def explain(file: str, numbers: tuple[int, ...], slowest: int | None, seed: int, over: tuple[str, ...]) -> None:
+    """Tell what became of single I/Os of a scenario, and why each took its path.
+
+    With the score of every path as the selector saw it, what the I/O merged with and waited for, and which path other selectors
+    would have chosen in that state. Of what the file varies the first values count. Without --io it is the slowest one.
+    """
+    from hawser.cli.lab_explain import run_explain
+
+    sys.exit(run_explain(file, seed, numbers, slowest or (0 if numbers else 1), over))
+
+
 def _kind(unsafe: bool, false_lun: bool) -> str:
     from hawser.cli.lab_plans import FALSE, SAFE, WITHOUT_FENCES
 

@@ -257,13 +257,23 @@ class TraceClient(Client):
             self._await()
 
     def arrive(self) -> None:
-        ios = self.batches[self._number][1]
-        self._number += 1
         plug = Plug(self.plug)
-        for op, sector, size, flags in ios:
-            # What has no data but a length (discard, write zeroes) takes none.
-            data: Buffer | None = memoryview(self._zeroes)[:size] if op == WRITE else None
-            assert op == READ or is_write_class(op) or size == 0
-            self.submit(op, sector, size, data, flags, plug)
+        going_on = True
+        while going_on:
+            at_ns, ios = self.batches[self._number]
+            self._number += 1
+            for op, sector, size, flags in ios:
+                # What has no data but a length (discard, write zeroes) takes none.
+                data: Buffer | None = memoryview(self._zeroes)[:size] if op == WRITE else None
+                assert op == READ or is_write_class(op) or size == 0
+                self.submit(op, sector, size, data, flags, plug)
+            going_on = self._joins(at_ns)
         plug.finish()
         self._await()
+
+    def _joins(self, at_ns: int) -> bool:
+        """Whether the next batch belongs to the one of `at_ns`, and may come as well."""
+        number = self._number
+        if not self.gates or number == len(self.batches) or self.batches[number][0] != at_ns:
+            return False
+        return self.issued - self.answered <= self.gates[number][0]

@@ -70,7 +70,10 @@ class Onlooker(PathSelector):
         self.valid = inner.valid
         self.failed = inner.failed
         self.before: list[Path] = []
+        # What it was asked to explain last.
         self._asked = ""
+        self._chosen: Path | None = None
+        self._size = 0
         # What is on its way, counted as `queue-length` and `service-time` do, and what `historical-service-time` would have
         # learnt.
         self._others: list[PathSelector] = [QueueLength(), ServiceTime(), HistoricalServiceTime(BASE_WEIGHT_DEFAULT, 0)]
@@ -124,6 +127,8 @@ class Onlooker(PathSelector):
 
     def explain(self, chosen: Path, size: int) -> str:
         self._asked = self.inner.explain(chosen, size)
+        self._chosen = chosen
+        self._size = size
         return self._asked
 
     def _pass_on(self) -> None:
@@ -132,13 +137,11 @@ class Onlooker(PathSelector):
 
     # What it looked at.
 
-    def choice(self, detail: str, size: int) -> Choice | None:
-        """The choice of which `detail` was noted just now, before its I/O has been sent; None if that was not this selector's."""
-        why = self._asked
-        if not why or why not in detail:
-            return None
-        chosen = next((path for path in self.group.paths if f"to {path.device.devt} " in detail), None)
-        if chosen is None:
+    def choice(self, detail: str) -> Choice | None:
+        """The choice that it has just explained, before its I/O is sent, if that is what `detail` tells (hawser.multipath.state);
+        else None."""
+        why, chosen, size = self._asked, self._chosen, self._size
+        if chosen is None or why not in detail or f"to {chosen.device.devt} " not in detail:
             return None
         choice = Choice(self.name, why.removeprefix(f"{self.name}: "))
         for path in self.group.paths:

@@ -4,6 +4,7 @@ Open (the default): at the recorded times, whatever is answered. Closed: a clien
 open as was then, and as long after that as it took then; so that a policy which is quicker is asked for more.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -99,29 +100,67 @@ def batches_of(source: Source) -> list[list[Batch]]:
     return list(by_client.values())
 
 
-def gates_of(batches: Sequence[Batch]) -> list[tuple[int, int]]:
-    """For each batch of a client how many of its I/Os were open when it came, and how long before that it could have come: since
-    the last answer, or the batch before."""
+def gates_of(batches: Sequence[Batch]) -> tuple[list[Batch], list[tuple[int, int]]]:
+    """A client that waits: its batches, and for each how many of its I/Os may be open for it to come, and how long it takes to come
+    after that: since the last answer, or the batch before.
+
+    Some clients send as many anew as were answered, so that always as many are open: for these each I/O is a batch of its own, and
+    those of one moment go together if they may. Others wait until few are left, and send many. Which it was is told by what varied
+    less, the number that was open behind a batch or before it.
+    """
     ends = sorted(io.end_ns for batch in batches for io in batch.ios if io.end_ns >= 0)
-    gates: list[tuple[int, int]] = []
-    begun = ended = 0
-    before_ns = 0
+    opens: list[int] = []
+    waits: list[int] = []
+    begun = ended = before_ns = 0
     for batch in batches:
         while ended < len(ends) and ends[ended] <= batch.at_ns:
             before_ns = max(before_ns, ends[ended])
             ended += 1
-        gates.append((begun - ended, batch.at_ns - before_ns))
+        opens.append(begun - ended)
+        waits.append(batch.at_ns - before_ns)
         begun += len(batch.ios)
         before_ns = batch.at_ns
-    return gates
+    windows = [is_open + len(batch.ios) for is_open, batch in zip(opens, batches, strict=True)]
+    if _variance(windows) >= _variance(opens):
+        return list(batches), list(zip(opens, waits, strict=True))
+    single: list[Batch] = []
+    gates: list[tuple[int, int]] = []
+    for batch, window, wait in zip(batches, windows, waits, strict=True):
+        single += [Batch(batch.at_ns, [io]) for io in batch.ios]
+        gates += [(window - 1, wait)] * len(batch.ios)
+    return single, gates
+
+
+def _variance(values: Sequence[int]) -> float:
+    mean = sum(values) / len(values)
+    return sum((value - mean) ** 2 for value in values) / len(values)
+
+
+def is_waiting(source: Source) -> bool:
+    """Whether it looks as if clients had waited for answers: nearly always when one asked for something, it had nearly as many I/Os
+    open as ever."""
+    full = total = 0
+    for batches in batches_of(source):
+        windows: list[int] = []
+        ends = sorted(io.end_ns for batch in batches for io in batch.ios if io.end_ns >= 0)
+        begun = 0
+        for batch in batches:
+            begun += len(batch.ios)
+            windows.append(begun - bisect_right(ends, batch.at_ns))
+        most = max(windows)
+        full += sum(1 for window in windows if 10 * window >= 9 * most)
+        total += len(windows)
+    return 10 * full >= 8 * total
 
 
 def scenario_of(source: Source, fits: Sequence[PathFit], is_closed: bool) -> Scenario:
     """The recorded load over the paths as they were fitted, under the recorded policy."""
     loads: list[LoadModel] = []
     for number, batches in enumerate(batches_of(source)):
+        gates: list[tuple[int, int]] = []
+        if is_closed:
+            batches, gates = gates_of(batches)
         told = [(batch.at_ns, [(io.op, io.sector, io.size, io.flags) for io in batch.ios]) for batch in batches]
-        gates = gates_of(batches) if is_closed else []
         loads.append(LoadModel(name=f"client {number}", pattern="trace", batches=told, gates=gates))
     return Scenario(
         name="replay",
