@@ -12,9 +12,14 @@ MODES = ("rq", "bio")
 RAW = "raw"
 RQ_SORTED = "rq-mq-deadline"
 ENGINE_MODES = (RAW, "rq", RQ_SORTED, "bio")
-GROUPS = ("file", "proxy", "engine", "lab")
+GROUPS = ("file", "proxy", "engine", "lab", "model")
 # Those without a server.
-ENGINE_GROUPS = ("engine", "lab")
+ENGINE_GROUPS = ("engine", "lab", "model")
+# The laboratory's model, whose time has to be linear in I/Os (LONGER times as many) and no worse than that in paths.
+LONGER = 8
+MODEL_LONGER = f"{RQ_SORTED}-x{LONGER}"
+MODEL_PATHS = (4, 16, 64)
+MODEL_MODES = (RQ_SORTED, MODEL_LONGER, *(f"{RQ_SORTED}-{paths}p" for paths in MODEL_PATHS[1:]), "rq", "bio")
 
 
 class BenchError(Exception):

@@ -1,6 +1,6 @@
-"""What the engine costs per I/O: both queue modes over paths that do nothing, or over the laboratory's simulated devices, in
-the build of the interpreter that runs this. Over paths that do nothing also one of them without a map, and a request-based map
-with an elevator that sorts.
+"""What the engine costs per I/O: both queue modes over paths that do nothing, over the laboratory's simulated devices, or over
+its model, in the build of the interpreter that runs this. Over paths that do nothing also one of them without a map, and a
+request-based map with an elevator that sorts.
 
     VENV/bin/python -m bench.engine --mode rq --over null --ios 200000
 
@@ -12,9 +12,12 @@ import gc
 import json
 from time import perf_counter_ns
 
-from bench.cases import ENGINE_MODES, RQ_SORTED
+from bench.cases import ENGINE_MODES, MODEL_MODES, RQ_SORTED
 from hawser.build_info import build_kind
 from hawser.core.units import GIB, KIB
+from hawser.lab.model.bench import Bench
+from hawser.lab.model.load import Client
+from hawser.lab.model.scenario import LoadModel, MapModel, PathModel, Scenario
 from hawser.lab.stream_rig import StreamRig
 from hawser.lab.world_null import NullRig
 from hawser.service.loop import tune_garbage_collector
@@ -39,8 +42,32 @@ class PauseMeter:
             self.longest_ns = max(self.longest_ns, perf_counter_ns() - self._since_ns)
 
 
-def make_rig(over: str, mode: str) -> NullRig | StreamRig:
-    """Four paths that do nothing, or four simulated ones."""
+class ModelRig:
+    """The laboratory's model, by what hawser.lab.model.play does: each run is a scenario of its own. The mode ends in `-Np` where
+    it has another number of paths."""
+
+    def __init__(self, mode: str) -> None:
+        name, _, last = mode.rpartition("-")
+        paths = int(last[:-1]) if name and last.endswith("p") else PATHS
+        self.paths = [PathModel() for _ in range(paths)]
+        self.map = MapModel(mode=mode.partition("-")[0], scheduler="mq-deadline" if RQ_SORTED in mode else "none")
+        self.client: Client | None = None
+
+    def run(self, ios: int, depth: int, seed: int) -> int:
+        load = LoadModel(depth=depth, ios=ios)
+        bench = Bench(
+            Scenario(name="bench", seconds=0, warm_up_s=0, paths=self.paths, map=self.map, loads=[load]), seed
+        )
+        bench.run()
+        bench.outcome()
+        (self.client,) = bench.clients
+        return self.client.answered
+
+
+def make_rig(over: str, mode: str) -> NullRig | StreamRig | ModelRig:
+    """Paths that do nothing, simulated ones, or those of the model; four where the mode does not say how many."""
+    if over == "model":
+        return ModelRig(mode)
     if over != "null":
         return StreamRig(mode)
     scheduler = "mq-deadline" if mode == RQ_SORTED else "none"
@@ -73,8 +100,8 @@ def measure(over: str, mode: str, ios: int) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--over", choices=["null", "lab"], default="null")
-    parser.add_argument("--mode", choices=ENGINE_MODES, required=True)
+    parser.add_argument("--over", choices=["null", "lab", "model"], default="null")
+    parser.add_argument("--mode", choices=[*ENGINE_MODES, *MODEL_MODES[1:-2]], required=True)
     parser.add_argument("--ios", type=int, default=200_000)
     arguments = parser.parse_args()
     print(json.dumps(measure(arguments.over, arguments.mode, arguments.ios)))

@@ -1,5 +1,5 @@
-"""Groups `engine` and `lab`: the engine over a null driver, and over the laboratory's simulated devices, in both modes and both
-builds, in interleaved rounds.
+"""Groups `engine`, `lab` and `model`: the engine over a null driver, over the laboratory's simulated devices, and over its model
+of paths that cost time and hold no data, in both modes and both builds, in interleaved rounds.
 
 `bench.engine` is run by the Python of each build's virtual environment and prints one JSON object:
 `{"mode", "build", "ns_per_io", "gc_pause_max_us"}`.
@@ -15,14 +15,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from bench.cases import ENGINE_MODES, RAW, BenchError
+from bench.cases import ENGINE_MODES, LONGER, MODEL_LONGER, MODEL_MODES, RAW, BenchError
 from bench.fio import last_line
 from bench.race import rotated
 
 TIMEOUT_S = 120.0
 # What stands below the engine, and what a simulated I/O costs more than one that does nothing.
-OVER = {"engine": "null", "lab": "lab"}
-LIGHTER = {"engine": 1, "lab": 8}
+OVER = {"engine": "null", "lab": "lab", "model": "model"}
+LIGHTER = {"engine": 1, "lab": 8, "model": 16}
 VENVS = {"compiled": ".venv", "interpreted": ".venv-pure"}
 
 
@@ -45,6 +45,8 @@ def engine_lanes(modes: Sequence[str], group: str = "engine") -> list[EngineLane
     """A lane of each mode and build; over a null driver, of what the modes are to be seen beside, too."""
     if group == "engine":
         modes = [mode for mode in ENGINE_MODES if mode == RAW or mode.partition("-")[0] in modes]
+    elif group == "model":
+        modes = [mode for mode in MODEL_MODES if mode.partition("-")[0] in modes]
     return [EngineLane(mode, build, group=group) for build in VENVS for mode in modes]
 
 
@@ -64,6 +66,8 @@ def run_engine(root: Path, lanes: Sequence[EngineLane], rounds: int, ios: int, s
 def run_once(root: Path, lane: EngineLane, ios: int) -> str:
     python = Path(VENVS[lane.build], "bin", "python")
     ios //= LIGHTER[lane.group]
+    if lane.mode == MODEL_LONGER:
+        ios *= LONGER
     command = [str(python), "-m", "bench.engine", "--over", OVER[lane.group], "--mode", lane.mode, "--ios", str(ios)]
     try:
         done = subprocess.run(

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.cases import ENGINE_GROUPS
+from bench.cases import ENGINE_GROUPS, LONGER, MODEL_LONGER, MODEL_PATHS, RQ_SORTED
 from bench.results import METRICS, ResultRow
 
 WIDTH = 136
@@ -37,6 +37,7 @@ def goal(row: ResultRow) -> float | None:
 
 # I/Os per second of the compiled build over the simulated devices.
 LAB_GOAL = 100_000
+MODEL_GOAL = 150_000
 
 
 def below_goal(row: ResultRow) -> bool:
@@ -104,11 +105,40 @@ def engine_table(rows: Sequence[ResultRow]) -> Table:
     for row in rows:
         millions = "-" if row["hawser"] is None else f"{row['hawser'] / 1e6:.2f}"
         ratio = ["", ""] if row["ratio"] is None else _ratio_cells(row)
-        if row["group"] == "lab" and row["build"] == "compiled" and row["hawser"] is not None:
-            millions = f"[green]{millions}[/]" if row["hawser"] >= LAB_GOAL else f"[red]x {millions}[/]"
+        least = _least(row)
+        if least and row["hawser"] is not None:
+            millions = f"[green]{millions}[/]" if row["hawser"] >= least else f"[red]x {millions}[/]"
         cells = [short(row["ns_per_io"]), millions, *ratio, short(row["gc_pause_max_us"])]
         table.add_row(row["build"], row["mode"], *cells)
     return table
+
+
+def _least(row: ResultRow) -> int:
+    """How many I/Os per second are wanted of a row without a server; 0: nothing was said."""
+    if row["build"] != "compiled":
+        return 0
+    if row["group"] == "lab":
+        return LAB_GOAL
+    return MODEL_GOAL if row["group"] == "model" and row["mode"] == RQ_SORTED else 0
+
+
+def growth_lines(rows: Sequence[ResultRow]) -> list[str]:
+    """How the model's time grows with I/Os and paths, of the compiled build: a ratio of times, and what linear would be."""
+    times = {row["mode"]: row["ns_per_io"] for row in rows if row["group"] == "model" and row["build"] == "compiled"}
+    base = times.get(RQ_SORTED)
+    lines: list[str] = []
+    if base and times.get(MODEL_LONGER):
+        lines.append(
+            f"model: {LONGER} times the I/Os take {LONGER * times[MODEL_LONGER] / base:.1f} times as long (linear: {LONGER})"
+        )
+    for paths in MODEL_PATHS[1:]:
+        other = times.get(f"{RQ_SORTED}-{paths}p")
+        if base and other:
+            linear = paths // MODEL_PATHS[0]
+            lines.append(
+                f"model: the same I/Os over {paths} paths take {other / base:.1f} times as long (linear: {linear})"
+            )
+    return lines
 
 
 def _table() -> Table:
@@ -122,6 +152,8 @@ def print_report(console: Console, rows: Sequence[ResultRow], titles: dict[str, 
         if of_group:
             console.print(f"\n{title}", style="bold", markup=False, highlight=False)
             console.print(engine_table(of_group) if group in ENGINE_GROUPS else race_table(of_group))
+    for line in growth_lines(rows):
+        console.print(line, highlight=False)
     console.print(LEGEND, highlight=False)
     with_goal = [row for row in rows if goal(row) is not None and row["ratio"] is not None]
     if with_goal:

@@ -88,7 +88,7 @@ def engine_rows(lanes: Sequence[EngineLane]) -> list[ResultRow]:
 def _engine_row(lane: EngineLane, interpreted: EngineLane | None) -> ResultRow:
     peer = interpreted if interpreted is not lane else None
     mine, its = _per_second(lane), _per_second(peer) if peer else []
-    case = "null-driver" if lane.group == "engine" else "simulated-devices"
+    case = {"engine": "null-driver", "lab": "simulated-devices", "model": "model"}[lane.group]
     row: ResultRow = {"group": lane.group, "case": case, "connections": 0}
     row |= {"mode": lane.mode, "build": lane.build, "hawser": median(mine) if mine else None}
     row |= {"peer_name": peer.build if peer else None, "peer": median(its) if its else None}

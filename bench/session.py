@@ -16,7 +16,7 @@ from threading import Event
 from rich.console import Console
 
 from bench import against, heading, image, report, results
-from bench.cases import ENGINE_GROUPS, Row, select_rows
+from bench.cases import ENGINE_GROUPS, RQ_SORTED, Row, select_rows
 from bench.contenders import Contender, Edition, Places, hawser_contender, peers_of
 from bench.engine_group import EngineLane, engine_lanes, run_engine
 from bench.race import Lane, Settings, lanes_of, run_race
@@ -27,6 +27,7 @@ TITLES = {
     "proxy": "proxy: hawser over two `nbdkit file` upstreams, against stock proxies over the first of them",
     "engine": "engine: the engine alone over a null driver",
     "lab": f"lab: the engine over four simulated paths, unjudged; goal: {report.LAB_GOAL:,} I/Os per second, compiled",
+    "model": f"model: the laboratory's model; goal of {RQ_SORTED}: {report.MODEL_GOAL:,} I/Os per second, compiled",
 }
 ENGINE_RUN_S = 2.0
 Lanes = list[list[Lane]]

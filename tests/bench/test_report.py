@@ -4,7 +4,7 @@ import io
 
 import pytest
 from bench.heading import cpu_model, format_cpus, format_minutes
-from bench.report import WIDTH, below_goal, goal, print_report, short, thousands
+from bench.report import WIDTH, below_goal, goal, growth_lines, print_report, short, thousands
 from rich.console import Console
 
 TITLES = {"file": "of files", "engine": "engine", "lab": "laboratory"}
@@ -69,6 +69,20 @@ def test_the_laboratory_is_held_against_its_goal(rate: float, shown: str):
     row = pair(group="lab", case="simulated-devices", peer="interpreted", ratio=4.0, hawser=rate)
     text = printed(row | {"ns_per_io": 9000.0, "gc_pause_max_us": 91.5})
     assert line(text, "compiled")[3] == shown
+
+
+def test_how_the_model_grows_is_told_as_ratios():
+    times = {"rq-mq-deadline": 5000.0, "rq-mq-deadline-x8": 5500.0, "rq-mq-deadline-64p": 20_000.0}
+    rows = [
+        pair(group="model", case="model", peer=None, mode=mode, hawser=1e9 / ns)
+        | {"ns_per_io": ns, "gc_pause_max_us": 1.0}
+        for mode, ns in times.items()
+    ]
+    assert growth_lines(rows) == [
+        "model: 8 times the I/Os take 8.8 times as long (linear: 8)",
+        "model: the same I/Os over 64 paths take 4.0 times as long (linear: 16)",
+    ]
+    assert growth_lines([row | {"build": "interpreted"} for row in rows]) == []
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,10 @@ def test_over_a_null_driver_modes_are_seen_beside_a_path_without_a_map():
     assert modes == ["raw", "rq", "rq-mq-deadline", "bio"]
     assert {lane.mode for lane in engine_lanes(("bio",))} == {"raw", "bio"}
     assert {lane.mode for lane in engine_lanes(("rq", "bio"), "lab")} == {"rq", "bio"}
+    assert {lane.mode for lane in engine_lanes(("bio",), "model")} == {"bio"}
+    assert {"rq-mq-deadline", "rq-mq-deadline-x8", "rq-mq-deadline-64p"} < {
+        lane.mode for lane in engine_lanes(("rq",), "model")
+    }
 
 
 def test_an_engine_that_did_not_run_says_why():

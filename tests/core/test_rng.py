@@ -1,5 +1,7 @@
 """The generator: SplitMix64's published numbers, and draws without bias."""
 
+import math
+
 import pytest
 
 from hawser.core.rng import Rng
@@ -41,3 +43,11 @@ def test_a_split_stream_is_another_one_and_repeatable():
     first, second = Rng(4), Rng(4)
     assert first.split().next_u64() == second.split().next_u64()
     assert first.split().next_u64() != first.next_u64()
+
+
+def test_exponential_numbers_are_logarithms_of_uniform_ones():
+    one, other = Rng(5), Rng(5)
+    found = [one.exponential() for _ in range(5000)]
+    assert found == pytest.approx([-math.log(1.0 - other.uniform()) for _ in found], rel=1e-14)
+    assert sum(found) / len(found) == pytest.approx(1.0, abs=0.05)
+    assert Rng(1).exponential().hex() == "0x1.ac08eade3a34cp-1"

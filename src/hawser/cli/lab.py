@@ -83,8 +83,11 @@ def fuzz(
 @click.option(
     "--into", type=click.Path(file_okay=False), metavar="DIR", help="Write results.json there, for `hawser lab report`."
 )
+@click.option("--page", type=click.Path(dir_okay=False), metavar="FILE", help="Write it as Markdown, too.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes. [default: as many as there are processors]")
-def run(what: tuple[str, ...], everything: bool, lists: bool, into: str | None, jobs: int | None) -> None:
+def run(
+    what: tuple[str, ...], everything: bool, lists: bool, into: str | None, page: str | None, jobs: int | None
+) -> None:
     """Run experiments: those that come with hawser by name, your own from a file.
 
     Each prints its hypothesis, model and parameters, its tables, what was claimed beforehand and whether it holds, and where that
@@ -98,7 +101,7 @@ def run(what: tuple[str, ...], everything: bool, lists: bool, into: str | None, 
         return
     if everything == bool(what):
         raise click.UsageError("say which: names (--list), files, or --all")
-    sys.exit(run_experiments(list(NAMES) if everything else list(what), into, jobs))
+    sys.exit(run_experiments(list(NAMES) if everything else list(what), into, page, jobs))
 
 
 @lab.command()

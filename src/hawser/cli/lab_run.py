@@ -10,8 +10,8 @@ import click
 
 from hawser.cli.lab_pool import WorkerDiedError, default_jobs, in_order
 from hawser.cli.lab_progress import Meter
-from hawser.lab.experiments.base import Value
 from hawser.lab.experiments.catalogue import NAMES, ExperimentError, find_experiments
+from hawser.lab.experiments.page import page, shown
 from hawser.lab.experiments.results import FILE_NAME, as_data, whole
 from hawser.lab.model.scenario import ScenarioError
 
@@ -38,7 +38,7 @@ def play_one(what: str) -> list[dict[str, Any]]:
         return [{"error": str(error)}]
 
 
-def run_experiments(whats: list[str], into: str | None, jobs: int | None) -> int:
+def run_experiments(whats: list[str], into: str | None, page_file: str | None, jobs: int | None) -> int:
     """The exit status: 0 when everything that is claimed holds, 2 when something cannot be run."""
     try:
         for what in whats:
@@ -70,6 +70,8 @@ def run_experiments(whats: list[str], into: str | None, jobs: int | None) -> int
         results.close()
     if folder is not None and entries:
         write_results(folder, entries)
+    if page_file is not None and entries:
+        write_whole(Path(page_file), page(entries))
     return _sum_up(entries, errors)
 
 
@@ -84,10 +86,15 @@ def _folder(into: str | None) -> Path | None:
 def write_results(folder: Path, entries: list[dict[str, Any]]) -> None:
     """results.json, whole or not at all."""
     file = folder / FILE_NAME
-    half = folder / f".{FILE_NAME}.{os.getpid()}"
-    half.write_text(json.dumps(whole(entries), indent=1) + "\n")
-    half.rename(file)
+    write_whole(file, json.dumps(whole(entries), indent=1) + "\n")
     click.echo(f"{file}: what was found; `hawser lab report {folder}` makes a page of it")
+
+
+def write_whole(file: Path, text: str) -> None:
+    """All of a file, or nothing of it."""
+    half = file.with_name(f".{file.name}.{os.getpid()}")
+    half.write_text(text)
+    half.rename(file)
 
 
 def _sum_up(entries: list[dict[str, Any]], errors: list[str]) -> int:
@@ -159,14 +166,3 @@ def _claim(claim: dict[str, Any]) -> list[str]:
     verdict = HOLDS if claim["holds"] else FAILS
     measured = f"{shown(claim['measured'])}{unit}, wanted {claim['wanted']}{requirement}"
     return _hanging(f"{claim['kind']:12}", f"{claim['text']}: {measured}: {verdict}; {claim['where']}")
-
-
-def shown(value: Value) -> str:
-    """A cell: whole numbers whole, others to three significant digits and no less than their whole part."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return value

@@ -4,10 +4,14 @@ SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators"
 BigCrush, and splits into independent streams. Backoff jitter and the laboratory draw from it; nothing else is random.
 """
 
+from math import frexp
 from typing import Final
 
 _MASK: Final = 0xFFFF_FFFF_FFFF_FFFF
 _GOLDEN: Final = 0x9E37_79B9_7F4A_7C15
+# ln(m) is 2 artanh((m - 1) / (m + 1)), and the argument at most 1/3: terms up to this exponent are below the last bit.
+_LOG_ODD_MAX: Final = 35
+_LN_2: Final = 0.6931471805599453
 
 
 class Rng:
@@ -44,6 +48,21 @@ class Rng:
     def uniform(self) -> float:
         """A uniform float in [0, 1) with 53 random bits."""
         return (self.next_u64() >> 11) / 9007199254740992.0
+
+    def exponential(self) -> float:
+        """An exponential float with mean 1, below 37.
+
+        The logarithm is made of additions, multiplications and divisions alone, which every machine rounds alike; those of
+        mathematical libraries differ in their last bit.
+        """
+        mantissa, exponent = frexp(1.0 - self.uniform())
+        s = (mantissa - 1.0) / (mantissa + 1.0)
+        square = s * s
+        term, series = s, 0.0
+        for odd in range(1, _LOG_ODD_MAX, 2):
+            series += term / odd
+            term *= square
+        return -(exponent * _LN_2 + 2.0 * series)
 
     def split(self) -> "Rng":
         """An independent stream."""

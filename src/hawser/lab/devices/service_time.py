@@ -4,7 +4,6 @@ Fault model. Fixed time plus bytes over bandwidth, times a factor that is drawn 
 healthy server's worst is 20 times its mean. Servers that are slower than that are made so by steps of the plan.
 """
 
-import math
 from typing import Final
 
 from hawser.core.units import NS_PER_S, SECTOR_SHIFT
@@ -45,5 +44,5 @@ class ServiceTime:
         if self.spread == UNIFORM:
             return 0.5 + dice.uniform()
         if self.spread == EXPONENTIAL:
-            return min(-math.log(1.0 - dice.uniform()), EXPONENTIAL_MAX)
+            return min(dice.exponential(), EXPONENTIAL_MAX)
         return HEAVY_FACTOR if dice.below(HEAVY_ONE_IN) == 0 else 1.0

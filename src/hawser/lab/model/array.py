@@ -8,7 +8,6 @@ Reads return zeroes, and so does the check of a path: every disk of zeroes is th
 business of hawser.lab.run; here nobody looks at data.
 """
 
-import math
 from heapq import heapify, heapreplace
 from typing import Final
 
@@ -87,7 +86,7 @@ class ModelServer:
         if self.spread == "uniform":
             return 0.5 + self.rng.uniform()
         if self.spread == "exponential":
-            return min(-math.log(1.0 - self.rng.uniform()), EXPONENTIAL_MAX)
+            return min(self.rng.exponential(), EXPONENTIAL_MAX)
         return HEAVY_FACTOR if self.rng.below(HEAVY_ONE_IN) == 0 else 1.0
 
 

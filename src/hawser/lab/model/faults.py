@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from hawser.core.clock import Timer
 from hawser.core.units import NS_PER_MS
-from hawser.dm.target import TableError
+from hawser.dm.target import MessageError
 from hawser.lab.model.array import ModelPath
 from hawser.lab.model.scenario import (
     BLACK_HOLE,
@@ -108,5 +108,5 @@ class Faults:
             words = words.replace(f"{{p{number}}}", f"259:{number}")
         try:
             self.bench.map.message(0, words.split())
-        except TableError as problem:
+        except MessageError as problem:
             raise ScenarioError(f"{self.bench.scenario.name}: message {words!r} is refused: {problem}") from None

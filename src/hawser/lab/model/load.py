@@ -4,7 +4,6 @@ Closed clients issue as much as was answered in a turn, as a batch; an open one 
 Nobody checks what they read.
 """
 
-import math
 from typing import Final
 
 from hawser.block.bio import Bio, BioOwner
@@ -200,7 +199,7 @@ class OpenClient(Client):
     def _await(self) -> None:
         gap_ns = self._gap_ns
         if self.is_poisson:
-            gap_ns *= -math.log(1.0 - self.rng.uniform())
+            gap_ns *= self.rng.exponential()
         self._at_ns += gap_ns
         self.timers.arm(self._arrival, max(0, int(self._at_ns) - self.clock.now_ns))
 
