@@ -25,6 +25,7 @@ from hawser.lab.experiments.base import (
 from hawser.lab.model.play import play
 from hawser.lab.model.replay import (
     Source,
+    is_waiting,
     recorded_course,
     recorded_latencies,
     recorded_shares,
@@ -93,6 +94,7 @@ class Replay(Experiment):
     ) -> None:
         self.load = source
         self.policies = list(policies)
+        self.is_closed = is_closed
         self.seeds = seeds
         self.player = player
         self.half_ns = source.span_ns // 2
@@ -105,7 +107,7 @@ class Replay(Experiment):
             self.fits = fit_paths(source.recording, source.paths, source.span_ns + 1)
         self.scenario = scenario_of(source, self.fits, is_closed)
         self.warm_s = min(WARM_S_MAX, WARM_PART * source.span_ns / NS_PER_S)
-        how = "a client's next I/O waits for answers, as it did" if is_closed else "at the recorded times"
+        how = "when as many of their I/Os are open as were then" if is_closed else "at the recorded times"
         self.title = (
             f"{len(source.ios):,} I/Os of {source.recorded.name}, recorded live, under {len(policies)} policies"
         )
@@ -115,7 +117,7 @@ class Replay(Experiment):
         )
         self.model = (
             "a command of n bytes takes its path c + n/B, times a factor out of those that were recorded; so many at once; the "
-            f"wire's latency comes on top. Clients ask {how}"
+            f"wire's latency comes on top. Clients ask for what they asked for {how}"
         )
         self.source = f"{source.recording.path}, recorded by hawser {source.recording.version}"
         self.parameters = {
@@ -283,6 +285,11 @@ class Replay(Experiment):
             found.append(
                 f"{refused} commands and {failed} I/Os failed while it was recorded: failures are not replayed, paths are what "
                 "they were when they worked"
+            )
+        if not self.is_closed and is_waiting(source):
+            found.append(
+                "clients nearly always had as many I/Os open as ever, so they probably waited for answers: at the recorded times "
+                "a policy that is slower piles up what they would not have asked for; --closed lets them wait"
             )
         if gone or source.recording.passed_over:
             found.append(

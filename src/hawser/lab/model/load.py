@@ -213,8 +213,8 @@ class OpenClient(Client):
 
 
 class TraceClient(Client):
-    """Asks for what somebody has asked for before, at the same times, or when as little is open as was then. `batches`, `gates`:
-    see LoadModel; times from when it begins."""
+    """Asks for what somebody has asked for before, at the same times; or when as little is open as was then, and then again and
+    again from the beginning. `batches`, `gates`: see LoadModel; times from when it begins."""
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ class TraceClient(Client):
         batches: list[tuple[int, list[tuple[int, int, int, int]]]],
         gates: list[tuple[int, int]],
     ) -> None:
-        total = sum([len(ios) for _, ios in batches])
+        total = sum([len(ios) for _, ios in batches]) if not gates else 0
         super().__init__(device, disk, timers, pattern, meter, 0, 1, plug, total)
         self.batches = batches
         self.gates = gates
@@ -243,7 +243,9 @@ class TraceClient(Client):
 
     def _await(self) -> None:
         if self._number == len(self.batches):
-            return
+            if not self.gates:
+                return
+            self._number = 0
         if not self.gates:
             at_ns = self._start_ns + self.batches[self._number][0]
             self.timers.arm(self._arrival, max(0, at_ns - self.clock.now_ns))

@@ -165,7 +165,7 @@ def scenario_of(source: Source, fits: Sequence[PathFit], is_closed: bool) -> Sce
     return Scenario(
         name="replay",
         size_bytes=source.recorded.sectors << SECTOR_SHIFT,
-        seconds=0,
+        seconds=source.span_ns / NS_PER_S if is_closed else 0,
         warm_up_s=0.0,
         window_ms=WINDOW_MS,
         paths=[_path_model(source, place, fit) for place, fit in enumerate(fits)],

@@ -130,7 +130,8 @@ class LoadModel:
     """What `clients` clients of a kind ask for. Closed: each keeps `depth` I/Os open, and issues as many as were answered, in
     plugs of up to `batch`. Open: with a `rate`, so many I/Os a second together, in bursts of `batch`, answered or not; or, with
     `pattern` "trace", the `batches` as they are: (when, [(operation, sector, bytes, flags)]). With `gates`, one for each batch,
-    it is closed all the same: (how many I/Os may be open for it to come, how long after that), whatever its time is.
+    it is closed all the same: (how many I/Os may be open for it to come, how long after that), whatever its time is; they
+    come again and again.
 
     `sizes`: bytes, one drawn for each I/O. Sequential clients go through stretches of the disk of their own. `ios`: how many all
     in all (0: until the end). `plug` False: I/Os are handed over one by one."""

@@ -178,12 +178,16 @@ def _line(seen: Sequence[_Seen], slots: int) -> _Line:
     points = [(float(size), float(found), float(_median(took)), len(took)) for (size, found), took in cells.items()]
     several_sizes = len({size for size, _ in cells}) > 1
     both = len({found for _, found in cells}) > 1
+    middle = round(_median([each.size for each in seen]))
     # What comes out negative is none.
     for use_size, use_latency in ((several_sizes, both), (several_sizes, False), (False, both), (False, False)):
         if use_size > several_sizes or use_latency > both:
             continue
         line = _solve(points, use_size, use_latency)
-        if line is not None and min(line.fixed, line.per_byte, line.latency) >= 0:
+        if line is None or min(line.fixed, line.per_byte, line.latency) < 0:
+            continue
+        # (A wire that takes longer than the service would hide all of it: what varies is service.)
+        if line.latency <= line.service(middle):
             return line
     return _Line(max(1.0, sum(took * count for _, _, took, count in points) / sum(point[3] for point in points)), 0, 0)
 
