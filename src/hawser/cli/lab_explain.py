@@ -1,5 +1,6 @@
 """`hawser lab explain`: why an I/O of a scenario took the path that it took, and what became of it."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from hawser.lab.model.scenario import Scenario, ScenarioError
 from hawser.lab.model.scenario_file import loads
 
 USAGE: Final = 2
+WIDTH: Final = 120
 STATES: Final = {"A": "in use", "F": "failed", "aside": "slow, spared"}
 
 
@@ -109,18 +111,23 @@ def _step(step: Step, from_ns: int) -> list[str]:
     head = f"  {'+' + _time(step.at_ns - from_ns):>12}  {step.name:10}"
     choice = step.choice
     if choice is None:
-        return [f"{head}{step.detail}"]
-    return [f"{head}{step.detail.split(': ', 1)[0]}, by {choice.selector}: {choice.why}", *_choice(choice)]
+        return _wrapped(head, step.detail)
+    where = step.detail.split(": ", 1)[0]
+    return [*_wrapped(head, f"{where}, by {choice.selector}: {choice.why}"), *_choice(choice)]
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)
 
 
 def _choice(choice: Choice) -> list[str]:
     indent = " " * 26
-    columns = ["", "path", "", "in flight", "bytes", "weight", f"what {choice.selector} knows"]
+    columns = ["", "path", "", "in flight", "bytes", "weight", "score"]
     rows = [columns]
     for each in choice.standings:
         mark = "->" if each.is_chosen else ""
         numbers = [f"{each.commands:,}", f"{each.size_bytes:,}", str(each.weight)]
-        rows.append([mark, each.name, STATES[each.letter], *numbers, each.knows or "nothing"])
+        rows.append([mark, each.name, STATES[each.letter], *numbers, each.score])
     widths = [max(len(row[place]) for row in rows) for place in range(len(columns))]
     lines = []
     for row in rows:
@@ -129,9 +136,11 @@ def _choice(choice: Choice) -> list[str]:
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append(f"{indent}{'  '.join(cells_shown)}".rstrip())
-    lines.append(f"{indent}others, in this state:")
+    lines.append(f"{indent}what others would have chosen in this state, by what I/O took up to now:")
     width = max(len(name) for name, _ in choice.instead)
-    return [*lines, *(f"{indent}   {name.ljust(width)}  {text}" for name, text in choice.instead)]
+    for name, text in choice.instead:
+        lines += _wrapped(f"{indent}   {name.ljust(width)}  ", text)
+    return lines
 
 
 def _time(took_ns: int) -> str:

@@ -227,15 +227,15 @@ class Replay(Experiment):
                 "policy",
                 "mean",
                 *QUANTILES,
-                "mean, times recorded policy's",
-                "p99, times",
+                "mean, ratio",
+                "p99, ratio",
                 "IOPS",
                 "commands",
                 "share of p0.. %",
             ],
             rows,
-            f"means over {self.seeds} seeds, which draw the factors of service anew; ratios with 95 % intervals, seed by seed "
-            "(Student's t). The first row is the recorded policy, replayed as well: compare others with it, not with what was "
+            f"means over {self.seeds} seeds, which draw the factors of service anew; ratios to the first row, with 95 % intervals, "
+            "seed by seed (Student's t). The first row is the recorded policy, replayed as well: compare others with it, not with what was "
             "recorded",
         )
 

@@ -14,7 +14,7 @@ from hawser.block.recorder import describe
 from hawser.block.request import Request
 from hawser.core.clock import Clock
 from hawser.core.status import status_name
-from hawser.core.trace import ANSWERED, COMPLETED, ISSUED, MAPPED, Life, Tracer
+from hawser.core.trace import ANSWERED, COMPLETED, ISSUED, MAPPED, QUEUED, Life, Tracer
 from hawser.lab.model.bench import MAP_NAME, Bench
 from hawser.lab.model.onlooker import Choice, Onlooker, look_on
 from hawser.lab.model.scenario import Scenario
@@ -80,10 +80,11 @@ class _Watched(Life):
 class _Followed(_Watched):
     """One that is told."""
 
-    def __init__(self, teller: "Teller", number: int, bio: Bio) -> None:
+    def __init__(self, teller: "Teller", number: int, bio: Bio, device: str) -> None:
         super().__init__(teller, number, bio)
         words = describe(bio.op, bio.sector, bio.size, bio.flags)
         self.told = Told(number, words, bio.client().cpu, self.at_ns)
+        self.add(QUEUED, device)
 
     def note(self, step: str, detail: str) -> None:
         choice = None
@@ -94,6 +95,9 @@ class _Followed(_Watched):
 
     def add(self, step: str, detail: str, choice: Choice | None = None) -> None:
         told = self.told
+        if told.end_ns >= 0:
+            # A request of the map's own ends behind the last of its I/Os.
+            return
         if len(told.steps) >= STEPS_MAX:
             told.left_out += 1
             return
@@ -129,7 +133,7 @@ class Teller(Tracer):
         self.count += 1
         number = self.count
         if number in self.wanted:
-            followed = _Followed(self, number, bio)
+            followed = _Followed(self, number, bio, device)
             self.lives.append(followed)
             return followed
         watched = _Watched(self, number, bio)

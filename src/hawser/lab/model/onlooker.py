@@ -28,7 +28,7 @@ IO_AFFINITY: Final = "io-affinity"
 @dataclass
 class Standing:
     """A path when another I/O was about to be sent. `commands`, `size_bytes`: what was on its way there, as selectors count it.
-    `knows`: what the selector that chose knows of it, as `dmsetup status` prints it."""
+    `score`: what the selector that chose made of it; where that is not known, what `dmsetup status` prints of it."""
 
     name: str
     number: str
@@ -36,7 +36,7 @@ class Standing:
     size_bytes: int
     weight: int
     letter: str
-    knows: str
+    score: str
     is_chosen: bool
 
 
@@ -155,7 +155,7 @@ class Onlooker(PathSelector):
                     int(twin.in_flight_bytes),
                     int(path.relative_throughput),
                     letter,
-                    self.inner.info_words(path),
+                    self._score_of(path),
                     path is chosen,
                 )
             )
@@ -168,10 +168,21 @@ class Onlooker(PathSelector):
             choice.instead.append(
                 (
                     ROUND_ROBIN,
-                    "cannot be told: whose turn it were depends on all I/O before, which it would have sent other ways",
+                    "cannot be told: whose turn it is depends on all I/O before, which it would have sent other ways",
                 )
             )
         return choice
+
+    def _score_of(self, path: Path) -> str:
+        """Of a path, as it was when the selector looked at it."""
+        inner = self.inner
+        if isinstance(inner, (QueueLength, ServiceTime, HistoricalServiceTime)):
+            return _score(inner, path)
+        if self.name == IO_AFFINITY:
+            return f"CPU mask {inner.table_words(path)}"
+        if self.name == ROUND_ROBIN:
+            return f"turn {self.before.index(path) + 1}" if path in self.before else ""
+        return inner.info_words(path)
 
     def _instead(self, other: PathSelector, chosen: Path, size: int) -> str:
         """What `other` would have chosen; among equals the path that was used longest ago."""
@@ -219,7 +230,8 @@ def _score(other: PathSelector, twin: Path) -> str:
         weight = f" by weight {twin.relative_throughput}" if twin.relative_throughput != 1 else ""
         return f"{twin.in_flight_bytes} bytes in flight{weight}"
     past = history(twin)
-    return f"{(past.average >> SHIFT) / 1000:.1f} us x {1 + past.outstanding}"
+    stale = ", stale" if past.stale_after_ns < other.clock.now_ns else ""
+    return f"{past.average >> SHIFT} ns x {1 + past.outstanding}{stale}"
 
 
 def look_on(target: Multipath) -> list[Onlooker]:
