@@ -61,6 +61,7 @@ INTERPRETED: dict[str, str] = {
     "lab/experiments/": "says what is to be run; what runs is compiled",
     "lab/report/": _COLD,
     "lab/model/scenario.py": _PLAIN,
+    "lab/model/jobs.py": _PLAIN,
     "lab/model/scenario_check.py": _COLD,
     "lab/model/scenario_file.py": _COLD,
     "lab/model/scenario_words.py": _COLD,

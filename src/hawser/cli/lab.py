@@ -232,6 +232,63 @@ def explain(file: str, numbers: tuple[int, ...], slowest: int | None, seed: int,
     sys.exit(run_explain(file, seed, numbers, slowest or (0 if numbers else 1), over))
 
 
+class SeedCount(SeedRange):
+    """`A..B` as above; `N` is the first N seeds, `0..N`."""
+
+    name = "N|A..B"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, str) and ".." not in value:
+            value = f"0..{value}"
+        return super().convert(value, param, ctx)
+
+
+@lab.command()
+@click.argument("file", metavar="FILE.toml")
+@click.option(
+    "--over",
+    multiple=True,
+    metavar="KEY=VALUE,...",
+    help="Compare these values; repeat it. They come beside [over] of the file, or in place of the same key there.",
+)
+@click.option(
+    "--seeds", type=SeedCount(), metavar="N|A..B", help="So many, or from A up to B without B. [default: the file's]"
+)
+@click.option("--jobs", type=click.IntRange(1), help="Processes. [default: as many as there are processors]")
+@click.option(
+    "--dask", default="", metavar="ADDRESS", help="Play on the Dask cluster of this scheduler (tcp://host:8786)."
+)
+@click.option(
+    "--into", default="", metavar="DIR", help="Keep what is done there, go on from it, and write results.json."
+)
+@click.option("--retries", type=click.IntRange(0), default=1, show_default=True, help="Play a job that failed again.")
+@click.option(
+    "--job-seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=600.0,
+    show_default=True,
+    help="A job that takes longer has failed.",
+)
+def sweep(
+    file: str,
+    over: tuple[str, ...],
+    seeds: tuple[int, int] | None,
+    jobs: int | None,
+    dask: str,
+    into: str,
+    retries: int,
+    job_seconds: float,
+) -> None:
+    """Play every combination of what a scenario varies with every seed, and compare them.
+
+    The outcomes are the same on however many processes or machines. What was done in DIR is not done again; the status is 1 if a
+    job has failed, and the same command plays it once more.
+    """
+    from hawser.cli.lab_sweep import Wish, run_sweep
+
+    sys.exit(run_sweep(Wish(file, over, seeds, jobs, dask, into, retries, job_seconds)))
+
+
 def _kind(unsafe: bool, false_lun: bool) -> str:
     from hawser.cli.lab_plans import FALSE, SAFE, WITHOUT_FENCES
 

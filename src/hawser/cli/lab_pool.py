@@ -88,7 +88,7 @@ def in_order(call: Callable[[A], R], work: Iterable[A], jobs: int) -> Generator[
             yield piece, call(piece)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _begin_worker) as pool:
+    with ProcessPoolExecutor(jobs, context, begin_worker) as pool:
         try:
             yield from _through_pool(pool, call, work, jobs)
         finally:
@@ -118,7 +118,7 @@ def _through_pool(
         yield piece, result
 
 
-def _begin_worker() -> None:
+def begin_worker() -> None:
     """Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, _too_long)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import hawser.block.elevators.mq_deadline
 import hawser.block.elevators.none
 import hawser.multipath.target
+from hawser import plugins
 from hawser.block.elevators.base import ELEVATORS
 from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.lab.model.scenario import (
@@ -188,6 +189,7 @@ def _check_selector(text: str, where: str) -> None:
     _require(len(words) >= 2, where, f'{text!r}: want its name and the number of its arguments, "service-time 0"')
     name, count = words[0], words[1]
     if ":" not in name:
+        plugins.offer()
         try:
             known = find_selector(name) is not None
         except SelectorError as error:

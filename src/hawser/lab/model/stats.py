@@ -1,12 +1,13 @@
 """Means and comparisons over seeds, with 95 % intervals.
 
 What is assumed. Seeds are independent draws of the world, and the mean over them is about normally distributed: Student's t,
-which is made for few of them. The same seed is the same world in every cell (the same I/Os, the same luck of the servers, as far as the cells
-let it be the same), so that two cells are compared seed by seed: what the seed did to both cancels out. Ratios are compared as
-logarithms: twice and half are equally far from one. (A bootstrap of four or eight seeds would be too sure of itself.)
+which is made for few of them. The same seed is the same world in every cell (the same I/Os, the same luck of the servers, as
+far as the cells let it be the same), so that two cells are compared seed by seed: what the seed did to both cancels out.
+Ratios are compared as logarithms: twice and half are equally far from one. (A bootstrap of four or eight seeds would be too
+sure of itself.)
 
-An interval is one statement: of twenty comparisons of things that do not differ, about one will look as if they did. With one seed
-there is no interval, and nothing is said of better or worse.
+An interval is one statement: of twenty comparisons of things that do not differ, about one will look as if they did. With one
+seed there is no interval, and nothing is said of better or worse.
 """
 
 from collections.abc import Sequence
@@ -39,8 +40,8 @@ class Interval:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is shown of `other` beside `first`: BETTER, WORSE, SAME or UNTOLD. `ratio`: other / first, a geometric mean; None where
-    a value was not positive, and differences decided. `difference`: other - first."""
+    """What is shown of `other` beside `first`: BETTER, WORSE, SAME or UNTOLD. `ratio`: other / first, a geometric mean; None
+    where a value was not positive, and differences decided. `difference`: other - first."""
 
     text: str
     ratio: Interval | None
