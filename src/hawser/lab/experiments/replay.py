@@ -234,9 +234,9 @@ class Replay(Experiment):
                 "share of p0.. %",
             ],
             rows,
-            f"means over {self.seeds} seeds, which draw the factors of service anew; ratios to the first row, with 95 % intervals, "
-            "seed by seed (Student's t). The first row is the recorded policy, replayed as well: compare others with it, not with what was "
-            "recorded",
+            f"means over {self.seeds} seeds, which draw the factors of service anew; ratios to the first row, with 95 % "
+            "intervals, seed by seed (Student's t). The first row is the recorded policy, replayed as well: compare others with "
+            "it, not with what was recorded",
         )
 
     def _ratio(self, base: Sequence[dict[str, Any]], outcomes: Sequence[dict[str, Any]], name: str) -> str:

@@ -101,12 +101,12 @@ def batches_of(source: Source) -> list[list[Batch]]:
 
 
 def gates_of(batches: Sequence[Batch]) -> tuple[list[Batch], list[tuple[int, int]]]:
-    """A client that waits: its batches, and for each how many of its I/Os may be open for it to come, and how long it takes to come
-    after that: since the last answer, or the batch before.
+    """A client that waits: its batches, and for each how many of its I/Os may be open for it to come, and how long it takes to
+    come after that: since the last answer, or the batch before.
 
-    Some clients send as many anew as were answered, so that always as many are open: for these each I/O is a batch of its own, and
-    those of one moment go together if they may. Others wait until few are left, and send many. Which it was is told by what varied
-    less, the number that was open behind a batch or before it.
+    Some clients send as many anew as were answered, so that always as many are open: for these each I/O is a batch of its own,
+    and those of one moment go together if they may. Others wait until few are left, and send many. Which it was is told by what
+    varied less, the number that was open behind a batch or before it.
     """
     ends = sorted(io.end_ns for batch in batches for io in batch.ios if io.end_ns >= 0)
     opens: list[int] = []
@@ -137,8 +137,8 @@ def _variance(values: Sequence[int]) -> float:
 
 
 def is_waiting(source: Source) -> bool:
-    """Whether it looks as if clients had waited for answers: nearly always when one asked for something, it had nearly as many I/Os
-    open as ever."""
+    """Whether it looks as if clients had waited for answers: nearly always when one asked for something, it had nearly as many
+    I/Os open as ever."""
     full = total = 0
     for batches in batches_of(source):
         windows: list[int] = []

@@ -32,6 +32,8 @@ SLOTS_TRIED: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 25
 MARGIN: Final = 0.95
 MARGIN_CLOSE: Final = 0.99
 CLOCK_NS: Final = 1000
+# What so small a part of the commands does says nothing.
+FEW: Final = 0.02
 QUANTILES: Final = 1000
 SIZES_MAX: Final = 32
 
@@ -81,15 +83,21 @@ class _Seen:
     ends: list[int]
     is_whole: bool
 
-    def begins_ns(self, slots: int) -> int:
-        """When it had a place, if there are so many."""
+    def has_waited(self, slots: int, latency_ns: float) -> bool:
+        """Whether there was no place for it, if there are so many; an answer that is on its way keeps none."""
         ahead = len(self.ends)
-        return self.at_ns if ahead < slots else self.ends[ahead - slots]
+        return ahead >= slots and self.ends[ahead - slots] > self.at_ns + latency_ns
+
+    def took_ns(self, slots: int, latency_ns: float) -> int:
+        """From when it came, or from the answer whose place it got: that has had its latency, too."""
+        if self.has_waited(slots, latency_ns):
+            return self.end_ns - self.ends[len(self.ends) - slots]
+        return self.end_ns - self.at_ns
 
     def service_ns(self, slots: int, latency_ns: float) -> float:
-        """How long it was served, if so many are at once; who waited for another's answer has had its latency meanwhile."""
-        took = self.end_ns - self.begins_ns(slots)
-        return took if len(self.ends) >= slots else took - latency_ns
+        """How long it was served."""
+        took = self.took_ns(slots, latency_ns)
+        return took if self.has_waited(slots, latency_ns) else took - latency_ns
 
 
 @dataclass
@@ -168,13 +176,18 @@ def _seen(commands: Sequence[TraceCommand]) -> list[_Seen]:
 
 
 def _line(seen: Sequence[_Seen], slots: int) -> _Line:
+    """The second time it is known of more commands that they need not have waited."""
+    return _line_with(seen, slots, _line_with(seen, slots, 0.0).latency)
+
+
+def _line_with(seen: Sequence[_Seen], slots: int, latency_ns: float) -> _Line:
     """Least squares through the medians of each size, for those that found a place and for those that had waited."""
     cells: dict[tuple[int, int], list[int]] = {}
     coarse = len({each.size for each in seen}) > SIZES_MAX
     for each in seen:
-        waited = len(each.ends) >= slots
+        waited = each.has_waited(slots, latency_ns)
         size = _rounded(each.size) if coarse else each.size
-        cells.setdefault((size, 0 if waited else 1), []).append(each.end_ns - each.begins_ns(slots))
+        cells.setdefault((size, 0 if waited else 1), []).append(each.took_ns(slots, latency_ns))
     points = [(float(size), float(found), float(_median(took)), len(took)) for (size, found), took in cells.items()]
     several_sizes = len({size for size, _ in cells}) > 1
     both = len({found for _, found in cells}) > 1
@@ -260,12 +273,13 @@ def _say_what_is_not_known(fit: PathFit, seen: Sequence[_Seen]) -> None:
         fit.notes.append(f"{fit.failed} commands failed, which the model never does")
     if len({each.size for each in seen}) == 1:
         fit.notes.append(f"all commands were of {seen[0].size} bytes: what others would take is not known")
-    if not any(len(each.ends) >= fit.slots for each in seen):
+    waited = sum(1 for each in seen if each.has_waited(fit.slots, fit.latency_ns))
+    if waited < FEW * len(seen):
         most = max(len(each.ends) for each in seen) + 1
         fit.notes.append(
-            f"no command had to wait, with {most} in flight at most: whether it can do more at once is not known"
+            f"hardly a command had to wait, with {most} in flight at most: whether it can do more at once is not known"
         )
-    elif all(len(each.ends) >= fit.slots for each in seen):
+    elif waited == len(seen):
         fit.notes.append("every command had to wait: what its wire adds is not known")
 
 
