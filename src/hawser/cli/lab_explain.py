@@ -2,12 +2,13 @@
 
 import textwrap
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import click
 
-from hawser.core.trace import ANSWERED, ISSUED, MAPPED
+from hawser.core.trace import ANSWERED, FENCED, ISSUED, MAPPED
 from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from hawser.lab.model.explain import Explained, Step, Told, explain, slowest
 from hawser.lab.model.grid import cells, parse_over
@@ -92,8 +93,10 @@ def _parts(each: Told, now_ns: int) -> str:
         return ""
     last = mapped[-1]
     sent = next((step for step in each.steps if step.name == ISSUED and _is_behind(step, last, each)), None)
-    tries = f" (that was try {len(mapped)})" if len(mapped) > 1 else ""
-    text = f"{_time(last.at_ns - each.at_ns)} until a path was chosen{tries}"
+    tries = f", for the {_ordinal(len(mapped))} time" if len(mapped) > 1 else ""
+    fenced_ns = _fenced_ns(each.steps)
+    fence = f" ({_time(fenced_ns)} of it behind a fence)" if fenced_ns else ""
+    text = f"{_time(last.at_ns - each.at_ns)} until a path was chosen{tries}{fence}"
     if sent is None:
         return text
     back = next((step for step in each.steps if step.name == ANSWERED and _is_behind(step, sent, each)), None)
@@ -101,6 +104,15 @@ def _parts(each: Told, now_ns: int) -> str:
     if sent.at_ns > last.at_ns:
         text += f", {_time(sent.at_ns - last.at_ns)} for a place in its queue"
     return f"{text}, {_time(until_ns - sent.at_ns)} on the path"
+
+
+def _ordinal(number: int) -> str:
+    return {2: "second", 3: "third"}.get(number, f"{number}th")
+
+
+def _fenced_ns(steps: Sequence[Step]) -> int:
+    """How long it stood behind fences."""
+    return sum(after.at_ns - before.at_ns for before, after in pairwise(steps) if before.name == FENCED)
 
 
 def _is_behind(step: Step, other: Step, each: Told) -> bool:

@@ -145,7 +145,7 @@ def test_what_is_no_trace_at_all(tmp_path: Path):
 
 def test_one_that_does_not_say_what_it_was_recorded_from(tmp_path: Path):
     """As those of an earlier version."""
-    with pytest.raises(TraceError, match="does not say which maps and paths.*record it once more"):
+    with pytest.raises(TraceError, match=r"does not say which maps and paths.*record it once more"):
         read_trace(write(tmp_path, [], {"ios_not_followed_for_want_of_room": 0}))
     for wrong, text in (
         ({**OTHER, "maps": [{**MAP, "sectors": 0}]}, "mpatha has 0 sectors"),

@@ -184,7 +184,7 @@ def _told_request(request: Request) -> str:
 
 def explain(scenario: Scenario, seed: int, numbers: list[int]) -> Explained:
     """The lives of these I/Os, in the order in which they are named. ValueError when there are fewer."""
-    teller, bench = _play(scenario, seed, Teller(numbers, 0))
+    teller, bench = played(scenario, seed, Teller(numbers, 0))
     for number in numbers:
         if not 1 <= number <= teller.count:
             raise ValueError(
@@ -200,11 +200,12 @@ def explain(scenario: Scenario, seed: int, numbers: list[int]) -> Explained:
 
 def slowest(scenario: Scenario, seed: int, count: int) -> list[int]:
     """The numbers of the I/Os that took longest, the slowest first."""
-    teller, _ = _play(scenario, seed, Teller([], count))
+    teller, _ = played(scenario, seed, Teller([], count))
     return teller.slow_ones()
 
 
-def _play(scenario: Scenario, seed: int, teller: Teller) -> tuple[Teller, Bench]:
+def played(scenario: Scenario, seed: int, teller: Teller) -> tuple[Teller, Bench]:
+    """With `teller` watching."""
     bench = Bench(replace(scenario, over={}), seed, teller)
     teller.clock = bench.clock
     if teller.wanted:

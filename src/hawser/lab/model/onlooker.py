@@ -199,8 +199,8 @@ class Onlooker(PathSelector):
         own = self._twins[chosen]
         text = "the same" if found is own else found.device.name
         if equals:
-            names = ", ".join("this one" if twin is own else twin.device.name for twin in equals)
-            text += f", or {names}, which it holds for equal"
+            names = " and ".join("this one" if twin is own else twin.device.name for twin in equals)
+            text += f", with {names} as good"
         return f"{text}: {_score(other, found)}" + ("" if found is own else f"; here {_score(other, own)}")
 
     def _by_affinity(self, chosen: Path) -> str:
@@ -210,7 +210,9 @@ class Onlooker(PathSelector):
         path = paths[cpu]
         whose = f"client {self.cpu} is CPU {cpu} of {len(paths)}"
         if path not in self.before:
-            return f"the first one in use: {whose}, whose path {path.device.name} is not in use"
+            first = next(each for each in paths if each in self.before)
+            name = "the same" if first is chosen else first.device.name
+            return f"{name}, the first one in use: {whose}, whose path {path.device.name} is not"
         return f"{'the same' if path is chosen else path.device.name}: {whose}, if each path has one"
 
 
