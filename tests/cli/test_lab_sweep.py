@@ -59,15 +59,13 @@ def test_every_combination_is_played_and_compared(file: Path, tmp_path: Path, ca
     assert sweep(file, tmp_path / "out", jobs=2) == 0
     printed = capsys.readouterr().out
     assert "toy: 12 jobs, 4 combinations of 3 seeds\n" in printed
-    assert "hypothesis: one of them is faster" in printed
-    assert "over selector = service-time 0, queue-length 0, over depth = 1, 8" in printed
-    rows = [line.split() for line in printed.splitlines() if line.startswith("selector=queue-length 0, depth=8")]
-    assert [(row[-1], float(row[-4].replace(",", ""))) for row in rows] == [
-        ("better", 12.0),
-        ("better", 0.6667),
-        ("better", 0.6667),
-        ("better", 0.6667),
-    ]
+    assert "toy: Combinations compared on the same seeds: nothing was claimed\n" in printed
+    assert "  hypothesis  one of them is faster\n" in printed
+    assert "over selector service-time 0, queue-length 0, over depth 1, 8" in " ".join(printed.split())
+    rows = [line.split() for line in printed.splitlines() if "selector=queue-length 0, depth=8  " in line]
+    assert [row[-4:] for row in rows] == [["12", "12", "12", "better"], *[["0.667", "0.667", "0.667", "better"]] * 3]
+    note = "ratios seed by seed, with 95 % intervals: of 12, 9 are shown to be better and 0 worse;"
+    assert note in " ".join(printed.split())
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     (experiment,) = results["experiments"]
     assert [record["seed"] for record in experiment["records"]] == [0, 1, 2] * 4
@@ -164,7 +162,7 @@ def test_a_job_that_fails_is_named_and_the_others_count(file: Path, tmp_path: Pa
     assert f"        alone: {alone}\n" in error
     assert "the same command plays them again, and nothing else\n" in error
     assert "digest of 5 outcomes: " in printed
-    assert "limit: 1 of 6 jobs have failed: their seeds are in no mean and no pair\n" in printed
+    assert "1 of 6 jobs have failed: their seeds are in no mean and no pair" in " ".join(printed.split())
     assert len(json.loads((into / "results.json").read_text())["experiments"][0]["records"]) == 5
 
 
@@ -177,7 +175,7 @@ def test_a_job_that_fails_is_named_and_the_others_count(file: Path, tmp_path: Pa
 )
 def test_a_process_that_dies_or_hangs_is_one_failed_job(file: Path, capsys, how: int, what: str):
     words = (f"write-percent=0,{how}", "depth=1", "selector=service-time 0")
-    assert sweep(file, "", *words, seconds=3.0) == 1
+    assert sweep(file, "", *words, seconds=2.0) == 1
     printed, error = capsys.readouterr()
     assert f"write-percent={how}, seed 1: {what}\n" in error
     assert error.startswith("1 job failed:\n")
@@ -248,7 +246,6 @@ def test_two_sweeps_do_not_share_a_directory(file: Path, tmp_path: Path, capsys)
         (["toy.toml", "--over", "depht=1"], "over depht: unknown key; the nearest is depth"),
         (["toy.toml", "--over", "depth=0"], "selector=service-time 0, depth=0: load.0.depth: is 0: want `depth`"),
         (["toy.toml", "--seeds", "1000000"], "4,000,000 jobs; at most 1,000,000 make a sweep"),
-        (["trace.toml"], "load.load.trace: nowhere: No such file or directory"),
         (["own.toml"], "map.selector: there is no module 'no_such_module' that could be imported"),
     ],
 )
@@ -256,7 +253,6 @@ def test_what_makes_no_sense(file: Path, monkeypatch, words: list[str], message:
     monkeypatch.chdir(file.parent)
     Path("bad.toml").write_text('[map]\nmod = "rq"')
     Path("latin.toml").write_bytes(b'name = "\xe9t\xe9"')
-    Path("trace.toml").write_text('[[load]]\ntrace = "nowhere"')
     Path("own.toml").write_text('[map]\nselector = "no_such_module:Selector 0"')
     done = CliRunner().invoke(main, ["lab", "sweep", *words])
     assert done.exit_code == 2

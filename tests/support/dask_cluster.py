@@ -44,6 +44,16 @@ class DaskCluster:
         words += ["--local-directory", str(self.folder / f"worker{len(self.processes)}")]
         return self._start("distributed.cli.dask_worker", words, python_path(*first))
 
+    def await_workers(self, count: int) -> None:
+        """Until so many have said that they are there."""
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < deadline:
+            logs = [path.read_text() for path in sorted(self.folder.glob("dask*.log"))]
+            if sum("Registered to:" in log for log in logs) >= count:
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"there are no {count} workers")
+
     def stop(self, process: subprocess.Popen[bytes]) -> None:
         process.kill()
         process.wait()

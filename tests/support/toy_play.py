@@ -54,7 +54,7 @@ def play(scenario: Scenario, seed: int) -> dict[str, Any]:
         ],
         "sizes": {str(load.sizes[0]): ios, "65536": 3},
         "merges": rng.below(10),
-        "retries": 0,
+        "unanswered": load.depth,
         "windows": windows,
         "events": [{"t": 0.1, "text": "µ: something"}],
     }

@@ -33,14 +33,11 @@ def identity() -> str:
 
 
 def outside(scenario: Scenario) -> str:
-    """A digest of the files that a scenario needs beside itself: traces, and the source of selectors and elevators of one's own.
+    """A digest of the files that a scenario needs beside itself: the source of selectors and elevators of one's own.
 
     ScenarioError when one of them is not there.
     """
     digest = blake2b(digest_size=8)
-    for load in scenario.loads:
-        if load.trace:
-            digest.update(_contents(Path(load.trace), f"load.{load.name}.trace"))
     schedulers = [scenario.map.scheduler, *dict.fromkeys(path.scheduler for path in scenario.paths)]
     for where, words in (("map.selector", scenario.map.selector), *(("scheduler", name) for name in schedulers)):
         module, colon, _ = words.partition(" ")[0].partition(":")

@@ -117,7 +117,7 @@ def _sum_up(entries: list[dict[str, Any]], errors: list[str]) -> int:
 
 def told(entry: dict[str, Any]) -> list[str]:
     """One experiment, as lines."""
-    verdict = HOLDS if entry["holds"] else FAILS
+    verdict = (HOLDS if entry["holds"] else FAILS) if entry["claims"] else "nothing was claimed"
     lines = [f"{entry['name']}: {entry['title']}: {verdict}"]
     parameters = ", ".join(f"{name} {shown(value)}" for name, value in entry["parameters"].items())
     for head, text in (

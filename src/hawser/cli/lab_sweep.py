@@ -1,5 +1,6 @@
 """`hawser lab sweep`: every combination of what a scenario varies, with every seed, on many processes or machines."""
 
+import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,19 +14,16 @@ from hawser.cli.lab_dask import Cluster, ClusterError
 from hawser.cli.lab_identity import identity, outside
 from hawser.cli.lab_pool import default_jobs
 from hawser.cli.lab_progress import Meter
-from hawser.cli.lab_results import results, to_text
-from hawser.cli.lab_sweep_store import JOBS, Store, StoreError, job_key
+from hawser.cli.lab_run import told
+from hawser.cli.lab_sweep_store import Store, StoreError, job_key
 from hawser.cli.lab_workers import Workers
-from hawser.core.units import MIB
-from hawser.lab.experiments.base import Findings, Table, Value
 from hawser.lab.experiments.comparison import Comparison
+from hawser.lab.experiments.results import FILE_NAME, as_data, whole
 from hawser.lab.model.grid import parse_over
 from hawser.lab.model.jobs import PLAY, Executor, Job, bare, write
-from hawser.lab.model.scenario import Scenario, ScenarioError
-from hawser.lab.model.scenario_file import loads, plain
+from hawser.lab.model.scenario import ScenarioError
+from hawser.lab.model.scenario_file import load, plain
 
-RESULTS: Final = "results.json"
-FILE_MAX: Final = MIB
 JOBS_MAX: Final = 1_000_000
 FAILED_SHOWN: Final = 20
 INTERRUPTED: Final = 130
@@ -46,25 +44,10 @@ class Wish:
     play: str = PLAY
 
 
-def read_scenario(file: str) -> Scenario:
-    """ScenarioError names the file."""
-    try:
-        data = Path(file).read_bytes()
-        if len(data) > FILE_MAX:
-            raise ScenarioError(f"has more than {FILE_MAX // MIB} MiB")
-        return loads(data.decode())
-    except OSError as error:
-        raise ScenarioError(f"{file}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ScenarioError(f"{file}: is not UTF-8: {error.reason} at byte {error.start}") from None
-    except ScenarioError as error:
-        raise ScenarioError(f"{file}: {error}") from None
-
-
 def run_sweep(wish: Wish) -> int:
     """The exit status: 1 if a job has failed, 2 if what was asked for makes no sense."""
     try:
-        scenario = read_scenario(wish.file)
+        scenario = load(Path(wish.file))
         over = {**scenario.over, **parse_over(list(wish.over))}
         comparison = Comparison(scenario, over, range(*wish.seeds) if wish.seeds else None, play=wish.play)
         count = len(comparison.cells) * len(comparison.seeds)
@@ -166,17 +149,19 @@ class Sweep:
         return found.hexdigest()
 
     def _report(self, store: Store | None) -> None:
-        findings = self.comparison.findings(self.texts)
+        entry = as_data(self.comparison, self.comparison.findings(self.texts))
         if store is not None:
             store.finish(self.keys)
-            data = results([(self.comparison, findings)])
+            data = whole([entry])
             data["sweep"] = {"jobs": len(self.jobs), "failed": len(self.failed), "digest": self.digest()}
-            store.replace(RESULTS, to_text(data))
-        _print(self.comparison, findings)
+            store.replace(FILE_NAME, json.dumps(data, indent=1) + "\n")
+        click.echo("\n".join(told(entry)))
         self._name_failed(store)
         click.echo(f"digest of {_many(self.done, 'outcome')}: {self.digest()}")
         if store is not None:
-            click.echo(f"written: {store.folder / RESULTS}, {store.folder / JOBS}")
+            click.echo(
+                f"{store.folder / FILE_NAME}: what was found; `hawser lab report {store.folder}` makes a page of it"
+            )
 
     def _name_failed(self, store: Store | None) -> None:
         if not self.failed:
@@ -207,35 +192,3 @@ class Sweep:
 
 def _many(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def _print(comparison: Comparison, findings: Findings) -> None:
-    click.echo(f"hypothesis: {comparison.hypothesis}")
-    click.echo("parameters: " + ", ".join(f"{name} = {_cell(value)}" for name, value in comparison.parameters.items()))
-    for table in findings.tables:
-        _print_table(table)
-    for limit in findings.limits:
-        click.echo(f"limit: {limit}")
-
-
-def _print_table(table: Table) -> None:
-    numeric = [any(isinstance(row[place], (int, float)) for row in table.rows) for place in range(len(table.columns))]
-    lines = [list(table.columns), *([_cell(value) for value in row] for row in table.rows)]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(table.columns))]
-    click.echo(f"\n{table.title}")
-    for line in lines:
-        words = [
-            word.rjust(width) if right else word.ljust(width)
-            for word, width, right in zip(line, widths, numeric, strict=True)
-        ]
-        click.echo("  ".join(words).rstrip())
-    if table.note:
-        click.echo(f"({table.note})")
-
-
-def _cell(value: Value) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
-    if isinstance(value, int) or abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4g}"

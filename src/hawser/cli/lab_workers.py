@@ -15,6 +15,9 @@ from hawser.cli.lab_pool import begin_worker
 from hawser.lab.model.jobs import Executor, Job, Outcome
 
 JOB_SECONDS_MAX: Final = 600.0
+READY: Final = "ready"
+# How long a process may take to begin, and to end.
+START_SECONDS_MAX: Final = 120.0
 END_SECONDS_MAX: Final = 5.0
 
 
@@ -61,22 +64,31 @@ class _Worker:
         other.close()
         self.job: Job | None = None
         self.deadline = 0.0
+        self._seconds = 0.0
+        self._is_ready = False
 
     def begin(self, job: Job, play: str, seconds: float) -> None:
+        """Its time begins when the process is there."""
         self.job = job
-        self.deadline = time.monotonic() + seconds
+        self._seconds = seconds
+        self.deadline = time.monotonic() + (seconds if self._is_ready else START_SECONDS_MAX)
         try:
             self.connection.send((play, job.scenario, job.seed))
         except OSError:
             pass  # it is dead, as will be heard
 
-    def outcome(self) -> Outcome:
-        """What it has to say, once there is something to hear."""
+    def hear(self) -> Outcome | None:
+        """What it has to say, once there is something to hear: that it is ready (None), or an outcome."""
         try:
-            text, error = self.connection.recv()
+            said = self.connection.recv()
         except (EOFError, OSError):
             self.process.join(END_SECONDS_MAX)
             return Outcome(error=f"its process died ({_status(self.process.exitcode)})")
+        if said == READY:
+            self._is_ready = True
+            self.deadline = time.monotonic() + self._seconds
+            return None
+        text, error = said
         return Outcome(text, error)
 
     def kill(self) -> None:
@@ -97,13 +109,15 @@ class _Worker:
 
 
 def _ended(busy: list[_Worker]) -> list[tuple[_Worker, Outcome]]:
-    """Wait until one has ended, died, or had its time."""
+    """Wait until there is something to hear: what has ended, died, or had its time. It may be nothing."""
     patience = min(worker.deadline for worker in busy) - time.monotonic()
     ready = wait([worker.connection for worker in busy], max(0.0, patience))
     found: list[tuple[_Worker, Outcome]] = []
     for worker in busy:
         if worker.connection in ready:
-            found.append((worker, worker.outcome()))
+            outcome = worker.hear()
+            if outcome is not None:
+                found.append((worker, outcome))
         elif time.monotonic() >= worker.deadline:
             worker.kill()
             found.append((worker, Outcome(error="it was still running after its time, and was killed")))
@@ -119,6 +133,7 @@ def _status(code: int | None) -> str:
 def _serve(connection: Connection) -> None:
     """The life of a process: jobs, until there is nobody who would send one."""
     begin_worker()
+    connection.send(READY)
     while True:
         try:
             play, scenario, seed = connection.recv()

@@ -215,7 +215,8 @@ REFUSED = [
     ),
     (
         '[[load]]\npattern = "trace"',
-        "load.0.trace: '' and pattern 'trace': a file goes with pattern trace, and only with that",
+        "load.0.pattern: I/Os of a trace go with pattern trace, and it with them: they are recorded (`hawser lab replay`), "
+        "not written in a file",
     ),
     ("[[load]]\nstart = 5", "load.0.start: is not before the end, 5 s"),
     ("[[fault]]\nat = 1", "fault.0.kind: is missing: want a fault's kind and when it comes, `at`, in seconds"),

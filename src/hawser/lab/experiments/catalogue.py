@@ -13,6 +13,8 @@ from types import ModuleType
 from typing import Final
 
 from hawser.lab.experiments.base import Experiment
+from hawser.lab.model.scenario import ScenarioError
+from hawser.lab.model.scenario_file import load
 
 # In the order in which they are printed: from the block layer up to what an operator sees.
 NAMES: Final[tuple[str, ...]] = ()
@@ -26,6 +28,8 @@ class ExperimentError(Exception):
 
 def find_experiments(what: str) -> list[Experiment]:
     """Those that a name or a file stands for; at least one. ExperimentError."""
+    if what.endswith(".toml"):
+        return [_comparison(Path(what))]
     if what.endswith(".py"):
         return _of_file(Path(what))
     if what not in NAMES:
@@ -33,6 +37,16 @@ def find_experiments(what: str) -> list[Experiment]:
         known = f"the nearest is {near[0]}" if near else f"there are {', '.join(NAMES)}"
         raise ExperimentError(f"{what}: no experiment of that name ({known}), and no file that ends in .toml or .py")
     return _of_module(import_module(f"{_PACKAGE}.{what.replace('-', '_')}"), what)
+
+
+def _comparison(file: Path) -> Experiment:
+    from hawser.lab.experiments.comparison import Comparison
+
+    try:
+        return Comparison(load(file))
+    except ScenarioError as error:
+        text = str(error)
+        raise ExperimentError(text if text.startswith(str(file)) else f"{file}: {text}") from None
 
 
 def _of_file(file: Path) -> list[Experiment]:

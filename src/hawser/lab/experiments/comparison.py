@@ -14,7 +14,7 @@ from hawser.lab.model.grid import Cell, cells
 from hawser.lab.model.jobs import PLAY, Executor, Here, Job, make_jobs
 from hawser.lab.model.scenario import Fault, PathModel, Scenario
 from hawser.lab.model.scenario_words import FAULT, LOAD, MANAGER, MAP, PATH, TOP, Word
-from hawser.lab.model.stats import BETTER, SAME, WORSE, Interval, compare, mean_interval
+from hawser.lab.model.stats import BETTER, WORSE, Interval, compare, mean_interval
 
 US: Final = ("mean", "p50", "p90", "p99", "p99.9", "max")
 # What is compared: its heading, where it is in an outcome, and whether more of it is better.
@@ -25,7 +25,7 @@ MEASURES: Final = (
     ("p99.9 µs", ("latency_us", "p99.9"), False),
 )
 # Plain numbers of an outcome that go into its record.
-_NUMBERS: Final = ("measured_s", "ios", "bytes", "failed", "iops", "mb_per_s", "merges", "retries")
+_NUMBERS: Final = ("measured_s", "ios", "bytes", "failed", "iops", "mb_per_s", "unanswered", "merges")
 
 
 class Comparison(Experiment):
@@ -81,7 +81,6 @@ class Comparison(Experiment):
         found.tables = [self._table_of_cells(runs)]
         if len(self.cells) > 1:
             found.tables.append(self._table_of_pairs(runs))
-        found.limits = self._limits(runs)
         found.curves = all_curves(self.cells, runs, self.scenario)
         found.records = [self._record(run) for run in runs]
         return found
@@ -105,6 +104,9 @@ class Comparison(Experiment):
         note = "means over seeds, ± half of the 95 % interval"
         if len(self.seeds) == 1:
             note = "one seed: no intervals"
+        missing = len(self.cells) * len(self.seeds) - len(runs)
+        if missing:
+            note += f"; {missing} of {len(runs) + missing} jobs have failed: their seeds are in no mean and no pair"
         return Table("What was measured", columns, [row for row in rows if row], note)
 
     def _row(self, cell: Cell, runs: list[Run]) -> list[Value]:
@@ -122,7 +124,11 @@ class Comparison(Experiment):
 
     def _table_of_pairs(self, runs: list[Run]) -> Table:
         rows = list(self._pairs(runs))
-        note = "ratios seed by seed, 95 % intervals; where nothing differs, one in twenty would look as if it did"
+        verdicts = [row[-1] for row in rows]
+        note = (
+            f"ratios seed by seed, with 95 % intervals: of {len(rows)}, {verdicts.count(BETTER)} are shown to be better and "
+            f"{verdicts.count(WORSE)} worse; where nothing differs, one in twenty would look as if it did"
+        )
         columns = ("combination", "measure", "ratio", "from", "to", "verdict")
         return Table(f"Beside the first, {self.cells[0].label()}", columns, rows, note)
 
@@ -141,24 +147,6 @@ class Comparison(Experiment):
                     ["", "", ""] if ratio is None else [ratio.mean, _number(ratio.low), _number(ratio.high)]
                 )
                 yield [cell.label(), heading, *row, verdict.text]
-
-    def _limits(self, runs: list[Run]) -> list[str]:
-        """How far what was shown reaches, in figures."""
-        limits = [
-            f"shown for one model, {len(self.seeds)} seeds and the parameters above: vary them to see how far it goes"
-        ]
-        missing = len(self.cells) * len(self.seeds) - len(runs)
-        if missing:
-            limits.append(
-                f"{missing} of {len(self.cells) * len(self.seeds)} jobs have failed: their seeds are in no mean and no pair"
-            )
-        if len(self.cells) > 1:
-            texts = [str(row[-1]) for row in self._pairs(runs)]
-            limits.append(
-                f"of {len(texts)} comparisons {texts.count(BETTER)} are shown to be better, {texts.count(WORSE)} worse, and "
-                f"{texts.count(SAME)} not to differ by more than their intervals"
-            )
-        return limits
 
     # Records.
 

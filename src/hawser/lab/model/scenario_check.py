@@ -126,7 +126,7 @@ def _check_course(scenario: Scenario) -> None:
     if seconds == 0:
         for number, load in enumerate(scenario.loads):
             _require(
-                load.ios > 0 or bool(load.trace),
+                load.ios > 0 or bool(load.batches),
                 f"load.{number}.ios",
                 "is missing: without `seconds` a run ends when every load has had its `ios` answered",
             )
@@ -216,15 +216,15 @@ def _check_load(scenario: Scenario, load: LoadModel, where: str) -> None:
     _ranges(load, LOAD, where)
     _require(bool(load.name), f"{where}name", "is empty")
     _require(
-        (load.pattern == "trace") == bool(load.trace),
-        f"{where}trace",
-        f"{load.trace!r} and pattern {load.pattern!r}: a file goes with pattern trace, and only with that",
+        (load.pattern == "trace") == bool(load.batches),
+        f"{where}pattern",
+        "I/Os of a trace go with pattern trace, and it with them: they are recorded (`hawser lab replay`), not written in a file",
     )
     seconds = scenario.seconds
     _require(
         seconds == 0 or load.start_ns < seconds * NS_PER_S, f"{where}start", f"is not before the end, {seconds:g} s"
     )
-    if load.trace:
+    if load.batches:
         return
     _require(
         load.depth > 0 or load.rate > 0,

@@ -8,10 +8,12 @@ what is there, and what would be right: `path.3.fixed-us: want a number from 0 t
 
 import tomllib
 from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 
+from hawser.core.units import MIB
 from hawser.lab.model.scenario import FAULTS, MESSAGE, Fault, LoadModel, PathModel, Scenario, ScenarioError
 from hawser.lab.model.scenario_check import FAULT_KEYS, check
 from hawser.lab.model.scenario_words import (
@@ -33,10 +35,26 @@ from hawser.lab.model.scenario_words import (
 )
 from hawser.lab.model.word_kinds import JOINT, Whole, shown
 
+FILE_MAX: Final = MIB
 TABLES: Final = ("array", "path", "map", "manager", "load", "fault", "over")
 # Values of one key of `over`, and its keys.
 VALUES_MAX: Final = 1000
 KEYS_MAX: Final = 16
+
+
+def load(file: Path) -> Scenario:
+    """The scenario in a file. ScenarioError names the file."""
+    try:
+        data = file.read_bytes()
+        if len(data) > FILE_MAX:
+            raise ScenarioError(f"has more than {FILE_MAX // MIB} MiB")
+        return loads(data.decode())
+    except OSError as error:
+        raise ScenarioError(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"{file}: is not UTF-8: {error.reason} at byte {error.start}") from None
+    except ScenarioError as error:
+        raise ScenarioError(f"{file}: {error}") from None
 
 
 def loads(text: str) -> Scenario:
@@ -142,8 +160,6 @@ def _read_load(table: dict[str, Any], number: int) -> LoadModel:
     # A load with a rate is open: it does not wait for answers.
     if "rate" in table and load.rate > 0 and "depth" not in table:
         load.depth = 0
-    if "trace" in table and load.trace and "pattern" not in table:
-        load.pattern = "trace"
     return load
 
 

@@ -101,7 +101,6 @@ MAP: Final = _table(
     Word("merge-deadline-us", "merge_deadline_ns", Span(NS_PER_US, _US_MAX)),
     Word("feedback", "feedback", Flag()),
     Word("asks", "asks", Flag()),
-    Word("clock-us", "clock_ns", Span(NS_PER_US, _US_MAX)),
 )
 MANAGER: Final = _table(
     Word("enabled", "enabled", Flag()),
@@ -126,7 +125,6 @@ LOAD: Final = _table(
     Word("plug", "plug", Flag()),
     Word("ios", "ios", Whole(0, 1 << 40)),
     Word("start", "start_ns", Span(NS_PER_S, SECONDS_MAX)),
-    Word("trace", "trace", Text()),
 )
 FAULT: Final = _table(
     Word("kind", "kind", Choice(FAULTS)),
