@@ -170,8 +170,8 @@ class Replay(Experiment):
                     fit.fixed_ns / per_4k if per_4k else "not told",
                     fit.slots,
                     fit.latency_ns / NS_PER_US,
-                    100 * fit.spread(),
-                    100 * fit.error,
+                    round(100 * fit.spread(), 1),
+                    round(100 * fit.error, 1),
                 ]
             )
         note = "; ".join(f"p{place}: {text}" for place, fit in enumerate(self.fits) for text in fit.notes)
@@ -234,7 +234,7 @@ class Replay(Experiment):
                 "share of p0.. %",
             ],
             rows,
-            f"means over {self.seeds} seeds, which draw the factors of service anew; ratios to the first row, with 95 % "
+            "means over the seeds, which draw the factors of service anew; ratios to the first row, with 95 % "
             "intervals, seed by seed (Student's t). The first row is the recorded policy, replayed as well: compare others with "
             "it, not with what was recorded",
         )
@@ -254,7 +254,7 @@ class Replay(Experiment):
     # Claims.
 
     def _claims(self, second: Sequence[dict[str, Any]], whole: Sequence[dict[str, Any]]) -> list[Claim]:
-        where = f"the bounds are hawser's own, fixed beforehand; recorded in {self.load.recording.path}"
+        where = "the bounds are hawser's own, fixed beforehand"
         claims: list[Claim] = []
         halves = [("the second half, by paths fitted to the first", self.kind, self._recorded_second(), second)]
         if self.kind == FITTED:
