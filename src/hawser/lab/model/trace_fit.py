@@ -9,9 +9,9 @@ its service, of which
 - the latency is what commands that found a place took longer than those that had waited for one;
 - the factors are what each took against that, as quantiles, with a mean of 1.
 
-How many slots there are is tried out: those win with which single commands differ least from the model. Of numbers that do about
-as well the smallest one counts: a load that always keeps as many commands in flight cannot tell a server that does one after the
-other from a slower one that does several at once.
+How many slots there are is tried out: those win with which single commands differ least from the model, while next to none of them
+was served in no time. Of numbers that do about as well the smallest one counts: a load that always keeps as many commands in flight
+cannot tell a server that does one after the other from a slower one that does several at once.
 """
 
 from bisect import bisect_right, insort
@@ -34,6 +34,7 @@ MARGIN_CLOSE: Final = 0.99
 CLOCK_NS: Final = 1000
 # What so small a part of the commands does says nothing.
 FEW: Final = 0.02
+FAR_NS: Final = 1e18
 QUANTILES: Final = 1000
 SIZES_MAX: Final = 32
 
@@ -154,7 +155,8 @@ def _best(seen: Sequence[_Seen], tried: Iterable[int], margin: float) -> int:
     best = 0
     least = 0.0
     for slots in tried:
-        error = _error(seen, slots, _line(seen, slots))
+        line = _line(seen, slots)
+        error = _error(seen, slots, line) if _is_possible(seen, slots, line) else FAR_NS
         if not best or error + CLOCK_NS < margin * (least + CLOCK_NS):
             least, best = error, slots
     return best
@@ -247,6 +249,12 @@ def _eliminate(matrix: list[list[float]], right: list[float]) -> list[float] | N
                 ratio = rows[row][i] / rows[i][i]
                 rows[row] = [value - ratio * other for value, other in zip(rows[row], rows[i], strict=True)]
     return [rows[i][count] / rows[i][i] for i in range(count)]
+
+
+def _is_possible(seen: Sequence[_Seen], slots: int, line: _Line) -> bool:
+    """No service takes no time: where many would have, those that came back together were served together."""
+    none = sum(1 for each in seen if each.service_ns(slots, line.latency) < CLOCK_NS)
+    return none <= FEW * len(seen)
 
 
 def _error(seen: Sequence[_Seen], slots: int, line: _Line) -> float:
