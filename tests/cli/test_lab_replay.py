@@ -34,12 +34,12 @@ def test_three_selectors_beside_the_recorded_one_are_compared(trace: Path, tmp_p
     assert found.exit_code == 0, found.output
     for word in (
         "recorded live, under 4 policies: holds",
-        "the paths, fitted to the recorded commands of the first half",
+        "the paths, fitted to the recorded commands of every other ",
         "under service-time 0, rq, none: recorded, and replayed",
         "queue-length 0",
         "round-robin 0",
         "historical-service-time 0",
-        "predicted   p99 of the second half",
+        "predicted   p99 of the ",
         "paths are taken for independent of each other",
     ):
         assert word in found.output, found.output
@@ -86,17 +86,13 @@ def test_a_file_that_is_none(tmp_path: Path):
 
 
 def test_a_model_that_is_wrong_has_a_status_of_its_own(trace: Path):
-    """What took ten times as long in the second half than in the first was not foretold."""
+    """What took ten times as long as its commands did was not foretold."""
     whole = json.loads(trace.read_text())
-    ends = {}
-    for event in whole["traceEvents"]:
-        if event.get("cat") == "io" and event["ph"] == "b":
-            ends[event["id"]] = event["ts"]
-    middle = max(ends.values()) / 2
-    for event in whole["traceEvents"]:
-        if event.get("cat") == "io" and event["ph"] == "e" and event["ts"] > middle:
-            event["ts"] += 9 * (event["ts"] - ends[event["id"]])
     head, *events = whole["traceEvents"]
+    began = {event["id"]: event["ts"] for event in events if event.get("cat") == "io" and event["ph"] == "b"}
+    for event in events:
+        if event.get("cat") == "io" and event["ph"] == "e":
+            event["ts"] += 9 * (event["ts"] - began[event["id"]])
     whole["traceEvents"] = [head, *sorted(events, key=lambda event: event["ts"])]
     trace.write_text(json.dumps(whole))
     found = replay(trace, "--seeds", "1", "--selector", "queue-length 0")

@@ -11,16 +11,14 @@ from hawser.cli.lab_progress import Meter
 from hawser.cli.lab_run import INTERRUPTED, USAGE, told, write_results
 from hawser.lab.experiments.replay import Replay, Work, policies_of
 from hawser.lab.experiments.results import as_data
-from hawser.lab.model.play import play
-from hawser.lab.model.replay import source_of
+from hawser.lab.model.replay import play_sliced, source_of
 from hawser.lab.model.scenario import ScenarioError
 from hawser.lab.model.trace_read import TraceError, read_trace
 
 
 def play_work(work: Work) -> dict[str, Any]:
     """One run, in a process of the pool."""
-    scenario, seed = work
-    return play(scenario, seed)
+    return play_sliced(*work)
 
 
 def run_replay(

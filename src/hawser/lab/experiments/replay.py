@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from hawser.core.histogram import Histogram
-from hawser.core.units import NS_PER_S, NS_PER_US
+from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from hawser.lab.experiments.base import (
     BAR,
     FITTED,
@@ -22,14 +22,15 @@ from hawser.lab.experiments.base import (
     Value,
     quietly,
 )
-from hawser.lab.model.play import play
 from hawser.lab.model.replay import (
     Source,
     is_waiting,
+    play_sliced,
     recorded_course,
     recorded_latencies,
     recorded_shares,
     scenario_of,
+    slice_ns,
     slower,
     under,
 )
@@ -46,20 +47,21 @@ WARM_PART: Final = 0.1
 WARM_S_MAX: Final = 0.1
 # Within these the model is called right about what was recorded: replayed by recorded.
 P50_LOW, P50_HIGH = 0.75, 1.33
-P99_LOW, P99_HIGH = 0.6, 1.67
+P99_LOW, P99_HIGH = 0.5, 2.0
 SHARE_MAX: Final = 0.1
 # How much slower and quicker the paths are made, to see whether the verdict stays.
 TIMES: Final = (0.8, 1.25)
+TESTED: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 QUANTILES: Final = ("p50", "p90", "p99", "p99.9", "max")
 
-# Plays scenarios with seeds; the outcomes (hawser.lab.model.play) in that order.
-Work = tuple[Scenario, int]
+# Plays scenarios with seeds (hawser.lab.model.replay.play_sliced); the outcomes in that order.
+Work = tuple[Scenario, int, int]
 Player = Callable[[Sequence[Work]], Iterable[dict[str, Any]]]
 
 
 def one_by_one(work: Sequence[Work]) -> Iterable[dict[str, Any]]:
     """In this process."""
-    return (play(scenario, seed) for scenario, seed in work)
+    return (play_sliced(*each) for each in work)
 
 
 def policies_of(
@@ -97,14 +99,15 @@ class Replay(Experiment):
         self.is_closed = is_closed
         self.seeds = seeds
         self.player = player
-        self.half_ns = source.span_ns // 2
-        # What the paths are like is learnt from the first half, if that has enough to say, and tested on the second.
+        # What the paths are like is learnt from every other slice of the trace, if these have enough to say, and tested on those
+        # between. (Not from the first half for the second: a machine that is slow for a while would be what is tested.)
         self.kind = PREDICTED
+        self.slice_ns = slice_ns(source)
         try:
-            self.fits = fit_paths(source.recording, source.paths, self.half_ns)
+            self.fits = fit_paths(source.recording, source.paths, lambda at_ns: at_ns // self.slice_ns % 2 == 0)
         except ValueError:
             self.kind = FITTED
-            self.fits = fit_paths(source.recording, source.paths, source.span_ns + 1)
+            self.fits = fit_paths(source.recording, source.paths)
         self.scenario = scenario_of(source, self.fits, is_closed)
         self.warm_s = min(WARM_S_MAX, WARM_PART * source.span_ns / NS_PER_S)
         how = "when as many of their I/Os are open as were then" if is_closed else "at the recorded times"
@@ -131,24 +134,22 @@ class Replay(Experiment):
         }
 
     def run(self, progress: Progress = quietly) -> Findings:
-        base = self.policies[0]
-        half_s = self.half_ns / NS_PER_S
-        work: list[Work] = [(under(self.scenario, base, half_s), seed) for seed in range(self.seeds)]
-        for policy in self.policies:
-            work += [(under(self.scenario, policy, self.warm_s), seed) for seed in range(self.seeds)]
+        work: list[Work] = []
+        for place, policy in enumerate(self.policies):
+            every_other_ns = self.slice_ns if place == 0 else 0
+            work += [(under(self.scenario, policy, self.warm_s), seed, every_other_ns) for seed in range(self.seeds)]
         for times in TIMES:
-            work += [(under(slower(self.scenario, times), policy, self.warm_s), 0) for policy in self.policies]
+            work += [(under(slower(self.scenario, times), policy, self.warm_s), 0, 0) for policy in self.policies]
         outcomes: list[dict[str, Any]] = []
         for outcome in self.player(work):
             outcomes.append(outcome)
             progress(len(outcomes) / len(work), f"run {len(outcomes)} of {len(work)}")
         seeds = self.seeds
-        second = outcomes[:seeds]
-        runs = [outcomes[seeds * (1 + place) : seeds * (2 + place)] for place in range(len(self.policies))]
-        others = outcomes[seeds * (1 + len(self.policies)) :]
+        runs = [outcomes[seeds * place : seeds * (1 + place)] for place in range(len(self.policies))]
+        others = outcomes[seeds * len(self.policies) :]
         findings = Findings()
-        findings.tables = [self._fit_table(), self._test_table(second, runs[0]), self._policy_table(runs)]
-        findings.claims = self._claims(second, runs[0])
+        findings.tables = [self._fit_table(), self._test_table(runs[0]), self._policy_table(runs)]
+        findings.claims = self._claims(runs[0])
         findings.limits = self._limits(runs, others)
         findings.curves = [self._quantile_curve(runs), self._course(runs), self._share_curve(runs)]
         findings.records = self._records(runs)
@@ -183,29 +184,30 @@ class Replay(Experiment):
         )
 
     def _of_half(self) -> str:
-        return " of the first half" if self.kind == PREDICTED else ""
+        return f" of every other {self._slice()}" if self.kind == PREDICTED else ""
 
-    def _test_table(self, second: Sequence[dict[str, Any]], whole: Sequence[dict[str, Any]]) -> Table:
+    def _slice(self) -> str:
+        return f"{self.slice_ns / NS_PER_MS:.3g} ms"
+
+    def _test_table(self, outcomes: Sequence[dict[str, Any]]) -> Table:
         rows: list[list[Value]] = []
-        for text, recorded, outcomes in (
-            ("the second half", self._recorded_second(), second),
-            ("all of it", self._recorded_all(), whole),
+        for text, recorded, key in (
+            ("all of it", self._recorded(0), "latency_us"),
+            ("between", self._recorded(self.slice_ns), "between_us"),
         ):
-            for name, part in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
+            for name, part in TESTED.items():
                 was = recorded.quantile(part) / NS_PER_US
-                told = _mean(outcomes, name)
-                rows.append([text, name, was, told, told / was if was else 0.0])
+                replayed = _mean(outcomes, name, key)
+                rows.append([text, name, was, replayed, replayed / was if was else 0.0])
         return Table(
             f"under {_label(self.policies[0], None)}: recorded, and replayed",
             ["of", "latency", "recorded us", "replayed us", "ratio"],
             rows,
+            f"between: I/Os that began in the slices of {self._slice()} that the paths were not fitted to",
         )
 
-    def _recorded_second(self) -> Histogram:
-        return recorded_latencies(self.load, self.half_ns, self.load.span_ns + 1)
-
-    def _recorded_all(self) -> Histogram:
-        return recorded_latencies(self.load, round(self.warm_s * NS_PER_S), self.load.span_ns + 1)
+    def _recorded(self, every_other_ns: int) -> Histogram:
+        return recorded_latencies(self.load, round(self.warm_s * NS_PER_S), every_other_ns)
 
     def _policy_table(self, runs: Sequence[Sequence[dict[str, Any]]]) -> Table:
         rows: list[list[Value]] = []
@@ -253,19 +255,19 @@ class Replay(Experiment):
 
     # Claims.
 
-    def _claims(self, second: Sequence[dict[str, Any]], whole: Sequence[dict[str, Any]]) -> list[Claim]:
+    def _claims(self, outcomes: Sequence[dict[str, Any]]) -> list[Claim]:
         where = "the bounds are hawser's own, fixed beforehand"
-        claims: list[Claim] = []
-        halves = [("the second half, by paths fitted to the first", self.kind, self._recorded_second(), second)]
+        text, recorded, key = f"the {self._slice()} between, by paths fitted to the others", self.slice_ns, "between_us"
         if self.kind == FITTED:
-            halves = [("all of it, by paths fitted to it", self.kind, self._recorded_all(), whole)]
-        for text, kind, recorded, outcomes in halves:
-            for name, part, low, high in (("p50", 0.5, P50_LOW, P50_HIGH), ("p99", 0.99, P99_LOW, P99_HIGH)):
-                was = recorded.quantile(part) / NS_PER_US
-                ratio = _mean(outcomes, name) / was if was else 0.0
-                claims.append(Claim(f"{name} of {text}: replayed by recorded", kind, ratio, low, high, where))
+            text, recorded, key = "all of it, by paths fitted to it", 0, "latency_us"
+        histogram = self._recorded(recorded)
+        claims: list[Claim] = []
+        for name, low, high in (("p50", P50_LOW, P50_HIGH), ("p99", P99_LOW, P99_HIGH)):
+            was = histogram.quantile(TESTED[name]) / NS_PER_US
+            ratio = _mean(outcomes, name, key) / was if was else 0.0
+            claims.append(Claim(f"{name} of {text}: replayed by recorded", self.kind, ratio, low, high, where))
         was_shares = recorded_shares(self.load)
-        apart = max(abs(share - was) for share, was in zip(_shares(whole), was_shares, strict=True))
+        apart = max(abs(share - was) for share, was in zip(_shares(outcomes), was_shares, strict=True))
         claims.append(
             Claim(
                 "a path's share of the commands: furthest from the recorded", self.kind, apart, None, SHARE_MAX, where
@@ -322,7 +324,7 @@ class Replay(Experiment):
     # Figures and records.
 
     def _quantile_curve(self, runs: Sequence[Sequence[dict[str, Any]]]) -> Curve:
-        recorded = self._recorded_all()
+        recorded = self._recorded(0)
         parts = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
         was = [*(recorded.quantile(part) / NS_PER_US for part in parts.values()), recorded.maximum / NS_PER_US]
         series = [Series("recorded", list(QUANTILES), was)]
@@ -381,8 +383,8 @@ def _label(policy: MapModel, recorded: MapModel | None) -> str:
     return ", ".join(words)
 
 
-def _mean(outcomes: Sequence[dict[str, Any]], name: str) -> float:
-    return float(sum(outcome["latency_us"][name] for outcome in outcomes) / len(outcomes))
+def _mean(outcomes: Sequence[dict[str, Any]], name: str, key: str = "latency_us") -> float:
+    return float(sum(outcome[key][name] for outcome in outcomes) / len(outcomes))
 
 
 def _commands(outcome: dict[str, Any]) -> int:

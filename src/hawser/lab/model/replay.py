@@ -7,10 +7,15 @@ open as was then, and as long after that as it took then; so that a policy which
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
+from hawser.core.clock import Clock
 from hawser.core.histogram import Histogram
+from hawser.core.trace import Life, Tracer
 from hawser.core.units import NS_PER_MS, NS_PER_S, SECTOR_SHIFT
+from hawser.lab.model.bench import MAP_NAME, Bench
+from hawser.lab.model.meter import told
+from hawser.lab.model.play import play
 from hawser.lab.model.scenario import LoadModel, ManagerModel, MapModel, PathModel, Scenario
 from hawser.lab.model.trace_fit import PathFit
 from hawser.lab.model.trace_read import RecordedMap, RecordedPath, Recording, TraceError, TraceIo
@@ -18,6 +23,8 @@ from hawser.lab.model.trace_read import RecordedMap, RecordedPath, Recording, Tr
 WINDOW_MS: Final = 10.0
 # Below this, times are those of a turn and not of a path.
 CLOCK_NS: Final = 1000
+SLICE_MAX_NS: Final = 20 * NS_PER_MS
+SLICES_MIN: Final = 10
 
 
 @dataclass
@@ -160,8 +167,8 @@ def scenario_of(source: Source, fits: Sequence[PathFit], is_closed: bool) -> Sce
         gates: list[tuple[int, int]] = []
         if is_closed:
             batches, gates = gates_of(batches)
-        told = [(batch.at_ns, [(io.op, io.sector, io.size, io.flags) for io in batch.ios]) for batch in batches]
-        loads.append(LoadModel(name=f"client {number}", pattern="trace", batches=told, gates=gates))
+        asked = [(batch.at_ns, [(io.op, io.sector, io.size, io.flags) for io in batch.ios]) for batch in batches]
+        loads.append(LoadModel(name=f"client {number}", pattern="trace", batches=asked, gates=gates))
     return Scenario(
         name="replay",
         size_bytes=source.recorded.sectors << SECTOR_SHIFT,
@@ -210,13 +217,70 @@ def slower(scenario: Scenario, times: float) -> Scenario:
     return replace(scenario, paths=paths)
 
 
-def recorded_latencies(source: Source, from_ns: int, until_ns: int) -> Histogram:
-    """Of I/Os that were answered, well, within that time."""
+def slice_ns(source: Source) -> int:
+    """How long the slices are of which every other one is learnt from, and the ones between are what that is tested on."""
+    return max(1, min(SLICE_MAX_NS, source.span_ns // SLICES_MIN))
+
+
+def recorded_latencies(source: Source, from_ns: int, every_other_ns: int = 0) -> Histogram:
+    """Of I/Os that were answered, well, from `from_ns` on; only of those that began in the second, fourth, ... slice of such a
+    length, if it is not 0."""
     histogram = Histogram()
     for io in source.ios:
-        if not io.outcome and from_ns <= io.end_ns < until_ns:
+        is_meant = not every_other_ns or io.at_ns // every_other_ns % 2 == 1
+        if is_meant and not io.outcome and io.end_ns >= from_ns:
             histogram.record(io.end_ns - io.at_ns)
     return histogram
+
+
+class _Timed(Life):
+    def __init__(self, slices: "_Slices", bio: object) -> None:
+        self.slices = slices
+        self.bio = bio
+        self.at_ns = slices.clock.now_ns
+
+    def note(self, step: str, detail: str) -> None:
+        """Only how long it takes is asked for."""
+
+    def ended(self, bio: object, status: int) -> None:
+        if bio is self.bio:
+            self.slices.ended(self.at_ns)
+
+
+class _Slices(Tracer):
+    """Times I/Os of clients that begin in every other slice."""
+
+    def __init__(self, length_ns: int, from_ns: int) -> None:
+        self.clock = Clock()
+        self.length_ns = length_ns
+        self.from_ns = from_ns
+        self.latencies = Histogram()
+
+    def born(self, bio: object, device: str) -> Life | None:
+        is_meant = device == MAP_NAME and self.clock.now_ns // self.length_ns % 2 == 1
+        return _Timed(self, bio) if is_meant else None
+
+    def sent(self, request: object, queue: str, in_flight: int) -> None:
+        """Commands are counted elsewhere."""
+
+    def returned(self, request: object, queue: str, in_flight: int, outcome: str) -> None:
+        """The same."""
+
+    def ended(self, at_ns: int) -> None:
+        if self.clock.now_ns >= self.from_ns:
+            self.latencies.record(self.clock.now_ns - at_ns)
+
+
+def play_sliced(scenario: Scenario, seed: int, every_other_ns: int) -> dict[str, Any]:
+    """The outcome of hawser.lab.model.play; if `every_other_ns` is not 0 with `between_us`, latencies of I/Os that began in the
+    second, fourth, ... slice of that length."""
+    if not every_other_ns:
+        return play(scenario, seed)
+    slices = _Slices(every_other_ns, round(scenario.warm_up_s * NS_PER_S))
+    bench = Bench(scenario, seed, slices)
+    slices.clock = bench.clock
+    bench.run()
+    return {**bench.outcome(), "between_us": told(slices.latencies)}
 
 
 def recorded_shares(source: Source) -> list[float]:

@@ -9,13 +9,13 @@ its service, of which
 - the latency is what commands that found a place took longer than those that had waited for one;
 - the factors are what each took against that, as quantiles, with a mean of 1.
 
-How many slots there are is tried out: those win with which single commands differ least from the model, while next to none of them
-was served in no time. Of numbers that do about as well the smallest one counts: a load that always keeps as many commands in flight
-cannot tell a server that does one after the other from a slower one that does several at once.
+How many slots there are is tried out: those win with which single commands differ least from the model, while next to none of
+them was served in no time. Of numbers that do about as well the smallest one counts: a load that always keeps as many commands in
+flight cannot tell a server that does one after the other from a slower one that does several at once.
 """
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,6 +35,9 @@ CLOCK_NS: Final = 1000
 # What so small a part of the commands does says nothing.
 FEW: Final = 0.02
 FAR_NS: Final = 1e18
+
+# Whether what was sent at that time counts.
+When = Callable[[int], bool]
 QUANTILES: Final = 1000
 SIZES_MAX: Final = 32
 
@@ -113,11 +116,16 @@ class _Line:
         return self.fixed + self.per_byte * size
 
 
-def fit_paths(recording: Recording, paths: Sequence[RecordedPath], until_ns: int) -> list[PathFit]:
-    """A model of each path, from commands that were sent before `until_ns`. One that was sent too few of them gets that of
+def always(at_ns: int) -> bool:
+    """Whenever a command was sent, it counts."""
+    return True
+
+
+def fit_paths(recording: Recording, paths: Sequence[RecordedPath], counts: When = always) -> list[PathFit]:
+    """A model of each path, from commands that were sent when `counts` says. One that was sent too few of them gets that of
     another one, and says so; ValueError if there is none."""
     mine = {path.name: [each for each in recording.commands if each.queue == path.name] for path in paths}
-    fits = [fit_path(path.name, mine[path.name], until_ns) for path in paths]
+    fits = [fit_path(path.name, mine[path.name], counts) for path in paths]
     told = [fit for fit in fits if fit.commands >= COMMANDS_MIN]
     if not told:
         raise ValueError(f"no path was sent {COMMANDS_MIN} commands that succeeded: too few to make a model of")
@@ -127,14 +135,14 @@ def fit_paths(recording: Recording, paths: Sequence[RecordedPath], until_ns: int
     return fits
 
 
-def fit_path(name: str, commands: Sequence[TraceCommand], until_ns: int) -> PathFit:
+def fit_path(name: str, commands: Sequence[TraceCommand], counts: When = always) -> PathFit:
     """The model of one path; with fewer than COMMANDS_MIN `commands` it says nothing but that."""
     # (What was refused was never sent; what has no end, or came back late as an error, says nothing of how long it took.)
     sent = [command for command in commands if not command.outcome.startswith("refused")]
     fit = PathFit(name)
-    fit.failed = sum(1 for command in sent if command.outcome and command.at_ns < until_ns)
+    fit.failed = sum(1 for command in sent if command.outcome)
     fit.most_in_flight = max((command.in_flight for command in sent), default=0)
-    seen = [each for each in _seen(sent) if each.is_whole and each.at_ns < until_ns]
+    seen = [each for each in _seen(sent) if each.is_whole and counts(each.at_ns)]
     fit.commands = len(seen)
     if fit.commands < COMMANDS_MIN:
         return fit
