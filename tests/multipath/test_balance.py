@@ -25,7 +25,7 @@ class Steady(Client):
         self.dice = random.Random(3)
         self.left = left
         self.sizes = sizes
-        self.paths = rig.device.live_targets()[0].state.paths  # type: ignore[attr-defined]
+        self.paths = rig.target().state.paths
         self.seen = [0] * len(self.paths)
         for _ in range(together):
             self.ask()

@@ -9,22 +9,14 @@ from tests.multipath.model_rig import BLOCK, SEQUENCE, SEQUENTIAL_BIOS, ModelRig
 from hawser.core.status import MEDIUM, OK, TRANSPORT
 from hawser.core.units import MIB, NS_PER_MS
 from hawser.lab.world import Answer, World, make_multipath
-from hawser.multipath.path import Path
-from hawser.multipath.selectors.base import PathSelector
-from hawser.multipath.target import Multipath
 
 
 def burst(feedback: bool, asks: bool = True, depth: int = 0) -> tuple[int, int]:
     """65,536 sequential bios without a plug to four paths of 32 commands each: commands, and the time they took."""
     rig = ModelRig("rq", paths=4, depth=32, k=2.7)
-    own = rig.device.queue
-    assert own is not None
-    assert own.scheduler == "mq-deadline"
-    own.depth = depth or own.depth
-    own.nr_requests = own.depth
-    mapper(rig).contexts_free = own.depth
-    for device in rig.device.table.devices():
-        device.queue.feedback = feedback
+    assert rig.own_queue().scheduler == "mq-deadline"
+    rig.set_tags(depth or rig.own_queue().depth)
+    rig.set_feedback(feedback)
     mapper(rig).asks = asks
     rig.submit(SEQUENCE)
     took_ns = rig.run()
@@ -128,33 +120,10 @@ def test_with_large_bios_merging_above_gains_nothing():
     assert abs(took["rq"] / took["bio"] - 1) < 0.05
 
 
-class Sticky(PathSelector):
-    """Legacy round-robin: stays `repeat` I/Os, then goes on (rr_min_io)."""
-
-    name = "sticky"
-
-    def __init__(self, repeat: int) -> None:
-        super().__init__()
-        self.repeat = repeat
-        self.left = repeat
-
-    def select(self, size: int) -> Path | None:
-        if self.left == 0:
-            self.valid.append(self.valid.pop(0))
-            self.left = self.repeat
-        self.left -= 1
-        return self.valid[0]
-
-
 def granular(mode: str, repeat: int) -> tuple[float, float]:
     """Throughput in bytes per ns, and by how much the busiest path exceeds the mean, of a sequential job in plugs of 128."""
     rig = ModelRig(mode, paths=4, depth=32, k=2.7)
-    target = rig.device.live_targets()[0]
-    assert isinstance(target, Multipath)
-    state = target.state
-    sticky = Sticky(repeat)
-    sticky.valid = list(state.groups[0].selector.valid)
-    state.groups[0].selector = sticky
+    rig.stay(repeat)
     count = 8192
     worst = 1.0
     for start in range(0, count, 512):
@@ -163,7 +132,7 @@ def granular(mode: str, repeat: int) -> tuple[float, float]:
         rig.run()
         spent = [driver.busy_ns - since for driver, since in zip(rig.drivers, before, strict=True)]
         worst = max(worst, max(spent) * len(spent) / sum(spent))
-    return count * BLOCK / rig.world.clock.now_ns, worst
+    return count * BLOCK / rig.took_ns, worst
 
 
 def test_mapping_after_merging_needs_no_granularity():

@@ -1,7 +1,8 @@
 """ModelDriver: a path whose commands take c + bytes / B, one after the other, of which it holds so many as its queue has tags.
 
 The model of the literature's figures (`seeds.md` 1.6): with t4 the time of the data of 4 KiB and k = c / t4, commands of 512 KiB
-move data (1 + k) / (1 + k / 128) times as fast as commands of 4 KiB. `bytes_done` and `busy_ns` are what a figure is made of.
+move data (1 + k) / (1 + k / 128) times as fast as commands of 4 KiB. `bytes_done` and `busy_ns` are what a figure is made of;
+`free_at_ns` is when the last command so far is answered.
 """
 
 from typing import Final
@@ -28,26 +29,28 @@ class _Due(Timer):
 
 
 class ModelDriver(Driver):
-    """`speed`: how much faster its data moves than 4 KiB in T4_NS; the fixed part of a command is k times T4_NS for all alike."""
+    """`speed`: how much faster its data moves than 4 KiB in `t4_ns`; the fixed part of a command is k times that for
+    all alike."""
 
-    def __init__(self, turn: Turn, timers: Timers, k: float, speed: float = 1.0) -> None:
+    def __init__(self, turn: Turn, timers: Timers, k: float, speed: float = 1.0, t4_ns: int = T4_NS) -> None:
         super().__init__(turn)
         self.timers = timers
-        self.fixed_ns = round(k * T4_NS)
+        self.t4_ns = t4_ns
+        self.fixed_ns = round(k * t4_ns)
         self.speed = speed
         self.commands = 0
         self.bytes_done = 0
         self.busy_ns = 0
-        self._free_at_ns = 0
+        self.free_at_ns = 0
         self._zeroes = bytes(0)
 
     def queue_rq(self, request: Request) -> int:
-        service_ns = self.fixed_ns + round(request.size * T4_NS / (4 * KIB * self.speed))
+        service_ns = self.fixed_ns + round(request.size * self.t4_ns / (4 * KIB * self.speed))
         now_ns = self.timers.clock.now_ns
-        self._free_at_ns = max(self._free_at_ns, now_ns) + service_ns
+        self.free_at_ns = max(self.free_at_ns, now_ns) + service_ns
         self.busy_ns += service_ns
         self.commands += 1
-        self.timers.arm(_Due(self, request), self._free_at_ns - now_ns)
+        self.timers.arm(_Due(self, request), self.free_at_ns - now_ns)
         return OK
 
     def answer(self, request: Request) -> None:

@@ -17,7 +17,18 @@ from hawser.lab.model.scenario import ScenarioError
 from hawser.lab.model.scenario_file import load
 
 # In the order in which they are printed: from the block layer up to what an operator sees.
-NAMES: Final[tuple[str, ...]] = ()
+NAMES: Final[tuple[str, ...]] = (
+    "merge-before-map",
+    "busy-feedback",
+    "elevator",
+    "merge-deadline",
+    "random-io",
+    "granularity",
+    "big-bios",
+    "resplit",
+    "rfc-2008",
+    "modes",
+)
 
 _PACKAGE: Final = "hawser.lab.experiments"
 
