@@ -9,6 +9,8 @@ from tests.support.gateway import HAWSER, Gateway
 from tests.support.processes import run
 from tests.support.programs import require_program
 
+from hawser.lab.model.trace_read import read_trace
+
 pytestmark = [pytest.mark.interop, pytest.mark.needs("fio"), pytest.mark.needs("nbdkit"), pytest.mark.timeout(180)]
 
 SLOW_MS = 4
@@ -43,6 +45,11 @@ def test_a_second_of_live_load_under_three_other_selectors(fleet: Fleet):
     file = fleet.directory / "io.json"
     record(fleet, file)
     into = fleet.directory / "replayed"
+    recording = read_trace(file)
+    (recorded,) = recording.maps
+    assert (recorded.name, recorded.mode, recorded.sectors) == ("mpatha", "rq", 64 * MIB // 512)
+    assert [path.depth for path in recording.paths_of(recorded)] == [128] * 3
+    assert {io.client for io in recording.asked_of(recorded)} == {0, 1}
     # (1 means that the model was not right about what was recorded, which a machine that others share may well bring about.)
     found = run([*HAWSER, "lab", "replay", file, "--closed", "--seeds", "2", "--into", into], check=False)
     assert found.returncode in (0, 1), found.stderr

@@ -177,13 +177,13 @@ class Replay(Experiment):
             )
         note = "; ".join(f"p{place}: {text}" for place, fit in enumerate(self.fits) for text in fit.notes)
         return Table(
-            "the paths, fitted to the recorded commands" + self._of_half(),
+            "the paths, fitted to the recorded commands" + self._of_what(),
             ["path", "name", "commands", "c us", "us/KiB", "k", "at once", "away us", "spread %", "off by %"],
             rows,
             "off by: how far a single command is from c + n/B on average, which the spread makes up for. " + note,
         )
 
-    def _of_half(self) -> str:
+    def _of_what(self) -> str:
         return f" of every other {self._slice()}" if self.kind == PREDICTED else ""
 
     def _slice(self) -> str:

@@ -24,8 +24,8 @@ from hawser.lab.model.trace_read import RecordedPath, Recording, TraceCommand
 
 # Below so many commands nothing is said of a path by itself.
 COMMANDS_MIN: Final = 20
-# So many are looked at.
-COMMANDS_MAX: Final = 20_000
+# So many at most are looked at, of all parts of the trace.
+COMMANDS_MAX: Final = 8_000
 SLOTS_TRIED: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 # How much better more slots have to be, in a first round and then close to what that has found. Below a microsecond, the time of
 # a turn, nothing is better than anything else.
@@ -146,7 +146,7 @@ def fit_path(name: str, commands: Sequence[TraceCommand], counts: When = always)
     fit.commands = len(seen)
     if fit.commands < COMMANDS_MIN:
         return fit
-    seen = seen[:COMMANDS_MAX]
+    seen = seen[:: -(-len(seen) // COMMANDS_MAX)]
     fit.mean_ns = sum(each.end_ns - each.at_ns for each in seen) / len(seen)
     most = max(len(each.ends) for each in seen) + 1
     rough = _best(seen, [slots for slots in SLOTS_TRIED if slots < most] + [most], MARGIN)
