@@ -9,24 +9,21 @@ from typing import Any, Final
 from hawser.core.histogram import Histogram
 from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from hawser.lab.experiments.base import (
-    BAR,
     FITTED,
     PREDICTED,
     Claim,
-    Curve,
     Experiment,
     Findings,
     Progress,
-    Series,
     Table,
     Value,
     quietly,
 )
+from hawser.lab.experiments.replay_told import QUANTILES, commands_of, curves, label, records, shares_of
 from hawser.lab.model.replay import (
     Source,
     is_waiting,
     play_sliced,
-    recorded_course,
     recorded_latencies,
     recorded_shares,
     scenario_of,
@@ -35,7 +32,7 @@ from hawser.lab.model.replay import (
     under,
 )
 from hawser.lab.model.scenario import MapModel, Scenario
-from hawser.lab.model.stats import Interval, mean_interval, ratio_interval
+from hawser.lab.model.stats import ratio_interval
 from hawser.lab.model.trace_fit import fit_paths
 
 # What is compared with the recorded policy, unless somebody says what; the recorded one is there in any case.
@@ -52,7 +49,6 @@ SHARE_MAX: Final = 0.1
 # How much slower and quicker the paths are made, to see whether the verdict stays.
 TIMES: Final = (0.8, 1.25)
 TESTED: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-QUANTILES: Final = ("p50", "p90", "p99", "p99.9", "max")
 
 # Plays scenarios with seeds (hawser.lab.model.replay.play_sliced); the outcomes in that order.
 Work = tuple[Scenario, int, int]
@@ -124,7 +120,7 @@ class Replay(Experiment):
         )
         self.source = f"{source.recording.path}, recorded by hawser {source.recording.version}"
         self.parameters = {
-            "recorded_policy": _label(self.policies[0], None),
+            "recorded_policy": label(self.policies[0], None),
             "P": len(source.paths),
             "d": ", ".join(str(path.depth) for path in source.paths),
             "ios": len(source.ios),
@@ -151,8 +147,8 @@ class Replay(Experiment):
         findings.tables = [self._fit_table(), self._test_table(runs[0]), self._policy_table(runs)]
         findings.claims = self._claims(runs[0])
         findings.limits = self._limits(runs, others)
-        findings.curves = [self._quantile_curve(runs), self._course(runs), self._share_curve(runs)]
-        findings.records = self._records(runs)
+        findings.curves = curves(self.load, self._recorded(0), self.policies, runs)
+        findings.records = records(self.policies, runs)
         return findings
 
     # Tables.
@@ -200,7 +196,7 @@ class Replay(Experiment):
                 replayed = _mean(outcomes, name, key)
                 rows.append([text, name, was, replayed, replayed / was if was else 0.0])
         return Table(
-            f"under {_label(self.policies[0], None)}: recorded, and replayed",
+            f"under {label(self.policies[0], None)}: recorded, and replayed",
             ["of", "latency", "recorded us", "replayed us", "ratio"],
             rows,
             f"between: I/Os that began in the slices of {self._slice()} that the paths were not fitted to",
@@ -214,13 +210,13 @@ class Replay(Experiment):
         for policy, outcomes in zip(self.policies, runs, strict=True):
             rows.append(
                 [
-                    _label(policy, self.policies[0]),
+                    label(policy, self.policies[0]),
                     *(_mean(outcomes, name) for name in ("mean", *QUANTILES)),
                     self._ratio(runs[0], outcomes, "mean"),
                     self._ratio(runs[0], outcomes, "p99"),
                     round(sum(outcome["iops"] for outcome in outcomes) / len(outcomes)),
-                    round(sum(_commands(outcome) for outcome in outcomes) / len(outcomes)),
-                    " ".join(f"{100 * share:.0f}" for share in _shares(outcomes)),
+                    round(sum(commands_of(outcome) for outcome in outcomes) / len(outcomes)),
+                    " ".join(f"{100 * share:.0f}" for share in shares_of(outcomes)),
                 ]
             )
         return Table(
@@ -267,7 +263,7 @@ class Replay(Experiment):
             ratio = _mean(outcomes, name, key) / was if was else 0.0
             claims.append(Claim(f"{name} of {text}: replayed by recorded", self.kind, ratio, low, high, where))
         was_shares = recorded_shares(self.load)
-        apart = max(abs(share - was) for share, was in zip(_shares(outcomes), was_shares, strict=True))
+        apart = max(abs(share - was) for share, was in zip(shares_of(outcomes), was_shares, strict=True))
         claims.append(
             Claim(
                 "a path's share of the commands: furthest from the recorded", self.kind, apart, None, SHARE_MAX, where
@@ -316,95 +312,15 @@ class Replay(Experiment):
             values = [outcome["latency_us"]["p99"] for outcome in others[place * count : (place + 1) * count]]
             then = _least_p99(values)
             verdict = "it is still" if then == best else "it is"
-            name = _label(self.policies[then], self.policies[0])
+            name = label(self.policies[then], self.policies[0])
             parts.append(f"with services {times:g} times as long {verdict} {name} ({values[then]:.0f} us)")
-        name = _label(self.policies[best], self.policies[0])
+        name = label(self.policies[best], self.policies[0])
         return f"the least p99 is that of {name}, {_mean(runs[best], 'p99'):.0f} us; {'; '.join(parts)}"
-
-    # Figures and records.
-
-    def _quantile_curve(self, runs: Sequence[Sequence[dict[str, Any]]]) -> Curve:
-        recorded = self._recorded(0)
-        parts = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
-        was = [*(recorded.quantile(part) / NS_PER_US for part in parts.values()), recorded.maximum / NS_PER_US]
-        series = [Series("recorded", list(QUANTILES), was)]
-        for policy, outcomes in zip(self.policies, runs, strict=True):
-            intervals = [mean_interval([outcome["latency_us"][name] for outcome in outcomes]) for name in QUANTILES]
-            ys = [interval.mean for interval in intervals]
-            label = f"replayed: {_label(policy, self.policies[0])}"
-            series.append(Series(label, list(QUANTILES), ys, _lows(intervals), _highs(intervals)))
-        return Curve("latency, recorded and replayed", "quantile", "latency, us", series, BAR, log_y=True)
-
-    def _course(self, runs: Sequence[Sequence[dict[str, Any]]]) -> Curve:
-        course = recorded_course(self.load)
-        series = [Series("recorded", [t for t, _ in course], [p99 for _, p99 in course])]
-        for policy, outcomes in zip(self.policies, runs, strict=True):
-            windows = [window for window in outcomes[0]["windows"] if window["ios"]]
-            label = f"replayed: {_label(policy, self.policies[0])}"
-            series.append(Series(label, [each["t"] for each in windows], [each["p99_us"] for each in windows]))
-        return Curve("p99 of each 10 ms, seed 0", "time, s", "latency, us", series, log_y=True)
-
-    def _share_curve(self, runs: Sequence[Sequence[dict[str, Any]]]) -> Curve:
-        names = [f"p{place}" for place in range(len(self.fits))]
-        series = [Series("recorded", names, [100 * share for share in recorded_shares(self.load)])]
-        for policy, outcomes in zip(self.policies, runs, strict=True):
-            label = f"replayed: {_label(policy, self.policies[0])}"
-            series.append(Series(label, names, [100 * share for share in _shares(outcomes)]))
-        return Curve("commands by path", "path", "share, %", series, BAR)
-
-    def _records(self, runs: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Value]]:
-        records: list[dict[str, Value]] = []
-        for policy, outcomes in zip(self.policies, runs, strict=True):
-            for seed, outcome in enumerate(outcomes):
-                record: dict[str, Value] = {
-                    "selector": policy.selector,
-                    "mode": policy.mode,
-                    "scheduler": policy.scheduler,
-                    "seed": seed,
-                    "ios": outcome["ios"],
-                    "iops": outcome["iops"],
-                    "commands": _commands(outcome),
-                }
-                for name in ("mean", *QUANTILES):
-                    record[f"{name}_us"] = outcome["latency_us"][name]
-                for place, path in enumerate(outcome["paths"]):
-                    record[f"p{place}_share"] = path["share"]
-                records.append(record)
-        return records
-
-
-def _label(policy: MapModel, recorded: MapModel | None) -> str:
-    """`service-time 0`, and what else is not as it was recorded."""
-    words = [policy.selector]
-    if recorded is None or policy.mode != recorded.mode:
-        words.append(policy.mode)
-    if recorded is None or policy.scheduler != recorded.scheduler:
-        words.append(policy.scheduler)
-    return ", ".join(words)
 
 
 def _mean(outcomes: Sequence[dict[str, Any]], name: str, key: str = "latency_us") -> float:
     return float(sum(outcome[key][name] for outcome in outcomes) / len(outcomes))
 
 
-def _commands(outcome: dict[str, Any]) -> int:
-    return int(sum(path["commands"] for path in outcome["paths"]))
-
-
-def _shares(outcomes: Sequence[dict[str, Any]]) -> list[float]:
-    count = len(outcomes[0]["paths"])
-    return [sum(outcome["paths"][place]["share"] for outcome in outcomes) / len(outcomes) for place in range(count)]
-
-
 def _least_p99(values: Sequence[float]) -> int:
     return min(range(len(values)), key=lambda place: (values[place], place))
-
-
-def _lows(intervals: Sequence[Interval]) -> list[float] | None:
-    lows = [interval.low for interval in intervals if interval.low is not None]
-    return [max(0.0, low) for low in lows] if len(lows) == len(intervals) else None
-
-
-def _highs(intervals: Sequence[Interval]) -> list[float] | None:
-    highs = [interval.high for interval in intervals if interval.high is not None]
-    return highs if len(highs) == len(intervals) else None
