@@ -5,17 +5,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.support.dask_cluster import DaskCluster, python_path
-from tests.support.toy_play import RAISES, RAISES_ONCE
+from tests.support.dask_cluster import DaskCluster, python_path, without_progress
+from tests.support.toy_play import HANGS, RAISES
 
 from hawser.cli.lab_sweep import Wish, run_sweep
 from hawser.cli.lab_sweep_store import JOBS
 from hawser.lab.model.jobs import PLAY
 
-pytest.importorskip("distributed", reason="dask.distributed is not installed (the extras `sweep` and `test` have it)")
+pytestmark = [
+    # It is imported by processes of its own alone: not at every collection.
+    pytest.mark.skipif(
+        find_spec("distributed") is None, reason="dask.distributed is not installed (extras sweep, test)"
+    ),
+    # Every process imports all of Dask.
+    pytest.mark.timeout(180),
+]
 
 TOY = "tests.support.toy_play:play"
 TWELVE = """
@@ -89,26 +98,18 @@ def write(folder: Path, text: str) -> Path:
     return file
 
 
-def test_a_cluster_of_two_workers_comes_to_the_same(cluster: DaskCluster, tmp_path: Path):
+def test_a_cluster_of_two_workers_comes_to_the_same(cluster: DaskCluster, tmp_path: Path, capsys):
+    """Of twelve jobs that are good, and of twelve of which four fail, with the same words and after being played again."""
     file = write(tmp_path, TWELVE)
-    done = on_cluster(cluster.address, file, tmp_path / "dask")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert here(file, tmp_path / "processes") == 0
+    words = (f"write-percent=0,{RAISES}",)
+    done = on_cluster(cluster.address, file, tmp_path / "dask", *words, retries=1)
+    assert done.returncode == here(file, tmp_path / "processes", *words) == 1
+    printed, error = map(without_progress, capsys.readouterr())
+    assert without_progress(done.stderr) == error
+    assert done.stdout == printed.replace(str(tmp_path / "processes"), str(tmp_path / "dask"))
+    assert error.startswith("4 jobs failed:\n")
     assert contents(tmp_path / "dask") == contents(tmp_path / "processes")
-    assert (tmp_path / "dask" / JOBS).read_bytes().count(b"\n") == 13
-
-
-def test_jobs_that_fail_there_are_named_and_played_again(cluster: DaskCluster, tmp_path: Path):
-    file = write(tmp_path, TWELVE)
-    words = (f"write-percent=0,{RAISES},{RAISES_ONCE}", "depth=1", "selector=service-time 0")
-    done = on_cluster(cluster.address, file, "", *words, retries=1)
-    assert done.returncode == 1
-    assert "write-percent=13, seed 1: ArithmeticError: seed 1 does not add up (" in done.stderr
-    # The workers have no directory for marks: what wants one fails each time.
-    assert done.stderr.startswith("4 jobs failed:\n")
-    assert "KeyError: 'TOY_MARKS'" in done.stderr
-    assert "digest of 5 outcomes: " in done.stdout
+    assert (tmp_path / "dask" / JOBS).read_bytes().count(b"\n") == 1 + 12 + 8
 
 
 def test_another_hawser_on_a_worker_is_refused(cluster: DaskCluster, tmp_path: Path):
@@ -140,6 +141,35 @@ def test_nobody_at_the_address_is_said_within_a_limit():
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=50, check=True)
     assert done.stdout.startswith("--dask tcp://127.0.0.1:1: no scheduler of Dask answers there within 0.5 s (")
     assert done.stdout.endswith("): want its address, as in tcp://host:8786\n")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("what", ["scheduler", "worker"])
+def test_a_cluster_that_goes_away_is_said_to(tmp_path: Path, what: str):
+    file = write(tmp_path, TWELVE)
+    into = tmp_path / "dask"
+    words = (f"write-percent=0,{HANGS}", "depth=1", "selector=service-time 0")
+    script = (
+        "import sys\nfrom hawser.cli import lab_dask\nlab_dask.Cluster.__init__.__defaults__ = (600.0, 5.0)\n"
+        "from hawser.cli.lab_sweep import Wish, run_sweep\n"
+        f"sys.exit(run_sweep(Wish({str(file)!r}, {words!r}, None, None, sys.argv[1], {str(into)!r}, 0, 60.0, {TOY!r})))\n"
+    )
+    with DaskCluster(tmp_path) as cluster:
+        worker = cluster.start_worker()
+        environment = {**os.environ, "PYTHONPATH": python_path()}
+        command = [sys.executable, "-c", script, cluster.address]
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as sweep:
+            try:
+                _await_lines(into / JOBS, 5, sweep)
+                cluster.stop(worker if what == "worker" else cluster.processes[0])
+                _, error = sweep.communicate(timeout=50)
+            finally:
+                sweep.kill()
+    assert sweep.returncode == 1
+    said = "no worker is left" if what == "worker" else "the scheduler is gone"
+    assert without_progress(error) == (
+        f"hawser lab sweep: --dask {cluster.address}: {said}; what was done is kept, with --into: the same command goes on\n"
+    )
 
 
 @pytest.mark.soak
@@ -182,7 +212,7 @@ def test_a_worker_that_dies_in_the_midst_changes_nothing(tmp_path: Path):
     assert contents(into) == contents(tmp_path / "processes")
 
 
-def _await_lines(file: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+def _await_lines(file: Path, count: int, process: subprocess.Popen[Any]) -> None:
     while not file.exists() or file.read_bytes().count(b"\n") < count:
         assert process.poll() is None
         time.sleep(0.05)

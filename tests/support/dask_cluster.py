@@ -16,6 +16,11 @@ def python_path(*first: Path) -> str:
     return os.pathsep.join([*map(str, first), str(ROOT), *(path for path in sys.path if path)])
 
 
+def without_progress(errors: str) -> str:
+    """What a sweep said but for the lines that tell how far it is, which come when it takes long."""
+    return "".join(line for line in errors.splitlines(keepends=True) if not line.startswith("sweep: "))
+
+
 class DaskCluster:
     """Use it as a context. `folder`: for the files of its processes."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any, Final
 
-from hawser.cli.lab_identity import identity
+from hawser.cli.lab_identity import identity, outside_of
 from hawser.cli.lab_job import play_job_if_same
 from hawser.cli.lab_workers import JOB_SECONDS_MAX
 from hawser.lab.model.jobs import Executor, Job, Outcome
@@ -21,6 +21,7 @@ PATIENCE_S: Final = 15.0
 # Jobs that are handed out for each thread of the cluster.
 AHEAD: Final = 2
 LOOK_EVERY_S: Final = 2.0
+KEPT: Final = "what was done is kept, with --into: the same command goes on"
 INSTALL: Final = "pip install 'hawser[sweep]'"
 
 
@@ -40,7 +41,9 @@ class Cluster(Executor):
         self.patience_s = patience_s
         self._distributed = _load()
         # What it has to say of a connection that is lost is said here.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for name in list(logging.root.manager.loggerDict):
+            if name.partition(".")[0] == "distributed":
+                logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             self._client: Any = self._distributed.Client(address, timeout=self.patience_s)
         except (OSError, ValueError) as error:
@@ -77,57 +80,67 @@ class Cluster(Executor):
                 )
 
     def run(self, jobs: Sequence[Job], play: str) -> Iterator[tuple[Job, Outcome]]:
+        """ClusterError when the scheduler is gone, or no worker is left."""
         left = deque(jobs)
         pending: dict[Any, Job] = {}
         try:
             while left or pending:
-                most = AHEAD * max(1, sum(self._threads().values()))
-                while left and len(pending) < most:
-                    job = left.popleft()
-                    words = (play, job.scenario, job.seed, identity())
-                    pending[self._client.submit(play_job_if_same, *words, pure=False)] = job
-                for future in self._ended(pending):
-                    yield pending.pop(future), _outcome(future)
+                for future, outcome in self._next(left, pending, play):
+                    yield pending.pop(future), outcome
         finally:
-            self._client.cancel(list(pending))
+            if self._client.status == "running":
+                self._client.cancel(list(pending))
+
+    def _next(self, left: deque[Job], pending: dict[Any, Job], play: str) -> list[tuple[Any, Outcome]]:
+        """Hand out as many as there should be, and wait for outcomes."""
+        try:
+            most = AHEAD * max(1, sum(self._threads().values()))
+            while left and len(pending) < most:
+                job = left.popleft()
+                words = (play, job.scenario, job.seed, identity(), outside_of(job.scenario))
+                pending[self._client.submit(play_job_if_same, *words, pure=False)] = job
+            return self._await(list(pending))
+        except (OSError, self._distributed.CancelledError):
+            raise self._gone() from None
 
     def _threads(self) -> dict[str, int]:
         """Of each worker."""
         if self._client.status != "running":
-            raise ClusterError(f"--dask {self.address}: the scheduler is gone: what was done is kept")
+            raise self._gone()
         threads: dict[str, int] = self._client.nthreads()
         return threads
 
-    def _ended(self, pending: dict[Any, Job]) -> list[Any]:
+    def _gone(self) -> ClusterError:
+        return ClusterError(f"--dask {self.address}: the scheduler is gone; {KEPT}")
+
+    def _await(self, pending: list[Any]) -> list[tuple[Any, Outcome]]:
         """Wait until one has ended, or none has for longer than all that are handed out may take."""
         began = seen = time.monotonic()
         while True:
             try:
-                ended = self._distributed.wait(list(pending), timeout=LOOK_EVERY_S, return_when="FIRST_COMPLETED")
-                return list(ended.done)
+                ended = self._distributed.wait(pending, timeout=LOOK_EVERY_S, return_when="FIRST_COMPLETED")
+                return [(future, self._outcome(future)) for future in ended.done]
             except TimeoutError:
                 pass
-            except self._distributed.CancelledError:
-                self._threads()
-                raise
             now = time.monotonic()
             if self._threads():
                 seen = now
             if now - seen > self.patience_s:
-                raise ClusterError(f"--dask {self.address}: no worker is left: what was done is kept")
+                raise ClusterError(f"--dask {self.address}: no worker is left; {KEPT}")
             if now - began > AHEAD * self.seconds_max:
                 # Dask cannot break off what a worker is at, but nobody waits for it any more.
-                self._client.cancel(list(pending), force=True)
-                return list(pending)
+                self._client.cancel(pending, force=True)
+                late = Outcome(error="it was still running after its time, and was given up")
+                return [(future, late) for future in pending]
 
-
-def _outcome(future: Any) -> Outcome:
-    if future.status == "finished":
-        return Outcome(*future.result())
-    if future.status == "error":
-        error = future.exception()
-        return Outcome(error=f"{type(error).__name__}: {error}")
-    return Outcome(error="it was still running after its time, and was given up")
+    def _outcome(self, future: Any) -> Outcome:
+        """Of one that has ended."""
+        if future.status == "finished":
+            return Outcome(*future.result())
+        if future.status == "error":
+            error = future.exception()
+            return Outcome(error=f"{type(error).__name__}: {error}")
+        raise self._gone()
 
 
 def _load() -> Any:

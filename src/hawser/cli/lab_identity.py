@@ -3,6 +3,7 @@
 Two builds of one source, compiled or interpreted, are the same: their outcomes are equal to the last bit.
 """
 
+import json
 from functools import lru_cache
 from hashlib import blake2b
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ from typing import Final
 from hawser import __version__
 from hawser.build_info import ENGINE_ROOMS
 from hawser.lab.model.scenario import Scenario, ScenarioError
+from hawser.lab.model.scenario_file import of_plain
 
 ROOMS: Final = (*ENGINE_ROOMS, "lab")
 # Parts of the laboratory that only look at what came out.
@@ -33,31 +35,34 @@ def identity() -> str:
 
 
 def outside(scenario: Scenario) -> str:
-    """A digest of the files that a scenario needs beside itself: the source of selectors and elevators of one's own.
-
-    ScenarioError when one of them is not there.
-    """
+    """A digest of the files that a scenario needs beside itself: the source of selectors and elevators of one's own, which are
+    named `module:Class` or `FILE.py:Class`. ScenarioError when one of them is not there."""
     digest = blake2b(digest_size=8)
-    schedulers = [scenario.map.scheduler, *dict.fromkeys(path.scheduler for path in scenario.paths)]
-    for where, words in (("map.selector", scenario.map.selector), *(("scheduler", name) for name in schedulers)):
-        module, colon, _ = words.partition(" ")[0].partition(":")
+    schedulers = dict.fromkeys([scenario.map.scheduler, *(path.scheduler for path in scenario.paths)])
+    for words in (scenario.map.selector, *schedulers):
+        place, colon, _ = words.partition(" ")[0].partition(":")
         if colon:
-            digest.update(_source(module, where))
+            digest.update(_source(place))
     return digest.hexdigest()
 
 
-def _contents(path: Path, where: str) -> bytes:
+@lru_cache(maxsize=64)
+def outside_of(scenario: str) -> str:
+    """The same of a scenario as jobs have it (hawser.lab.model.jobs)."""
+    return outside(of_plain(json.loads(scenario)))
+
+
+def _source(place: str) -> bytes:
+    path = Path(place)
+    if path.suffix != ".py":
+        try:
+            spec = find_spec(place)
+        except (ImportError, ValueError):
+            spec = None
+        if spec is None or spec.origin is None:
+            raise ScenarioError(f"there is no module {place!r} that could be imported")
+        path = Path(spec.origin)
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ScenarioError(f"{where}: {path}: {error.strerror}") from None
-
-
-def _source(module: str, where: str) -> bytes:
-    try:
-        spec = find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or spec.origin is None:
-        raise ScenarioError(f"{where}: there is no module {module!r} that could be imported")
-    return _contents(Path(spec.origin), where)
+        raise ScenarioError(f"{path}: {error.strerror}") from None

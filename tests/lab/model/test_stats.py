@@ -84,6 +84,20 @@ def test_a_ratio_is_a_geometric_mean():
     assert difference_interval([1.0, 1.0], [2.0, 8.0]).mean == 4.0
 
 
+def test_what_the_histogram_cannot_tell_apart_is_not_told_apart():
+    """Its buckets are 3 % wide: whatever all seeds agree on may be as wrong as that."""
+    assert compare([100.0] * 9, [103.0] * 9, more_is_better=False).text == WORSE
+    assert compare([100.0] * 9, [103.0] * 9, more_is_better=False, resolution=1 / 32).text == SAME
+    found = compare([100.0] * 9, [106.0] * 9, more_is_better=False, resolution=1 / 32)
+    assert found.text == WORSE
+    assert found.ratio is not None
+    assert found.ratio.low == pytest.approx(1.06 * 32 / 33)
+    assert found.ratio.high == pytest.approx(1.06 * 33 / 32)
+    mean = mean_interval([99.0, 99.0], 1 / 32)
+    assert mean.low == pytest.approx(96.0)
+    assert mean.high == 99.0
+
+
 def test_what_does_not_differ():
     assert compare([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], more_is_better=True).text == SAME
     assert compare([1.0, 2.0, 3.0], [2.0, 1.0, 3.5], more_is_better=True).text == SAME

@@ -28,6 +28,13 @@ NAMES: Final[tuple[str, ...]] = (
     "resplit",
     "rfc-2008",
     "modes",
+    "selector-shares",
+    "clock-resolution",
+    "latency-path",
+    "load-balance",
+    "failover",
+    "gray-failure",
+    "ghost-write",
 )
 
 _PACKAGE: Final = "hawser.lab.experiments"

@@ -9,20 +9,20 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from hawser.lab.experiments.base import Experiment, Findings, Progress, Table, Value, quietly
-from hawser.lab.experiments.comparison_curves import Run, all_curves
+from hawser.lab.experiments.comparison_curves import RESOLUTION, Run, all_curves
 from hawser.lab.model.grid import Cell, cells
 from hawser.lab.model.jobs import PLAY, Executor, Here, Job, make_jobs
-from hawser.lab.model.scenario import Fault, PathModel, Scenario
+from hawser.lab.model.scenario import Fault, LoadModel, PathModel, Scenario
 from hawser.lab.model.scenario_words import FAULT, LOAD, MANAGER, MAP, PATH, TOP, Word
 from hawser.lab.model.stats import BETTER, WORSE, Interval, compare, mean_interval
 
 US: Final = ("mean", "p50", "p90", "p99", "p99.9", "max")
-# What is compared: its heading, where it is in an outcome, and whether more of it is better.
+# What is compared: its heading, where it is in an outcome, whether more of it is better, and how exact it is.
 MEASURES: Final = (
-    ("IOPS", ("iops",), True),
-    ("p50 µs", ("latency_us", "p50"), False),
-    ("p99 µs", ("latency_us", "p99"), False),
-    ("p99.9 µs", ("latency_us", "p99.9"), False),
+    ("IOPS", ("iops",), True, 0.0),
+    ("p50 µs", ("latency_us", "p50"), False, RESOLUTION),
+    ("p99 µs", ("latency_us", "p99"), False, RESOLUTION),
+    ("p99.9 µs", ("latency_us", "p99.9"), False, RESOLUTION),
 )
 # Plain numbers of an outcome that go into its record.
 _NUMBERS: Final = ("measured_s", "ios", "bytes", "failed", "iops", "mb_per_s", "unanswered", "merges")
@@ -97,11 +97,14 @@ class Comparison(Experiment):
 
     def _table_of_cells(self, runs: list[Run]) -> Table:
         columns = [*self.over, "seeds"] if self.over else ["combination", "seeds"]
-        for heading, _, _ in MEASURES:
+        for heading, *_ in MEASURES:
             columns += [heading, f"± {heading}"]
         columns += ["MB/s", "failed I/Os"]
         rows = [self._row(cell, [run for run in runs if run.cell == number]) for number, cell in enumerate(self.cells)]
-        note = "means over seeds, ± half of the 95 % interval"
+        note = (
+            f"means over seeds, ± half of the 95 % interval; percentiles are read from a histogram, up to {RESOLUTION:.0%} too "
+            "high, and their intervals are wider by that"
+        )
         if len(self.seeds) == 1:
             note = "one seed: no intervals"
         missing = len(self.cells) * len(self.seeds) - len(runs)
@@ -115,8 +118,8 @@ class Comparison(Experiment):
             return []
         row: list[Value] = [*cell.words.values()] or [cell.label()]
         row.append(len(runs))
-        for _, where, _ in MEASURES:
-            interval = mean_interval([_at(run.outcome, where) for run in runs])
+        for _, where, _, resolution in MEASURES:
+            interval = mean_interval([_at(run.outcome, where) for run in runs], resolution)
             row += [interval.mean, _half(interval)]
         row.append(mean_interval([_at(run.outcome, ("mb_per_s",)) for run in runs]).mean)
         row.append(sum(int(run.outcome["failed"]) for run in runs))
@@ -138,10 +141,10 @@ class Comparison(Experiment):
             both = [seed for seed in self.seeds if seed in by_seed[0] and seed in others]
             if not both:
                 continue
-            for heading, where, more_is_better in MEASURES:
+            for heading, where, more_is_better, resolution in MEASURES:
                 first = [_at(by_seed[0][seed].outcome, where) for seed in both]
                 other = [_at(others[seed].outcome, where) for seed in both]
-                verdict = compare(first, other, more_is_better)
+                verdict = compare(first, other, more_is_better, resolution)
                 ratio = verdict.ratio
                 row: list[Value] = (
                     ["", "", ""] if ratio is None else [ratio.mean, _number(ratio.low), _number(ratio.high)]
@@ -195,10 +198,17 @@ def parameters(scenario: Scenario, over: dict[str, list[str]], seeds: Sequence[i
     _unusual(TOP, scenario, Scenario(), "", found)
     _unusual(MAP, scenario.map, type(scenario.map)(), "map.", found)
     _unusual(MANAGER, scenario.manager, type(scenario.manager)(), "manager.", found)
+    # What all paths have in common is said once.
+    common = PathModel()
+    for word in PATH.values():
+        if all(getattr(path, word.field) == getattr(first, word.field) for path in scenario.paths):
+            setattr(common, word.field, getattr(first, word.field))
+    _unusual(PATH, common, PathModel(), "array.", found)
     for number, path in enumerate(scenario.paths):
-        _unusual(PATH, path, PathModel(), f"path.{number}.", found)
+        _unusual(PATH, path, common, f"path.{number}.", found)
     for number, load in enumerate(scenario.loads):
-        _unusual(LOAD, load, None, f"load.{number}.", found)
+        # A name that is no load's, and what every load is asked for first, whatever is usual.
+        _unusual(LOAD, load, LoadModel(pattern="", depth=-1, sizes=[]), f"load.{number}.", found)
     for number, fault in enumerate(scenario.faults):
         _unusual(FAULT, fault, Fault(-1, ""), f"fault.{number}.", found)
     found.update({f"over {key}": ", ".join(texts) for key, texts in over.items()})
@@ -210,5 +220,5 @@ def _unusual(words: dict[str, Word], part: Any, usual: Any, where: str, found: d
         value = getattr(part, word.field)
         if word.key in ("name", "hypothesis", "source", "seeds", "seconds", "ns-per-kib") or value in (None, ""):
             continue
-        if usual is None or value != getattr(usual, word.field):
+        if value != getattr(usual, word.field):
             found[f"{where}{word.key}"] = word.kind.show(value)

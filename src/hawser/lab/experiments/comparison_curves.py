@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hawser.core.histogram import SUB_BITS
 from hawser.core.units import NS_PER_MS, NS_PER_S
 from hawser.lab.experiments.base import BAR, LINE, Curve, Series, Span, Value
 from hawser.lab.model.grid import Cell
@@ -17,6 +18,8 @@ from hawser.lab.model.word_kinds import size_word
 # More lines than this in one figure nobody tells apart.
 SERIES_MAX: Final = 8
 PERCENTILES: Final = ("p50", "p90", "p99", "p99.9", "max")
+# How much too high a percentile may be.
+RESOLUTION: Final = 1 / (1 << SUB_BITS)
 # From how many values on a key that says numbers gets an axis.
 AXIS_MIN: Final = 3
 
@@ -54,9 +57,15 @@ def all_curves(cells: Sequence[Cell], runs: Sequence[Run], scenario: Scenario) -
     return curves + _axes(cells, found)
 
 
-def _series(name: str, xs: Sequence[Value], outcomes: Sequence[dict[str, Any]], figures: Sequence[Figure]) -> Series:
+def _series(
+    name: str,
+    xs: Sequence[Value],
+    outcomes: Sequence[dict[str, Any]],
+    figures: Sequence[Figure],
+    resolution: float = 0.0,
+) -> Series:
     """One point for each of `xs`, by its figure."""
-    intervals = [mean_interval([figure(outcome) for outcome in outcomes]) for figure in figures]
+    intervals = [mean_interval([figure(outcome) for outcome in outcomes], resolution) for figure in figures]
     ys = [interval.mean for interval in intervals]
     lows = [interval.low for interval in intervals if interval.low is not None]
     highs = [interval.high for interval in intervals if interval.high is not None]
@@ -69,13 +78,15 @@ def _course(
     title: str, y_label: str, key: str, shown: Sequence[tuple[Cell, list[dict[str, Any]]]], scenario: Scenario
 ) -> Curve:
     """Over the windows that all runs of a cell have."""
-    scale = 1000.0 / scenario.window_ms if key == "ios" else 1.0
+    scale, resolution = (1000.0 / scenario.window_ms, 0.0) if key == "ios" else (1.0, RESOLUTION)
     series: list[Series] = []
     end = 0.0
     for cell, outcomes in shown:
         count = min(len(outcome["windows"]) for outcome in outcomes)
-        xs = [float(window["t"]) for window in outcomes[0]["windows"][:count]]
-        series.append(_series(cell.label(), xs, outcomes, [_window(place, key, scale) for place in range(count)]))
+        # In the middle of each window.
+        xs = [round(window["t"] + scenario.window_ms / 2000, 6) for window in outcomes[0]["windows"][:count]]
+        figures = [_window(place, key, scale) for place in range(count)]
+        series.append(_series(cell.label(), xs, outcomes, figures, resolution))
         end = max([end, *xs])
     return Curve(title, "seconds", y_label, series, LINE, fault_spans(scenario.faults, scenario.seconds or end))
 
@@ -101,7 +112,7 @@ def _span(fault: Fault, end: float) -> Span:
 
 
 def _percentiles(cell: Cell, outcomes: list[dict[str, Any]]) -> Series:
-    return _series(cell.label(), PERCENTILES, outcomes, [_latency(name) for name in PERCENTILES])
+    return _series(cell.label(), PERCENTILES, outcomes, [_latency(name) for name in PERCENTILES], RESOLUTION)
 
 
 def _latency(name: str) -> Figure:
@@ -144,11 +155,14 @@ def _axes(cells: Sequence[Cell], found: Sequence[tuple[Cell, list[dict[str, Any]
         for cell, outcomes in found:
             others = ", ".join(f"{name}={text}" for name, text in cell.words.items() if name != key) or key
             lines.setdefault(others, []).append((_as_number(cell.words[key]) or 0.0, outcomes))
-        for title, y_label, figure in (
-            ("Throughput", "I/Os a second", lambda outcome: float(outcome["iops"])),
-            ("p99", "µs", _latency("p99")),
+        for title, y_label, figure, resolution in (
+            ("Throughput", "I/Os a second", lambda outcome: float(outcome["iops"]), 0.0),
+            ("p99", "µs", _latency("p99"), RESOLUTION),
         ):
-            series = [_line(name, sorted(points, key=lambda point: point[0]), figure) for name, points in lines.items()]
+            series = [
+                _line(name, sorted(points, key=lambda point: point[0]), figure, resolution)
+                for name, points in lines.items()
+            ]
             shown = series[:SERIES_MAX]
             some = "" if len(shown) == len(series) else f" (the first {len(shown)} of {len(series)} combinations)"
             curves.append(Curve(f"{title} over {key}{some}", key, y_label, shown, LINE, log_x=log_x))
@@ -162,9 +176,9 @@ def _as_number(text: str) -> float | None:
         return None
 
 
-def _line(name: str, points: Sequence[tuple[float, list[dict[str, Any]]]], figure: Figure) -> Series:
+def _line(name: str, points: Sequence[tuple[float, list[dict[str, Any]]]], figure: Figure, resolution: float) -> Series:
     """Points of one figure, each the mean of its own runs."""
-    single = [_series(name, [x], outcomes, [figure]) for x, outcomes in points]
+    single = [_series(name, [x], outcomes, [figure], resolution) for x, outcomes in points]
     xs = [x for x, _ in points]
     ys = [one.ys[0] for one in single]
     lows = [one.lows[0] for one in single if one.lows is not None]

@@ -6,7 +6,7 @@ from typing import Any, Final
 from hawser.core.histogram import Histogram
 from hawser.core.units import NS_PER_US
 from hawser.lab.experiments.base import BAR, Curve, Series, Value
-from hawser.lab.model.replay import Source, recorded_course, recorded_shares
+from hawser.lab.model.replay import Source, recorded_course, recorded_shares, window_ms
 from hawser.lab.model.scenario import MapModel
 from hawser.lab.model.stats import Interval, mean_interval
 
@@ -59,7 +59,7 @@ def _course(source: Source, names: Sequence[str], runs: Runs) -> Curve:
     for name, outcomes in zip(names, runs, strict=True):
         windows = [window for window in outcomes[0]["windows"] if window["ios"]]
         series.append(Series(name, [each["t"] for each in windows], [each["p99_us"] for each in windows]))
-    return Curve("p99 of each 10 ms, seed 0", "time, s", "latency, us", series, log_y=True)
+    return Curve(f"p99 of each {window_ms(source):g} ms, seed 0", "time, s", "latency, us", series, log_y=True)
 
 
 def _shares(source: Source, names: Sequence[str], runs: Runs) -> Curve:

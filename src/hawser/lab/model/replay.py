@@ -12,7 +12,7 @@ from typing import Any, Final
 from hawser.core.clock import Clock
 from hawser.core.histogram import Histogram
 from hawser.core.trace import Life, Tracer
-from hawser.core.units import NS_PER_MS, NS_PER_S, SECTOR_SHIFT
+from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, SECTOR_SHIFT
 from hawser.lab.model.bench import MAP_NAME, Bench
 from hawser.lab.model.meter import told
 from hawser.lab.model.play import play
@@ -20,7 +20,8 @@ from hawser.lab.model.scenario import LoadModel, ManagerModel, MapModel, PathMod
 from hawser.lab.model.trace_fit import PathFit
 from hawser.lab.model.trace_read import RecordedMap, RecordedPath, Recording, TraceError, TraceIo
 
-WINDOW_MS: Final = 10.0
+# The course has so many windows.
+WINDOWS: Final = 25
 # Below this, times are those of a turn and not of a path.
 CLOCK_NS: Final = 1000
 SLICE_MAX_NS: Final = 20 * NS_PER_MS
@@ -174,7 +175,7 @@ def scenario_of(source: Source, fits: Sequence[PathFit], is_closed: bool) -> Sce
         size_bytes=source.recorded.sectors << SECTOR_SHIFT,
         seconds=source.span_ns / NS_PER_S if is_closed else 0,
         warm_up_s=0.0,
-        window_ms=WINDOW_MS,
+        window_ms=window_ms(source),
         paths=[_path_model(source, place, fit) for place, fit in enumerate(fits)],
         map=source.map_model(),
         manager=ManagerModel(queue_timeout_ns=60 * NS_PER_S if source.recorded.queue_if_no_path else 0),
@@ -293,11 +294,16 @@ def recorded_shares(source: Source) -> list[float]:
     return [count / total for count in counts.values()]
 
 
+def window_ms(source: Source) -> float:
+    """How finely the course is kept."""
+    return max(1, source.span_ns // WINDOWS // NS_PER_MS)
+
+
 def recorded_course(source: Source) -> list[tuple[float, float]]:
     """Seconds from the beginning, and the p99 in microseconds of what was answered in that window."""
-    window_ns = int(WINDOW_MS * NS_PER_MS)
+    window_ns = int(window_ms(source) * NS_PER_MS)
     windows: dict[int, Histogram] = {}
     for io in source.ios:
         if io.end_ns >= 0 and not io.outcome:
             windows.setdefault(io.end_ns // window_ns, Histogram()).record(io.end_ns - io.at_ns)
-    return [(place * WINDOW_MS / 1e3, windows[place].quantile(0.99) / 1e3) for place in sorted(windows)]
+    return [(place * window_ns / NS_PER_S, windows[place].quantile(0.99) / NS_PER_US) for place in sorted(windows)]
