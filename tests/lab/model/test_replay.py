@@ -31,7 +31,7 @@ from hawser.lab.model.trace_read import TraceError, TraceIo, read_trace
 
 # Two quick paths and a slow one: whoever treats them alike is worse off.
 TRUTH = Scenario(
-    seconds=0.06,
+    seconds=0.045,
     warm_up_s=0,
     size_bytes=1 << 28,
     paths=[

@@ -324,7 +324,7 @@ def _mean(outcomes: Sequence[dict[str, Any]], name: str, key: str = "latency_us"
 
 def _iops(outcomes: Sequence[dict[str, Any]]) -> int:
     """(At the recorded times it is what was asked for, whatever the policy.)"""
-    return round(sum(outcome["iops"] for outcome in outcomes) / len(outcomes))
+    return round(float(sum(outcome["iops"] for outcome in outcomes)) / len(outcomes))
 
 
 def _least_p99(values: Sequence[float]) -> int:
