@@ -73,7 +73,8 @@ def test_under_the_recorded_policy_it_is_what_was_recorded(tmp_path: Path, is_cl
     load = source(tmp_path, truth)
     was = play(truth, 1)
     found = replayed(load, load.map_model(), is_closed)
-    for name in ("p50", "p90", "p99"):
+    # (A tenth of the I/Os takes the slow path, so that the p90 is one thing or the other.)
+    for name in ("mean", "p50", "p99"):
         assert_near(found["latency_us"][name], was["latency_us"][name], 0.2)
     assert_near(found["iops"], was["iops"], 0.2)
     for path, known in zip(found["paths"], was["paths"], strict=True):
