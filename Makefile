@@ -1,4 +1,4 @@
-# make demo | test | conformance | lint | bench | soak | mutants | requirements | ghost-write | stalls | mptest: each does all the set-up it needs. PYTHON names a Python 3.11 or newer.
+# make demo | demo-kernel | test | conformance | lint | bench | soak | mutants | requirements | ghost-write | stalls | mptest: each does all the set-up it needs. PYTHON names a Python 3.11 or newer.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -20,7 +20,7 @@ MPTEST_ARGS ?=
 TEST_JOBS ?= 4
 MYPY_FILES = src tests tools hatch_build.py $(wildcard bench)
 
-.PHONY: help setup setup-test build pure demo test test-pure conformance lint format bench soak mutants requirements ghost-write stalls mptest clean
+.PHONY: help setup setup-test build pure demo demo-kernel test test-pure conformance lint format bench soak mutants requirements ghost-write stalls mptest clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -45,6 +45,10 @@ build:
 
 demo: setup
 	@$(BIN)/hawser demo $(DEMO_ARGS)
+
+# For a kernel developer: one script on Linux and on hawser, empty diff; and a sign that flips.
+demo-kernel: setup
+	@$(BIN)/hawser demo kernel $(DEMO_ARGS)
 
 test: setup-test
 	HAWSER_EXPECT_BUILD=$$(cat $(VENV)/hawser-build) $(BIN)/python -m pytest \

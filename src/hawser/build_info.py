@@ -85,6 +85,7 @@ INTERPRETED: dict[str, str] = {
     "lab/look.py": _COLD,
     "lab/plan_file.py": _COLD,
     "lab/programs.py": _COLD,
+    "lab/recordings.py": _COLD,
     "lab/shrink.py": _COLD,
     "lab/shrink_numbers.py": _COLD,
     "lab/shrink_table.py": _COLD,

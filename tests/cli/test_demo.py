@@ -132,3 +132,10 @@ def test_a_time_that_is_none_is_refused(seconds: str):
     )
     assert done.returncode == 2
     assert "--seconds" in done.stderr
+
+
+def test_its_options_are_not_those_of_other_demonstrations():
+    for words in (["--seconds", "2", "nosuch"], ["nosuch"]):
+        done = subprocess.run([*HAWSER, "demo", *words], capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 2
+        assert "nosuch" in done.stderr

@@ -1,4 +1,7 @@
-"""`hawser demo`: a disk with four paths that fail one after another, and all together, under verified I/O; the line holds."""
+"""`hawser demo`: a disk with four paths that fail one after another, and all together, under verified I/O; the line holds.
+
+Other demonstrations are subcommands; what they need is imported when they run.
+"""
 
 import asyncio
 import os
@@ -6,8 +9,10 @@ import shlex
 import shutil
 import signal
 import sys
+from pathlib import Path
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 from hawser.cli.demo_text import PlainAudience, summary_lines
@@ -20,15 +25,38 @@ from hawser.service.loop import run_in_own_loop
 from hawser.service.start_error import StartError
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--seconds", type=click.FloatRange(1, 86400), default=20, show_default=True, help="How long it takes.")
 @click.option("--stay", is_flag=True, help="Keep the server running afterwards, to try things on, until Ctrl-C.")
-def demo(seconds: float, stay: bool) -> None:
+@click.pass_context
+def demo(ctx: click.Context, seconds: float, stay: bool) -> None:
     """Show it: verified I/O through NBD while paths are pulled, failed and restored.
 
     Needs nothing but itself. The status is 0 if there were no errors and no corrupt blocks, and every failure took place.
+    Other demonstrations are commands of their own.
     """
-    sys.exit(run_in_own_loop(_demo(seconds, stay)))
+    if ctx.invoked_subcommand is None:
+        sys.exit(run_in_own_loop(_demo(seconds, stay)))
+    for name in ("seconds", "stay"):
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} is of `hawser demo` alone, not of `hawser demo {ctx.invoked_subcommand}`")
+
+
+@demo.command()
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep there what both have said: linux.txt and hawser.txt.",
+)
+def kernel(into: Path | None) -> None:
+    """For a kernel developer: one script on Linux and on hawser, empty diff; a sign that flips, found by seed.
+
+    Linux's side was recorded. The status is 0 if both have said the same, and hawser has no flip where Linux's has.
+    """
+    from hawser.cli.demo_kernel import run_kernel_demo
+
+    sys.exit(run_kernel_demo(click.echo, into))
 
 
 async def _demo(seconds: float, stay: bool) -> int:

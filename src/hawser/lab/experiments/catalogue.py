@@ -35,6 +35,7 @@ NAMES: Final[tuple[str, ...]] = (
     "failover",
     "gray-failure",
     "ghost-write",
+    "service-time-overflow",
 )
 
 _PACKAGE: Final = "hawser.lab.experiments"

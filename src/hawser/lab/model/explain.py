@@ -19,8 +19,6 @@ from hawser.lab.model.bench import MAP_NAME, Bench
 from hawser.lab.model.onlooker import Choice, Onlooker, look_on
 from hawser.lab.model.scenario import Scenario
 
-SLOWEST_MAX: Final = 100
-NUMBERS_MAX: Final = 1000
 # What one I/O goes through may be told so far: one that waits for a path may be requeued for ever.
 STEPS_MAX: Final = 1000
 

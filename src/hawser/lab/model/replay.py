@@ -50,11 +50,8 @@ class Source:
     ios: list[TraceIo]
     span_ns: int
 
-    def label(self) -> str:
-        """The policy that was recorded."""
-        return self.map_model().selector
-
     def map_model(self) -> MapModel:
+        """The policy that was recorded."""
         recorded = self.recorded
         return MapModel(mode=recorded.mode, selector=recorded.groups[0].selector, scheduler=recorded.scheduler)
 

@@ -36,10 +36,12 @@ CLOCK_NS: Final = 1000
 FEW: Final = 0.02
 FAR_NS: Final = 1e18
 
-# Whether what was sent at that time counts.
-When = Callable[[int], bool]
+# How many factors are kept, and from how many sizes on these are rounded.
 QUANTILES: Final = 1000
 SIZES_MAX: Final = 32
+
+# Whether what was sent at that time counts.
+When = Callable[[int], bool]
 
 
 @dataclass
@@ -56,7 +58,6 @@ class PathFit:
     latency_ns: int = 0
     slots: int = 1
     factors: list[float] = field(default_factory=lambda: [1.0])
-    most_in_flight: int = 0
     mean_ns: float = 0.0
     error: float = 0.0
     notes: list[str] = field(default_factory=list)
@@ -141,7 +142,6 @@ def fit_path(name: str, commands: Sequence[TraceCommand], counts: When = always)
     sent = [command for command in commands if not command.outcome.startswith("refused")]
     fit = PathFit(name)
     fit.failed = sum(1 for command in sent if command.outcome)
-    fit.most_in_flight = max((command.in_flight for command in sent), default=0)
     seen = [each for each in _seen(sent) if each.is_whole and counts(each.at_ns)]
     fit.commands = len(seen)
     if fit.commands < COMMANDS_MIN:

@@ -82,7 +82,6 @@ class RecordedPath(msgspec.Struct):
     depth: int
     weight: int = 1
     scheduler: str = "none"
-    block_bytes: int = 512
     max_sectors: int = 2560
 
 
@@ -94,7 +93,6 @@ class _Batch(msgspec.Struct):
 class _Other(msgspec.Struct):
     ios_not_followed_for_want_of_room: int = 0
     hawser: str = ""
-    seconds: float = 0.0
     batch: _Batch = msgspec.field(default_factory=_Batch)
     maps: list[RecordedMap] | None = None
     paths: list[RecordedPath] | None = None
@@ -145,7 +143,6 @@ class Recording(msgspec.Struct):
 
     path: str
     version: str
-    seconds: float
     passed_over: int
     batch_ios: int
     batch_bytes: int
@@ -349,7 +346,6 @@ def _recording(shown: str, other: _Other, reading: _Reading) -> Recording:
     return Recording(
         path=shown,
         version=other.hawser,
-        seconds=other.seconds,
         passed_over=other.ios_not_followed_for_want_of_room,
         batch_ios=other.batch.ios,
         batch_bytes=other.batch.bytes,
