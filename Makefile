@@ -1,4 +1,4 @@
-# make demo | demo-kernel | test | conformance | lint | bench | soak | mutants | requirements | ghost-write | stalls | mptest: each does all the set-up it needs. PYTHON names a Python 3.11 or newer.
+# make demo | demo-kernel | demo-operator | demo-researcher | test | conformance | lint | bench | soak | mutants | requirements | ghost-write | stalls | mptest: each does all the set-up it needs. PYTHON names a Python 3.11 or newer.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -20,7 +20,7 @@ MPTEST_ARGS ?=
 TEST_JOBS ?= 4
 MYPY_FILES = src tests tools hatch_build.py $(wildcard bench)
 
-.PHONY: help setup setup-test build pure demo demo-kernel test test-pure conformance lint format bench soak mutants requirements ghost-write stalls mptest clean
+.PHONY: help setup setup-test build pure demo demo-kernel demo-operator demo-researcher test test-pure conformance lint format bench soak mutants requirements ghost-write stalls mptest clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -49,6 +49,14 @@ demo: setup
 # For a kernel developer: one script on Linux and on hawser, empty diff; and a sign that flips.
 demo-kernel: setup
 	@$(BIN)/hawser demo kernel $(DEMO_ARGS)
+
+# For an operator: a database over two servers, one killed, one black-holed. Figures and results go to build/demo-operator.
+demo-operator: setup-test
+	@$(BIN)/hawser demo operator --into build/demo-operator $(DEMO_ARGS)
+
+# For a researcher: a selector of one's own against Linux's five while a path is gray.
+demo-researcher: setup
+	@$(BIN)/hawser demo researcher --into build/demo-researcher $(DEMO_ARGS)
 
 test: setup-test
 	HAWSER_EXPECT_BUILD=$$(cat $(VENV)/hawser-build) $(BIN)/python -m pytest \

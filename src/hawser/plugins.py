@@ -55,15 +55,20 @@ class Maker:
         self.origin = origin
 
     def __call__(self, words: list[str]) -> PathSelector:
-        try:
-            made = self.make(words)
-        except Exception as error:
-            raise SelectorError(f"{self.origin}: constructor failed: {told(error)}") from error
-        if not isinstance(made, PathSelector):
-            raise SelectorError(f"{self.origin}: makes a {type(made).__name__}, which is no PathSelector")
-        if not hasattr(made, "valid"):
-            raise SelectorError(f"{self.origin}: its constructor does not call super().__init__()")
-        return Guard(self.name, made, self.origin)
+        return Guard(self.name, make_plugin(self.make, words, self.origin), self.origin)
+
+
+def make_plugin(make: Any, words: list[str], origin: str) -> PathSelector:
+    """What `make` makes of a selector's arguments, if that is one. SelectorError; `origin` says what it is, for people."""
+    try:
+        made = make(words)
+    except Exception as error:
+        raise SelectorError(f"{origin}: constructor failed: {told(error)}") from error
+    if not isinstance(made, PathSelector):
+        raise SelectorError(f"{origin}: makes a {type(made).__name__}, which is no PathSelector")
+    if not hasattr(made, "valid"):
+        raise SelectorError(f"{origin}: its constructor does not call super().__init__()")
+    return made
 
 
 def _where(point: EntryPoint) -> str:

@@ -112,7 +112,7 @@ def test_a_path_that_is_alone_in_its_group_is_compared_with_other_groups_by_read
     assert scene.demoted() == "---"
     scene.load(3 * TICK_S, write=write)
     assert scene.demoted() == "D--"
-    assert scene.said("its reads take 10 ms, those of other groups 0.2 ms; for 2.5 s; for 5 s at least")
+    assert scene.said("its reads take 10 ms, those of idle paths 0.2 ms; for 2.5 s; for 5 s at least")
     sent = len(scene.paths[0].driver.sent)
     scene.load(TICK_S, write=write)
     assert len(scene.paths[0].driver.sent) == sent + 1

@@ -113,6 +113,18 @@ def test_what_was_known_long_ago_is_no_measure(mode: str):
     scene.delay(1, 20 * NS_PER_S)
     Client(scene.paths[1].device).read(0, 512)
     scene.rest(AFTER_S + 4 * TICK_S)
+    assert scene.demoted() == "-D"
+    assert scene.said("those of idle paths"), "it was found out afresh"
+
+
+def test_what_was_known_long_ago_says_nothing_where_all_have_become_slow(mode: str):
+    scene = Scene([FAST, FAST], mode=mode)
+    scene.load(2 * TICK_S)
+    scene.rest(90)
+    scene.delay(0, 20 * NS_PER_S)
+    scene.delay(1, 20 * NS_PER_S)
+    Client(scene.paths[1].device).read(0, 512)
+    scene.rest(AFTER_S + 4 * TICK_S)
     assert scene.demoted() == "--"
 
 

@@ -5,6 +5,7 @@ import click
 from hawser import __version__
 from hawser.build_info import describe
 from hawser.cli.demo import demo
+from hawser.cli.demo_more import operator, researcher
 from hawser.cli.dm import dm
 from hawser.cli.lab import lab
 from hawser.cli.parameters import parameters
@@ -25,6 +26,8 @@ def main() -> None:
 
 main.add_command(serve)
 main.add_command(dm)
+demo.add_command(operator)
+demo.add_command(researcher)
 main.add_command(demo)
 main.add_command(lab)
 main.add_command(parameters)

@@ -12,6 +12,8 @@ from typing import Final
 from hawser.block.ops import DISCARD, FLUSH, READ
 from hawser.block.request import Request
 from hawser.core.clock import NEVER
+from hawser.manager.check_read import CheckRead
+from hawser.manager.probe import Probe
 from hawser.multipath.disk import PathDevice
 
 KINDS: Final = ("reads", "writes", "discards")
@@ -35,13 +37,17 @@ class Slowness:
 
 class Meter:
     """Of one path device. `means_ns` are those of the last look that saw something end, as of `seen_ns`; `ended` is what the last
-    look saw, and is empty of a kind that saw nothing."""
+    look saw, and is empty of a kind that saw nothing. `loads_ns`, as of `loaded_ns`: of the last look that saw clients' I/O end.
+    Only by these are others measured: a small check of an idle path waits for nothing, and what clients do to a busy one does."""
 
     def __init__(self, device: PathDevice) -> None:
         self.device = device
         self.ended = [0, 0, 0]
         self.means_ns = [UNKNOWN_NS, UNKNOWN_NS, UNKNOWN_NS]
         self.seen_ns = [NEVER, NEVER, NEVER]
+        self.loads_ns = [UNKNOWN_NS, UNKNOWN_NS, UNKNOWN_NS]
+        self.loaded_ns = [NEVER, NEVER, NEVER]
+        self.is_used = False
         self._ios = [0, 0, 0]
         self._ns = [0, 0, 0]
         self.skip()
@@ -62,18 +68,31 @@ class Meter:
             self.ended[kind] = 0
             self._ios[kind], self._ns[kind] = ios, took_ns
 
-    def look(self, now_ns: int) -> None:
+    def look(self, now_ns: int, is_used: bool) -> None:
+        """`is_used`: whether any I/O of a client's has ended since the last look."""
+        self.is_used = is_used
         for kind, (ios, took_ns) in enumerate(self._totals()):
             ended = ios - self._ios[kind]
             self.ended[kind] = ended
             if ended > 0:
                 self.means_ns[kind] = (took_ns - self._ns[kind]) // ended
                 self.seen_ns[kind] = now_ns
+                if is_used:
+                    self.loads_ns[kind] = self.means_ns[kind]
+                    self.loaded_ns[kind] = now_ns
             self._ios[kind], self._ns[kind] = ios, took_ns
 
     def mean_ns(self, kind: int, since_ns: int) -> int:
         """The last one known, or UNKNOWN_NS when it is from before `since_ns`."""
         return self.means_ns[kind] if self.seen_ns[kind] >= since_ns else UNKNOWN_NS
+
+    def load_ns(self, kind: int, since_ns: int) -> int:
+        """The same, of the last look that saw I/O of a client's end."""
+        return self.loads_ns[kind] if self.loaded_ns[kind] >= since_ns else UNKNOWN_NS
+
+    def is_loaded(self, since_ns: int) -> bool:
+        """Whether any I/O of a client's has ended since then."""
+        return any(loaded_ns >= since_ns for loaded_ns in self.loaded_ns)
 
     def has_ended(self) -> bool:
         """Whether the last look saw anything end."""
@@ -103,7 +122,7 @@ def find_slowness(
     if not meter.has_ended():
         return _find_waiting(meter, others, factor, floor_ns, now_ns, since_ns)
     for kind in range(len(KINDS)):
-        others_ns = median_ns(others, kind, since_ns)
+        others_ns = _yardstick_ns(others, kind, since_ns, not meter.is_used)
         if meter.ended[kind] > 0 and others_ns != UNKNOWN_NS:
             own_ns = meter.means_ns[kind]
             if own_ns > bound_ns(others_ns, factor, floor_ns):
@@ -121,7 +140,7 @@ def _find_waiting(
         if request.op == FLUSH:
             # It waits for whatever there is to write back.
             continue
-        others_ns = median_ns(others, _kind_of(request), since_ns)
+        others_ns = _yardstick_ns(others, _kind_of(request), since_ns, is_check(request))
         age_ns = now_ns - request.start_ns
         if others_ns != UNKNOWN_NS and age_ns > bound_ns(others_ns, factor, floor_ns):
             count += 1
@@ -130,6 +149,18 @@ def _find_waiting(
     if worst is not None:
         worst.samples = count
     return worst
+
+
+def _yardstick_ns(others: list[Meter], kind: int, since_ns: int, of_check: bool) -> int:
+    """What a check should take is what anything takes there; what a client's I/O should take, only what clients' I/O does."""
+    if of_check:
+        return median_ns(others, kind, since_ns)
+    return lower_median_ns([other.load_ns(kind, since_ns) for other in others])
+
+
+def is_check(request: Request) -> bool:
+    """Whether it is no client's."""
+    return all(isinstance(bio.client(), (CheckRead, Probe)) for bio in request.bios)
 
 
 def _kind_of(request: Request) -> int:

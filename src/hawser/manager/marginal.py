@@ -4,8 +4,8 @@ multipath-tools: marginal_path_double_failed_time and its like, san_path_err_*, 
 errors only, count in minutes, and reload the table. Here (DESIGN, Hard problems 10):
 
 - a path is *slow* when its I/O takes many times as long as that of the others of its group, for some seconds (latency.py). The
-  comparison is what tells a slow path from a slow disk. One that is alone in its group is compared with the paths of other groups
-  by small reads through each (trial_record.py);
+  comparison is what tells a slow path from a slow disk. One that is alone in its group, or that carries all that the group does,
+  is compared with paths that carry nothing by small reads through each (trial_record.py);
 - a path is *flaky* when it fails a second time soon after the first. It is judged when it is reinstated: before it fails again;
 - either is *demoted* (hawser.multipath.state), unless no other were left;
 - while it is, small reads (check_read.py) find out how it is. When enough in a row are as quick as they should be, and it has
@@ -133,17 +133,19 @@ class MarginalPaths:
         self.timers.arm(self._tick, self.policy.tick_ns)
         now_ns = self.timers.clock.now_ns
         for record in self.records.values():
-            record.meter.look(now_ns)
+            record.look(now_ns, self._ios_of(record))
         for record in self.records.values():
             if record.reason:
                 self._try(record)
             elif record.is_flaky and self._is_in_use(record.device):
                 self._judge_failures(record)
             elif self.policy.factor and self._is_in_use(record.device):
-                others = self._others(record)
-                if others:
-                    self._compare(record, [other.meter for other in others], now_ns)
+                others = [other.meter for other in self._others(record)]
+                is_like = not record.is_busy() or any(other.is_loaded(self._since_ns()) for other in others)
+                if others and is_like:
+                    self._compare(record, others, now_ns)
                 else:
+                    # It is alone in its group, or its selector sends everything its way.
                     self._compare_alone(record, now_ns)
 
     def path_failed(self, path: Path, reason: str) -> None:
@@ -208,12 +210,9 @@ class MarginalPaths:
             self._demote(record, _figures(found, "its group", lasted_ns))
 
     def _compare_alone(self, record: Record, now_ns: int) -> None:
-        """By reads through it and through the paths of other groups, as long as its I/O gives reason for that."""
+        """By reads through it and through the paths that carry nothing, as long as its I/O gives reason for that."""
         policy = self.policy
-        target = self.target
-        assert target is not None
-        is_used = record.is_used(sum(path.ios for path in target.state.over(record.device)))
-        if not is_worth_a_look(record.meter, is_used, policy.floor_ns, now_ns):
+        if not is_worth_a_look(record.meter, policy.floor_ns, now_ns):
             record.clear()
             return
         others = self._elsewhere(record)
@@ -228,7 +227,7 @@ class MarginalPaths:
         lasted_ns = record.add_evidence(found.samples, now_ns, policy.tick_ns)
         after_ns = policy.after_ns * (OWN_CACHE_FACTOR if record.device.has_own_cache else 1)
         if lasted_ns >= after_ns and record.samples >= policy.samples:
-            self._demote(record, _figures(found, "other groups", lasted_ns))
+            self._demote(record, _figures(found, "idle paths", lasted_ns))
 
     def _demote(self, record: Record, reason: str) -> None:
         target = self.target
@@ -327,6 +326,11 @@ class MarginalPaths:
                 if other not in found:
                     found.append(other)
         return found
+
+    def _ios_of(self, record: Record) -> int:
+        """How many I/Os of the map have ended on its device by now."""
+        target = self.target
+        return sum(path.ios for path in target.state.over(record.device)) if target is not None else 0
 
     def _since_ns(self) -> int:
         """Means from before this moment are not known any more."""

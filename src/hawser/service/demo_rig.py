@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from time import monotonic_ns
 from typing import Final
@@ -10,7 +9,7 @@ from typing import Final
 from hawser.core.log import LogSink
 from hawser.core.units import SECTOR_SHIFT
 from hawser.dm.dmsetup import brief as verbs
-from hawser.exports.listen_uri import SUN_PATH_MAX, parse_listen_uri
+from hawser.exports.listen_uri import parse_listen_uri
 from hawser.manager.policy import Policy
 from hawser.multipath.path import Path
 from hawser.multipath.state import PathEvents
@@ -21,6 +20,7 @@ from hawser.service.control import ControlServer
 from hawser.service.demo_story import FAIL, PATHS, PLUG, PULL, UNDOES, Scene
 from hawser.service.gateway import Gateway
 from hawser.service.options import ServeOptions
+from hawser.service.short_directory import short_directory
 
 EXPORT: Final = "demo"
 MAP: Final = "mpatha"
@@ -80,7 +80,7 @@ class Rig:
     """`start`, play, `stop`; all within a running asyncio loop. `directory` holds the sockets and is removed at the end."""
 
     def __init__(self) -> None:
-        self.directory = _short_directory()
+        self.directory = short_directory("nbd.sock")
         self.nbd_socket = os.path.join(self.directory, "nbd.sock")
         self.control_socket = os.path.join(self.directory, "control")
         self.uri = f"nbd+unix:///{EXPORT}?socket={self.nbd_socket}"
@@ -168,12 +168,3 @@ class Rig:
         device = self.gateway.device
         assert device is not None
         return device.size_sectors << SECTOR_SHIFT
-
-
-def _short_directory() -> str:
-    """A directory of our own whose sockets have names that the system allows, wherever TMPDIR points."""
-    directory = tempfile.mkdtemp(prefix="hawser-")
-    if len(os.fsencode(directory)) + len("/nbd.sock") <= SUN_PATH_MAX:
-        return directory
-    os.rmdir(directory)
-    return tempfile.mkdtemp(prefix="hawser-", dir="/tmp")

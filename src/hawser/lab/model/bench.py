@@ -27,6 +27,7 @@ from hawser.lab.model.faults import Faults
 from hawser.lab.model.load import Client, OpenClient, Pattern, TraceClient
 from hawser.lab.model.meter import Course, LoadMeter
 from hawser.lab.model.outcome import merges_of, outcome_of
+from hawser.lab.model.own import learn
 from hawser.lab.model.scenario import LoadModel, PathModel, Scenario, ScenarioError
 from hawser.lab.request_fn import RequestFnQueue
 from hawser.manager.manager import Manager
@@ -98,6 +99,7 @@ class Bench:
 
     def __init__(self, scenario: Scenario, seed: int, tracer: Tracer | None = None) -> None:
         plugins.offer()
+        learn(scenario)
         self.scenario = scenario
         self.seed = seed
         self.clock = Clock()

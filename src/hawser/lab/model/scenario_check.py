@@ -3,6 +3,7 @@
 Scenarios made in Python go through it as well: every number's range is that of its word.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import hawser.block.elevators.mq_deadline
@@ -11,6 +12,7 @@ import hawser.multipath.target
 from hawser import plugins
 from hawser.block.elevators.base import ELEVATORS
 from hawser.core.units import NS_PER_MS, NS_PER_S
+from hawser.lab.model.own import is_own, learn_elevator, learn_selector
 from hawser.lab.model.scenario import (
     BLACK_HOLE,
     DELAY,
@@ -168,8 +170,16 @@ def _check_paths(paths: list[PathModel]) -> None:
 
 
 def _check_scheduler(name: str, where: str) -> None:
-    if ":" not in name:
-        _require(name in ELEVATORS, where, f"unknown {name!r}; {nearest(name, sorted(ELEVATORS))}, or module:Class")
+    _learn(learn_elevator, name, where)
+    _require(name in ELEVATORS, where, f"unknown {name!r}; {nearest(name, sorted(ELEVATORS))}, or module:Class")
+
+
+def _learn(teach: Callable[[str], None], what: str, where: str) -> None:
+    """Get hold of what is named by where it is."""
+    try:
+        teach(what)
+    except ScenarioError as error:
+        raise ScenarioError(f"{where}: {error}") from None
 
 
 def _check_map(model: MapModel) -> None:
@@ -184,11 +194,13 @@ def _check_map(model: MapModel) -> None:
 
 
 def _check_selector(text: str, where: str) -> None:
-    """`NAME COUNT ARGUMENT...`, as in a table; module:Class for one of one's own."""
+    """`NAME COUNT ARGUMENT...`, as in a table; module:Class or FILE.py:Class for one of one's own."""
     words = text.split()
     _require(len(words) >= 2, where, f'{text!r}: want its name and the number of its arguments, "service-time 0"')
     name, count = words[0], words[1]
-    if ":" not in name:
+    if is_own(name):
+        _learn(learn_selector, text, where)
+    else:
         plugins.offer()
         try:
             known = find_selector(name) is not None
