@@ -216,3 +216,14 @@ def test_only_the_devices_that_were_named_are_followed():
     rig.world.run()
     assert "completed" in life(recorder, 1)
     assert_whole(recorder)
+
+
+def test_the_beginning_of_an_io_has_its_flags_and_its_client():
+    rig = make_multipath(World())
+    recorder = watch(rig)
+    rig.client.cpu = 3
+    rig.client.write(0, bytes(4 * KIB), FUA)
+    rig.world.run()
+    origins = [row.origin for row in recorder.rows if row.kind == kinds.IO_BEGINS]
+    assert origins == [(FUA, 3)]
+    assert all(row.origin is None for row in recorder.rows if row.kind != kinds.IO_BEGINS)

@@ -231,10 +231,12 @@ def test_without_any_path_in_use_no_selector_is_asked(mode: str):
 def test_why_a_path_was_chosen():
     selector, paths = selector_of(["1", "4"], cpus=3)
     selector.cpu = 2
-    assert selector.explain(paths[1], 4096) == "io-affinity: that of CPU 2"
+    first, second = (path.device.devt for path in paths)
+    masks = f"of {first} 1, {second} 4"
+    assert selector.explain(paths[1], 4096) == f"io-affinity: that of CPU 2, {masks}"
     selector.cpu = 1
-    assert selector.explain(paths[0], 4096) == "io-affinity: the first one, as CPU 1 has none"
+    assert selector.explain(paths[0], 4096) == f"io-affinity: the first one, as CPU 1 has none, {masks}"
     selector.fail_path(paths[1])
     selector.cpu = 2
-    expected = f"io-affinity: the first one, as CPU 2 has {paths[1].device.devt}, which is not in use"
+    expected = f"io-affinity: the first one, as CPU 2 has {second}, which is not in use, of {first} 1"
     assert selector.explain(paths[0], 4096) == expected

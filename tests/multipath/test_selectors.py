@@ -122,3 +122,35 @@ def test_without_a_valid_path_there_is_none(module):
     assert selector.select(4096) is None
     selector.reinstate_path(paths[1])
     assert picks(selector, paths, 3) == [1, 1, 1]
+
+
+def test_every_path_is_in_the_reason():
+    """Whoever reads a trace wants to know of the others, too."""
+    for name in ("round-robin", "queue-length", "service-time", "historical-service-time", "io-affinity"):
+        selector, paths = make(name, ["1", "2", "4"] if name == "io-affinity" else [""] * 3)
+        picks(selector, paths, 3)
+        chosen = selector.select(4096)
+        assert chosen is not None
+        text = selector.explain(chosen, 4096)
+        named = [path for path in paths if path.device.devt in text]
+        assert len(named) == (2 if name == "round-robin" else 3), text
+    selector, paths = make("round-robin", ["", "", ""])
+    assert picks(selector, paths, 1) == [0]
+    assert selector.explain(paths[0], 4096) == "round-robin: its turn, then those of 259:1, 259:2"
+    selector, paths = make("round-robin", [""])
+    assert selector.explain(paths[0], 4096) == "round-robin: the only one"
+
+
+def test_a_selector_that_does_not_say_why_shows_what_status_prints():
+    class Plain(PathSelector):
+        name = "plain"
+
+        def info_words(self, path: Path) -> str:
+            return f"{self.valid.index(path)} x"
+
+    selector = Plain()
+    group = PriorityGroup(1, selector)
+    world = World()
+    for number in range(2):
+        selector.add_path(Path(world.ram_path(f"p{number}", Store(512)).device, group), [])
+    assert selector.explain(selector.valid[1], 4096) == "plain: of 259:0 0 x, 259:1 1 x"

@@ -87,7 +87,7 @@ class TraceFile:
             self._take_async(event)
 
     def _take_async(self, event: dict[str, Any]) -> None:
-        assert int(event["id"], 16) > 0 and set(event["args"]) <= {"detail", "ios"}, event
+        assert int(event["id"], 16) > 0 and set(event["args"]) <= {"detail", "ios", "client", "flags"}, event
         spans = {"io": self.ios, "command": self.commands}[event["cat"]]
         detail = event["args"].get("detail", "")
         if event["ph"] == "b":

@@ -30,10 +30,17 @@ IN_FLIGHT: Final = 5
 
 class Row:
     """`number`: which I/O or command (of IN_FLIGHT: how many); `name` and `detail` are for people. `members`: a command's
-    I/Os."""
+    I/Os. `origin`: of an I/O that begins, its flags and where its client submits from (BioOwner.cpu)."""
 
     def __init__(
-        self, at_ns: int, kind: int, number: int, name: str, detail: str = "", members: list[int] | None = None
+        self,
+        at_ns: int,
+        kind: int,
+        number: int,
+        name: str,
+        detail: str = "",
+        members: list[int] | None = None,
+        origin: tuple[int, int] | None = None,
     ) -> None:
         self.at_ns = at_ns
         self.kind = kind
@@ -41,6 +48,7 @@ class Row:
         self.name = name
         self.detail = detail
         self.members = members
+        self.origin = origin
 
 
 class _Followed(Life):
@@ -87,7 +95,9 @@ class Recorder(Tracer):
         self._ios += 1
         life = _Followed(self, self._ios, bio)
         self._open[self._ios] = life
-        self.add(IO_BEGINS, self._ios, describe(bio.op, bio.sector, bio.size, bio.flags))
+        name = describe(bio.op, bio.sector, bio.size, bio.flags)
+        origin = (bio.flags, bio.owner.cpu)
+        self.rows.append(Row(self.clock.now_ns, IO_BEGINS, self._ios, name, "", None, origin))
         self.add(IO_STEP, self._ios, QUEUED, device)
         return life
 

@@ -186,6 +186,62 @@ def report(directory: str, jobs: int | None) -> None:
     sys.exit(run_report(directory, jobs))
 
 
+@lab.command()
+@click.argument("file", metavar="TRACE.json", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--selector", "selectors", multiple=True, metavar="'NAME COUNT [ARGUMENT...]'", help="Repeat it for several."
+)
+@click.option("--mode", "modes", multiple=True, type=click.Choice(["rq", "bio", "mq"]), help="Queue mode; repeat it.")
+@click.option("--scheduler", "schedulers", multiple=True, type=click.Choice(["none", "mq-deadline"]), help="Repeat it.")
+@click.option(
+    "--closed", is_flag=True, help="A client's next I/O waits for answers, as it did; else times are as recorded."
+)
+@click.option("--map", "map_name", default="", metavar="NAME", help="Of several that were recorded, this one.")
+@click.option("--seeds", type=click.IntRange(1, 1000), default=3, show_default=True)
+@click.option("--into", metavar="DIR", type=click.Path(file_okay=False), help="Write DIR/results.json.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes. [default: as many as there are processors]")
+def replay(
+    file: str,
+    selectors: tuple[str, ...],
+    modes: tuple[str, ...],
+    schedulers: tuple[str, ...],
+    closed: bool,
+    map_name: str,
+    seeds: int,
+    into: str | None,
+    jobs: int | None,
+) -> None:
+    """Replay what `hawser trace` has recorded of a live server, under the recorded policy and others, and compare them.
+
+    Without --selector three others are. The status is 0 if the paths' model, which is fitted to the trace, is right about what
+    was recorded; 1 if not.
+    """
+    from hawser.cli.lab_replay import run_replay
+
+    sys.exit(run_replay(file, map_name, selectors, modes, schedulers, closed, seeds, into, jobs))
+
+
+@lab.command()
+@click.argument("file", metavar="FILE.toml", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--io", "numbers", multiple=True, type=click.IntRange(1), metavar="N", help="Which I/O, from 1; repeat it."
+)
+@click.option("--slowest", type=click.IntRange(1, 100), metavar="K", help="The K that took longest.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--with", "over", multiple=True, metavar="KEY=VALUE", help="Another value than the file's, as in its [over]."
+)
+def explain(file: str, numbers: tuple[int, ...], slowest: int | None, seed: int, over: tuple[str, ...]) -> None:
+    """Tell what became of single I/Os of a scenario, and why each took its path.
+
+    With the score of every path as the selector saw it, what the I/O merged with and waited for, and which path other selectors
+    would have chosen in that state. Of what the file varies the first values count. Without --io it is the slowest one.
+    """
+    from hawser.cli.lab_explain import run_explain
+
+    sys.exit(run_explain(file, seed, numbers, slowest or (0 if numbers else 1), over))
+
+
 class SeedCount(SeedRange):
     """`A..B` as above; `N` is the first N seeds, `0..N`."""
 

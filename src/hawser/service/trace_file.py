@@ -3,6 +3,9 @@
 An I/O and a command are each an asynchronous event with a beginning (`b`) and an end (`e`), told apart by category and id;
 what happens to an I/O in between are instants of it (`n`); commands in flight are counters (`C`). Times are microseconds
 from the start of the trace. (Trace Event Format, "Async Events".)
+
+What a replay in the laboratory (hawser.lab.model.trace_read) needs beside the I/Os stands in `otherData`; an I/O's beginning has
+the number of its client's connection, and flags that its name does not say.
 """
 
 from collections.abc import Iterator
@@ -10,19 +13,23 @@ from typing import Any, Final
 
 import msgspec
 
+from hawser.block.ops import FUA, NOMERGE, NOUNMAP, PREFLUSH
 from hawser.block.recorder import COMMAND_BEGINS, COMMAND_ENDS, IN_FLIGHT, IO_BEGINS, IO_ENDS, IO_STEP, Recorder, Row
 from hawser.core.units import NS_PER_US
 
 PROCESS: Final = 1
 ROWS_PER_CHUNK: Final = 1000
 
+FLAG_WORDS: Final = ((FUA, "fua"), (PREFLUSH, "preflush"), (NOMERGE, "nomerge"), (NOUNMAP, "nounmap"))
+
 _PHASES: Final = {IO_BEGINS: "b", IO_STEP: "n", IO_ENDS: "e", COMMAND_BEGINS: "b", COMMAND_ENDS: "e", IN_FLIGHT: "C"}
 
 
-def chunks(recorder: Recorder, start_ns: int, name: str) -> Iterator[str]:
-    """The file's text, in pieces of bounded size. `name` is what the process is called."""
+def chunks(recorder: Recorder, start_ns: int, name: str, surroundings: dict[str, Any]) -> Iterator[str]:
+    """The file's text, in pieces of bounded size. `name` is what the process is called, `surroundings` what it was recorded in
+    (hawser.service.trace_facts)."""
     head = {"name": "process_name", "ph": "M", "pid": PROCESS, "args": {"name": name}}
-    other = {"ios_not_followed_for_want_of_room": recorder.passed_over}
+    other = {"ios_not_followed_for_want_of_room": recorder.passed_over, **surroundings}
     yield '{"displayTimeUnit":"ns","otherData":' + _json(other) + ',"traceEvents":[\n' + _json(head)
     # The name of an event that ends must be that of its beginning.
     names: dict[tuple[str, int], str] = {}
@@ -49,6 +56,10 @@ def _event(row: Row, start_ns: int, names: dict[tuple[str, int], str]) -> dict[s
         args["detail"] = row.detail
     if row.members is not None:
         args["ios"] = row.members
+    if row.origin is not None:
+        flags, args["client"] = row.origin
+        if flags:
+            args["flags"] = [word for bit, word in FLAG_WORDS if flags & bit]
     return event | {"cat": category, "id": f"0x{row.number:x}", "name": name, "args": args}
 
 

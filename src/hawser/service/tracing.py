@@ -12,6 +12,7 @@ from typing import Final
 from hawser.block.recorder import Recorder
 from hawser.service.chosen import Chosen
 from hawser.service.control_error import ControlVerbError
+from hawser.service.trace_facts import trace_facts
 from hawser.service.trace_file import chunks
 
 SECONDS_MAX: Final = 600.0
@@ -30,6 +31,7 @@ async def trace(chosen: Chosen, args: list[str], is_gone: Callable[[], bool]) ->
     if turn.tracer is not None:
         raise ControlVerbError("trace: another one is under way; wait for its end")
     recorder = Recorder(loop.clock, _followed(chosen))
+    surroundings = trace_facts(chosen, seconds)
     turn.tracer = recorder
     start_ns = loop.clock.now_ns
     try:
@@ -46,7 +48,7 @@ async def trace(chosen: Chosen, args: list[str], is_gone: Callable[[], bool]) ->
         return
     recorder.close()
     names = ", ".join(gateway.options.name for gateway in chosen.gateways)
-    for chunk in chunks(recorder, start_ns, f"hawser {names}"):
+    for chunk in chunks(recorder, start_ns, f"hawser {names}", surroundings):
         yield chunk
 
 

@@ -34,9 +34,18 @@ FAR_NS: Final = 1 << 60
 
 
 class ModelServer:
-    """`slowness`: how many times as long as usual service takes for now. `busy_ns`: for how long its slots have worked."""
+    """`slowness`: how many times as long as usual service takes for now. `busy_ns`: for how long its slots have worked.
+    `factors`: what service takes times one of these, instead of what `spread` says, if there are any."""
 
-    def __init__(self, fixed_ns: int, ns_per_kib: int, slots: int, spread: str, rng: Rng) -> None:
+    def __init__(
+        self,
+        fixed_ns: int,
+        ns_per_kib: int,
+        slots: int,
+        spread: str,
+        rng: Rng,
+        factors: list[float] | None = None,
+    ) -> None:
         self.fixed_ns = fixed_ns
         self.ns_per_kib = ns_per_kib
         self.slots = slots
@@ -44,7 +53,8 @@ class ModelServer:
         self.rng = rng
         self.slowness = 1.0
         self.busy_ns = 0
-        self.is_constant = spread == "constant"
+        self.factors: list[float] = factors or []
+        self.is_constant = spread == "constant" and not self.factors
         self._free_ns = 0
         self._free: list[int] = [0] * slots
 
@@ -71,6 +81,8 @@ class ModelServer:
         heapify(self._free)
 
     def _factor(self) -> float:
+        if self.factors:
+            return self.factors[self.rng.below(len(self.factors))]
         if self.spread == "uniform":
             return 0.5 + self.rng.uniform()
         if self.spread == "exponential":

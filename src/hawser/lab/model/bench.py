@@ -163,7 +163,7 @@ class Bench:
 
     def _make_server(self, path: PathModel) -> ModelServer:
         rng = Rng(self.seed + _SERVERS * (len(self.servers) + 1))
-        server = ModelServer(path.fixed_ns, path.ns_per_kib, path.slots, path.spread, rng)
+        server = ModelServer(path.fixed_ns, path.ns_per_kib, path.slots, path.spread, rng, path.factors)
         self.servers.append(server)
         return server
 
@@ -267,7 +267,7 @@ class Bench:
     def _make_client(self, load: LoadModel, pattern: Pattern, meter: LoadMeter, limit: int, rng: Rng) -> Client:
         device, disk, timers = self.map, self.disk, self.timers
         if load.pattern == "trace":
-            return TraceClient(device, disk, timers, pattern, meter, load.plug, load.batches)
+            return TraceClient(device, disk, timers, pattern, meter, load.plug, load.batches, load.gates)
         if load.rate:
             rate, is_poisson = load.rate / load.clients, load.arrival == "poisson"
             return OpenClient(

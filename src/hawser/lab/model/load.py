@@ -213,7 +213,8 @@ class OpenClient(Client):
 
 
 class TraceClient(Client):
-    """Asks for what somebody has asked for before, at the same times. `batches`: see LoadModel; times from when it begins."""
+    """Asks for what somebody has asked for before, at the same times; or when as little is open as was then, and then again and
+    again from the beginning. `batches`, `gates`: see LoadModel; times from when it begins."""
 
     def __init__(
         self,
@@ -224,10 +225,12 @@ class TraceClient(Client):
         meter: LoadMeter,
         plug: bool,
         batches: list[tuple[int, list[tuple[int, int, int, int]]]],
+        gates: list[tuple[int, int]],
     ) -> None:
-        total = sum([len(ios) for _, ios in batches])
+        total = sum([len(ios) for _, ios in batches]) if not gates else 0
         super().__init__(device, disk, timers, pattern, meter, 0, 1, plug, total)
         self.batches = batches
+        self.gates = gates
         self._number = 0
         self._start_ns = 0
         self._arrival = _Arrival(self)
@@ -239,18 +242,39 @@ class TraceClient(Client):
         self._await()
 
     def _await(self) -> None:
-        if self._number < len(self.batches):
+        if self._number == len(self.batches):
+            if not self.gates:
+                return
+            self._number = 0
+        if not self.gates:
             at_ns = self._start_ns + self.batches[self._number][0]
             self.timers.arm(self._arrival, max(0, at_ns - self.clock.now_ns))
+        elif not self._arrival.is_armed() and self.issued - self.answered <= self.gates[self._number][0]:
+            self.timers.arm(self._arrival, self.gates[self._number][1])
+
+    def bio_done(self, bio: Bio) -> None:
+        super().bio_done(bio)
+        if self.gates:
+            self._await()
 
     def arrive(self) -> None:
-        ios = self.batches[self._number][1]
-        self._number += 1
         plug = Plug(self.plug)
-        for op, sector, size, flags in ios:
-            # What has no data but a length (discard, write zeroes) takes none.
-            data: Buffer | None = memoryview(self._zeroes)[:size] if op == WRITE else None
-            assert op == READ or is_write_class(op) or size == 0
-            self.submit(op, sector, size, data, flags, plug)
+        going_on = True
+        while going_on:
+            at_ns, ios = self.batches[self._number]
+            self._number += 1
+            for op, sector, size, flags in ios:
+                # What has no data but a length (discard, write zeroes) takes none.
+                data: Buffer | None = memoryview(self._zeroes)[:size] if op == WRITE else None
+                assert op == READ or is_write_class(op) or size == 0
+                self.submit(op, sector, size, data, flags, plug)
+            going_on = self._joins(at_ns)
         plug.finish()
         self._await()
+
+    def _joins(self, at_ns: int) -> bool:
+        """Whether the next batch belongs to the one of `at_ns`, and may come as well."""
+        number = self._number
+        if not self.gates or number == len(self.batches) or self.batches[number][0] != at_ns:
+            return False
+        return self.issued - self.answered <= self.gates[number][0]

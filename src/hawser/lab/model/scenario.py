@@ -76,7 +76,8 @@ class PathModel:
     """A path and what is behind it. Paths with the same `server` share its slots; None: each has its own.
 
     `depth`: commands in flight on the path (its queue's tags). `weight`: relative throughput, for selectors that are told.
-    `group`: from 1. `words`: what the table tells the selector of it, instead of what is usual."""
+    `group`: from 1. `words`: what the table tells the selector of it, instead of what is usual. `factors`: what service takes
+    times one of these, each as likely as the others, instead of the spread (hawser.lab.model.trace_fit)."""
 
     fixed_ns: int = 100_000
     ns_per_kib: int = 2_560
@@ -89,6 +90,7 @@ class PathModel:
     server: int | None = None
     words: str | None = None
     scheduler: str = "none"
+    factors: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -127,7 +129,9 @@ class ManagerModel:
 class LoadModel:
     """What `clients` clients of a kind ask for. Closed: each keeps `depth` I/Os open, and issues as many as were answered, in
     plugs of up to `batch`. Open: with a `rate`, so many I/Os a second together, in bursts of `batch`, answered or not; or, with
-    `pattern` "trace", the `batches` as they are: (when, [(operation, sector, bytes, flags)]).
+    `pattern` "trace", the `batches` as they are: (when, [(operation, sector, bytes, flags)]). With `gates`, one for each batch,
+    it is closed all the same: (how many I/Os may be open for it to come, how long after that), whatever its time is; they
+    come again and again.
 
     `sizes`: bytes, one drawn for each I/O. Sequential clients go through stretches of the disk of their own. `ios`: how many all
     in all (0: until the end). `plug` False: I/Os are handed over one by one."""
@@ -145,6 +149,7 @@ class LoadModel:
     ios: int = 0
     start_ns: int = 0
     batches: list[tuple[int, list[tuple[int, int, int, int]]]] = field(default_factory=list)
+    gates: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass

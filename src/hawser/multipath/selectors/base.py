@@ -62,10 +62,10 @@ class PathSelector:
         raise NotImplementedError
 
     def explain(self, chosen: Path, size: int) -> str:
-        """Why `chosen` was the one, for people: what the selector has looked at. Asked right after `select`, only while somebody
-        watches."""
-        others = [path.device.devt for path in self.valid if path is not chosen]
-        return f"{self.name}: its turn among {1 + len(others)}"
+        """Why `chosen` was the one, for people: what the selector has looked at, of every path. Asked right after `select`, only
+        while somebody watches. Where it is not overridden: what `status` prints of each path."""
+        told = [f"{path.device.devt} {self.info_words(path)}".rstrip() for path in self.valid]
+        return f"{self.name}: of {', '.join(told)}"
 
     def start_io(self, path: Path, size: int) -> None:
         """An I/O of `size` bytes goes down `path`."""

@@ -135,10 +135,11 @@ class IoAffinity(PathSelector):
     def explain(self, chosen: Path, size: int) -> str:
         cpu = self.cpu % len(self.owners)
         own = self.owners[cpu]
+        masks = ", ".join(f"{path.device.devt} {self.table_words(path)}" for path in self.valid)
         if own is chosen:
-            return f"{NAME}: that of CPU {cpu}"
+            return f"{NAME}: that of CPU {cpu}, of {masks}"
         why = "has none" if own is None else f"has {own.device.devt}, which is not in use"
-        return f"{NAME}: the first one, as CPU {cpu} {why}"
+        return f"{NAME}: the first one, as CPU {cpu} {why}, of {masks}"
 
     def fail_path(self, path: Path) -> None:
         super().fail_path(path)

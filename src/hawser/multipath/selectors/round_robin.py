@@ -27,6 +27,10 @@ class RoundRobin(RepeatingSelector):
             valid.append(path)
         return path
 
+    def explain(self, chosen: Path, size: int) -> str:
+        others = [path.device.devt for path in self.valid if path is not chosen]
+        return f"round-robin: its turn, then those of {', '.join(others)}" if others else "round-robin: the only one"
+
     def reinstate_path(self, path: Path) -> None:
         self.failed.remove(path)
         self.valid.insert(0, path)
