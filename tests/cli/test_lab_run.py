@@ -63,6 +63,13 @@ def test_a_claim_that_does_not_hold_cannot_be_overlooked(tmp_path: Path):
     assert "DOES NOT HOLD: mine: two and two" in done.stdout.splitlines()
 
 
+def test_one_that_breaks_off_does_not_end_the_others(tmp_path: Path):
+    done = run(write(tmp_path, run="raise ArithmeticError('no sum')", name="bad.py"), write(tmp_path))
+    assert done.exit_code == 2
+    assert "bad.py has broken off: ArithmeticError: no sum" in done.stderr
+    assert "mine: A question of one's own: holds" in done.stdout.splitlines()
+
+
 def test_results_are_written_for_other_programs(tmp_path: Path):
     into = tmp_path / "new" / "results"
     assert run(write(tmp_path), "--into", str(into)).exit_code == 0

@@ -21,12 +21,11 @@ from hawser.lab.model.flips import Chooser, Shrinker, State, draw, hunt
 from hawser.lab.model.play import play
 from hawser.lab.model.service_time_int32 import NAME as INT32
 from hawser.lab.recordings import LIFE, OVERFLOW, Recording, Said, differing, played, recorded, remarks, script
-from hawser.multipath.selectors.service_time import ServiceTime
 
 SEEDS: Final = 4000
 # Reads of 1 MiB that stay open: so many that the sign is wrong.
 OPEN: Final = 24
-SHIPPED: Final = ServiceTime.name
+SHIPPED: Final = "service-time"
 LINUX_FILE: Final = "linux.txt"
 HAWSER_FILE: Final = "hawser.txt"
 INDENT: Final = "    "

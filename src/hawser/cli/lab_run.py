@@ -2,6 +2,7 @@
 
 import os
 import textwrap
+import traceback
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from hawser.lab.model.scenario import ScenarioError
 WIDTH: Final = 120
 INDENT: Final = "  "
 USAGE: Final = 2
+TRACEBACK_LINES: Final = 8
 INTERRUPTED: Final = 130
 HOLDS: Final = "holds"
 FAILS: Final = "DOES NOT HOLD"
@@ -30,11 +32,17 @@ def list_experiments() -> None:
 
 
 def play_one(what: str) -> list[dict[str, Any]]:
-    """What a name or a file stands for, run; in a process of the pool."""
+    """What a name or a file stands for, run; in a process of the pool. One that breaks does not end the others."""
+    entries: list[dict[str, Any]] = []
     try:
-        return [as_data(experiment, experiment.run()) for experiment in find_experiments(what)]
+        for experiment in find_experiments(what):
+            entries.append(as_data(experiment, experiment.run()))
     except (ExperimentError, ScenarioError) as error:
-        return [{"error": str(error)}]
+        entries.append({"error": str(error)})
+    except Exception as error:
+        lines = "".join(traceback.format_exception(error)).rstrip().splitlines()[-TRACEBACK_LINES:]
+        entries.append({"error": "\n".join([f"{what} has broken off: {type(error).__name__}: {error}", *lines])})
+    return entries
 
 
 def run_experiments(whats: list[str], into: str | None, page_file: str | None, jobs: int | None) -> int:

@@ -35,9 +35,8 @@ from hawser.lab.model.play import play
 from hawser.lab.model.scenario import MESSAGE, Fault, LoadModel, ManagerModel, MapModel, PathModel, Scenario
 from hawser.lab.model.service_time_int32 import NAME as INT32
 from hawser.lab.recordings import OVERFLOW, differing, played, recorded, script
-from hawser.multipath.selectors.service_time import ServiceTime
 
-SHIPPED: Final = ServiceTime.name
+SHIPPED: Final = "service-time"
 KERNEL: Final = "Linux drivers/md/dm-ps-service-time.c, st_compare_load(): an int from a size_t"
 DERIVATION: Final = "2^31 < (X + n) w_fast - n w_slow <= 2^32, an int having 32 bits"
 # Weights of the slow and the fast path.
