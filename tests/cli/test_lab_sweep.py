@@ -200,6 +200,7 @@ def test_a_job_that_was_unlucky_is_played_again(file: Path, tmp_path: Path, caps
     assert sorted(path.name for path in marks.iterdir()) == ["0", "1", "2"]
 
 
+@pytest.mark.timeout(150)
 def test_ctrl_c_leaves_what_is_done(file: Path, tmp_path: Path):
     into = tmp_path / "out"
     words = (f"write-percent=0,{HANGS}", "depth=1", "selector=service-time 0")
@@ -222,10 +223,11 @@ def test_ctrl_c_leaves_what_is_done(file: Path, tmp_path: Path):
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        printed, _ = process.communicate(timeout=20)
+        # What is done is synced to a disk that others may be busy with.
+        printed, _ = process.communicate(timeout=90)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
     assert process.returncode == 130
     assert "interrupted: 5 of 6 jobs are done; the same command goes on\n" in printed
 

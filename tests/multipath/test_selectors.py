@@ -143,12 +143,11 @@ def test_every_path_is_in_the_reason():
 
 def test_a_selector_that_does_not_say_why_shows_what_status_prints():
     class Plain(PathSelector):
-        name = "plain"
-
         def info_words(self, path: Path) -> str:
             return f"{self.valid.index(path)} x"
 
     selector = Plain()
+    selector.name = "plain"
     group = PriorityGroup(1, selector)
     world = World()
     for number in range(2):

@@ -239,22 +239,3 @@ def test_the_table_is_the_one_that_a_server_would_build():
     assert bench.table() == (
         "0 2048 multipath 3 queue_if_no_path queue_mode rq 0 2 1 service-time 0 1 2 259:0 1 3 service-time 0 1 2 259:1 1 1"
     )
-
-
-def weighted(faults: list[Fault]) -> dict[str, Any]:
-    """All I/O goes to the path that is a hundred times as quick, and waits there for its like; the other one is only checked."""
-    paths = [PathModel(weight=1, ns_per_kib=100_000), PathModel(weight=100, ns_per_kib=1_000, slots=1)]
-    load = LoadModel(sizes=[MIB], depth=12)
-    return play(quick(seconds=15, window_ms=500, paths=paths, loads=[load], faults=faults), 1)
-
-
-def test_checks_of_an_idle_path_are_no_measure_for_a_busy_one():
-    found = weighted([])
-    assert found["paths"][1]["latency_us"]["p50"] > 10_000
-    assert [event["text"] for event in found["events"]] == []
-    assert found["paths"][1]["byte_share"] > 0.99
-
-
-def test_a_busy_path_that_has_become_slow_is_found_out_beside_an_idle_one():
-    found = weighted([Fault(3 * NS_PER_S, SLOW, [1], 0, factor=300.0)])
-    assert any("(p1) is used last" in event["text"] for event in found["events"])

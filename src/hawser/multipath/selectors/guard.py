@@ -17,6 +17,8 @@ class Guard(PathSelector):
         super().__init__()
         self.name = name
         self.inner = inner
+        # Who wrote it need not know what tables call it.
+        inner.name = name
         self.origin = origin
         self.info_args = inner.info_args
         self.table_args = inner.table_args
