@@ -222,6 +222,24 @@ def test_where_it_cannot_be_told_what_came_last_flushes_fail(mode: str):
     assert care.settled(care.client.flush()).status == IOERR
 
 
+def test_where_nothing_of_it_can_be_told_no_path_is_needed_for_it(mode: str):
+    """The one that there is has lost its session in the same moment, and nobody knows yet: it was asked again and again."""
+    care = look_after(mode=mode, paths=1, groups=2, cache="path")
+    care.paths[0].driver.default = Answer(delay_ns=1000)
+    writes = [care.client.write(0, OLD), care.client.write(0, NEW)]
+    care.world.run()
+    assert [write.finished for write in writes] == [True, True]
+    lose(care)
+    other = care.paths[1].driver
+    assert isinstance(other, SulkingDriver)
+    other.reason = "no connection"
+    prove(care)
+    assert care.world.disk.doubt == 1
+    assert care.paths[0].device.left_behind is None
+    other.reason = ""
+    assert care.settled(care.client.flush()).status == IOERR
+
+
 def test_what_a_failed_flush_has_lost_is_not_written_again_later(care: Care):
     """A read has shown since then that it is gone."""
     device = care.paths[0].device

@@ -369,6 +369,11 @@ class PathDevice(QueueDevice):
                 self.shared.cast_doubt(
                     f"{self.name}: of writes of the same sectors that were on their way at once it cannot be told which came last"
                 )
+        if not self.replay.extents:
+            # Of all that there was nobody can tell: it needs no path, and there may be none that works.
+            self._end_replay()
+            self._settle()
+            return
         for listener in list(self.shared.replay_listeners):
             listener.replay_wanted(self)
 
