@@ -224,7 +224,7 @@ def test_where_it_cannot_be_told_what_came_last_flushes_fail(mode: str):
 
 def test_where_nothing_of_it_can_be_told_no_path_is_needed_for_it(mode: str):
     """The one that there is has lost its session in the same moment, and nobody knows yet: it was asked again and again."""
-    care = look_after(mode=mode, paths=1, groups=2, cache="path")
+    care = look_after(mode=mode, paths=1, groups=2, cache="path", make_driver=SulkingDriver)
     care.paths[0].driver.default = Answer(delay_ns=1000)
     writes = [care.client.write(0, OLD), care.client.write(0, NEW)]
     care.world.run()
