@@ -206,8 +206,10 @@ def test_ctrl_c_leaves_what_is_done(file: Path, tmp_path: Path):
     words = (f"write-percent=0,{HANGS}", "depth=1", "selector=service-time 0")
     script = tmp_path / "script.py"
     script.write_text(
-        "import sys\nfrom hawser.cli.lab_sweep import Wish, run_sweep\n"
+        "import signal, sys\nfrom hawser.cli.lab_sweep import Wish, run_sweep\n"
         "if __name__ == '__main__':\n"
+        # A shell that starts the tests in the background has its children ignore it.
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"    sys.exit(run_sweep(Wish({str(file)!r}, {words!r}, None, 2, '', {str(into)!r}, 0, 60.0, {TOY!r})))\n"
     )
     process = subprocess.Popen(
