@@ -373,3 +373,17 @@ def test_a_flush_error_that_a_device_below_may_have_made_up_is_heard_by_the_path
     world.run()
     assert [flush.status for flush in flushes] == [IOERR, IOERR]
     assert "254:0 A" in top.live_targets()[0].status_info()
+
+
+def test_a_doubt_without_orphans_leaves_what_waits_where_it_is():
+    rig = make_multipath(World(), paths=2, mode="bio", depth=1)
+    for path in rig.paths:
+        path.driver.default = Answer(silent=True)
+    for sector in (0, 100, 200):
+        rig.client.read(sector, 4096)
+    rig.world.settle()
+    first, second = (path.device.requests for path in rig.paths)
+    assert ([request.sector for request in first.waiting_requests()], second.waiting_requests()) == ([200], [])
+    rig.world.disk.cast_doubt("something may be lost")
+    rig.world.settle()
+    assert ([request.sector for request in first.waiting_requests()], second.waiting_requests()) == ([200], [])
