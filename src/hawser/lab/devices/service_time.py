@@ -6,6 +6,7 @@ healthy server's worst is 20 times its mean. Servers that are slower than that a
 
 from typing import Final
 
+from hawser.core.rng import Rng
 from hawser.core.units import NS_PER_S, SECTOR_SHIFT
 from hawser.lab.devices.hardware import Hardware
 
@@ -37,12 +38,14 @@ class ServiceTime:
         time_ns = (self.fixed_ns + count * self.ns_per_sector) * self.slowness
         if self.is_constant:
             return time_ns
-        return int(time_ns * self._factor(number))
+        return int(time_ns * factor_of(self.spread, self.hardware.dice(self.name, number)))
 
-    def _factor(self, number: int) -> float:
-        dice = self.hardware.dice(self.name, number)
-        if self.spread == UNIFORM:
-            return 0.5 + dice.uniform()
-        if self.spread == EXPONENTIAL:
-            return min(dice.exponential(), EXPONENTIAL_MAX)
-        return HEAVY_FACTOR if dice.below(HEAVY_ONE_IN) == 0 else 1.0
+
+def factor_of(spread: str, dice: Rng) -> float:
+    """How many times its mean a command takes, of a spread that is not CONSTANT."""
+    if spread == UNIFORM:
+        return 0.5 + dice.uniform()
+    if spread == EXPONENTIAL:
+        return min(dice.exponential(), EXPONENTIAL_MAX)
+    assert spread == HEAVY, spread
+    return HEAVY_FACTOR if dice.below(HEAVY_ONE_IN) == 0 else 1.0

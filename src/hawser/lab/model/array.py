@@ -21,14 +21,11 @@ from hawser.core.rng import Rng
 from hawser.core.status import OK, TIMEOUT, TRANSPORT
 from hawser.core.turn import Turn
 from hawser.core.units import NS_PER_S
+from hawser.lab.devices.service_time import CONSTANT, factor_of
 from hawser.multipath.disk import PathDevice
 
 # As hawser.paths.nbd has it: after commands were given up, so long an answer is waited for before the session is.
 LINGER_NS: Final = NS_PER_S
-# Factors of the spreads, as hawser.lab.devices.service_time has them.
-EXPONENTIAL_MAX: Final = 10.0
-HEAVY_ONE_IN: Final = 50
-HEAVY_FACTOR: Final = 20.0
 # What is as good as never, and can still be added to.
 FAR_NS: Final = 1 << 60
 
@@ -54,7 +51,7 @@ class ModelServer:
         self.slowness = 1.0
         self.busy_ns = 0
         self.factors: list[float] = factors or []
-        self.is_constant = spread == "constant" and not self.factors
+        self.is_constant = spread == CONSTANT and not self.factors
         self._free_ns = 0
         self._free: list[int] = [0] * slots
 
@@ -83,11 +80,7 @@ class ModelServer:
     def _factor(self) -> float:
         if self.factors:
             return self.factors[self.rng.below(len(self.factors))]
-        if self.spread == "uniform":
-            return 0.5 + self.rng.uniform()
-        if self.spread == "exponential":
-            return min(self.rng.exponential(), EXPONENTIAL_MAX)
-        return HEAVY_FACTOR if self.rng.below(HEAVY_ONE_IN) == 0 else 1.0
+        return factor_of(self.spread, self.rng)
 
 
 class _Command(Timer):

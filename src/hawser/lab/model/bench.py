@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from hawser import plugins
 from hawser.block.driver import Driver
-from hawser.block.limits import QueueLimits
 from hawser.block.queue import RequestQueue
 from hawser.core.clock import NEVER, Clock, Timer, Timers
 from hawser.core.histogram import Histogram
@@ -30,6 +29,7 @@ from hawser.lab.model.outcome import merges_of, outcome_of
 from hawser.lab.model.own import learn
 from hawser.lab.model.scenario import LoadModel, PathModel, Scenario, ScenarioError
 from hawser.lab.request_fn import RequestFnQueue
+from hawser.lab.world import LIMITS
 from hawser.manager.manager import Manager
 from hawser.manager.policy import HedgePolicy, MarginalPolicy, Policy
 from hawser.multipath import target as multipath_target
@@ -40,7 +40,6 @@ from hawser.multipath.target import Multipath
 TARGET_MODULES: Final = (targets, multipath_target)
 
 MAP_NAME: Final = "mpatha"
-LIMITS: Final = QueueLimits(max_discard_sectors=65536, max_write_zeroes_sectors=65536, write_cache=True, fua=True)
 EVENTS_MAX: Final = 1000
 # How long a load with a number of I/Os may take before it is given up.
 SECONDS_MAX: Final = 3600.0
@@ -113,7 +112,6 @@ class Bench:
         self.paths: list[ModelPath] = []
         self._make_paths()
         self.map = self._make_map()
-        self.device = self.map
         self.manager: Manager | None = None
         if scenario.manager.enabled:
             self.manager = Manager(self.target(), self._policy(), self.timers, self.log)

@@ -54,7 +54,6 @@ from typing import Final
 from hawser.core.units import GIB, KIB
 
 MODES: Final = ("rq", "bio", "mq")
-SPREADS: Final = ("constant", "uniform", "exponential", "heavy")
 PATTERNS: Final = ("random", "sequential", "trace")
 ARRIVALS: Final = ("fixed", "poisson")
 MACHINES: Final = ("today", "2008")

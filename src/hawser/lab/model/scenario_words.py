@@ -12,13 +12,13 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from hawser.core.units import MIB, NS_PER_MS, NS_PER_S, NS_PER_US
+from hawser.lab.devices.service_time import SPREADS
 from hawser.lab.model.scenario import (
     ARRIVALS,
     FAULTS,
     MACHINES,
     MODES,
     PATTERNS,
-    SPREADS,
     Scenario,
     ScenarioError,
 )
