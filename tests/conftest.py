@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hawser.block.elevators.base import ELEVATORS
+from hawser.lab.model import own
+from hawser.multipath.selectors.base import SELECTORS
 from tests.support import programs
 from tests.support.fleet import Fleet
 
@@ -16,6 +19,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         for name in marker.args:
             programs.require_program(name)
+
+
+@pytest.fixture(autouse=True)
+def _forget_own() -> Iterator[None]:
+    """Selectors and elevators of one's own are known to the whole process: what a test has taught is nobody else's business."""
+    modules = set(own._MODULES)
+    yield
+    for known in (SELECTORS, ELEVATORS):
+        for name in filter(own.is_own, list(known)):
+            del known[name]
+    for path in set(own._MODULES) - modules:
+        del own._MODULES[path]
 
 
 @pytest.fixture(scope="session")

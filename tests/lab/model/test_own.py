@@ -1,16 +1,14 @@
 """Selectors and elevators that are named by where they are: found, guarded, and refused with the reason."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hawser.block.bio import Bio
-from hawser.block.elevators.base import ELEVATORS
 from hawser.block.ops import READ
 from hawser.core.status import OK
 from hawser.core.units import NS_PER_MS
-from hawser.lab.model import own
 from hawser.lab.model.own import learn, learn_elevator, learn_selector
 from hawser.lab.model.scenario import MapModel, PathModel, Scenario, ScenarioError
 from hawser.lab.world import Answer, World, make_multipath
@@ -51,16 +49,6 @@ class Newest(Elevator):
 """
 
 Writer = Callable[[str], str]
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
-    """What a test has taught is nobody else's business."""
-    selectors, elevators, modules = dict(SELECTORS), dict(ELEVATORS), dict(own._MODULES)
-    yield
-    for known, before in ((SELECTORS, selectors), (ELEVATORS, elevators), (own._MODULES, modules)):
-        for name in [name for name in known if name not in before]:
-            del known[name]
 
 
 @pytest.fixture
