@@ -3,6 +3,7 @@
 import re
 import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,22 @@ def test_a_server_that_is_not_there_yet_is_a_failed_path_that_comes_by_itself(fl
     assert gateway.paths() == [("A", 0), ("F", 1)]
     assert any("second.sock" in line and "refused" in line for line in gateway.warnings())
     second.start()
+    gateway.wait_for_states("AA")
+
+
+@pytest.mark.needs("nbdkit")
+def test_servers_that_are_slow_to_answer_are_asked_again_while_none_is_reached(fleet):
+    image = fleet.image("disk", 8 * MIB)
+    first, second = (fleet.nbdkit(name, "file", image) for name in ("first", "second"))
+    first.freeze()
+    second.freeze()
+    thaw = threading.Timer(1.0, second.thaw)
+    thaw.start()
+    gateway = fleet.serve([first.uri(), second.uri()], "--io-timeout", "0.2")
+    thaw.join()
+    assert any("second.sock: no answer to the handshake" in line for line in gateway.warnings())
+    assert gateway.paths() == [("F", 1), ("A", 0)]
+    first.thaw()
     gateway.wait_for_states("AA")
 
 

@@ -38,6 +38,7 @@ from hawser.paths.write_record import PathRecorder
 RECONNECT_MIN_NS: Final = 50 * NS_PER_MS
 RECONNECT_MAX_NS: Final = 2 * NS_PER_S
 HANDSHAKE_MAX_NS: Final = 10 * NS_PER_S
+NO_ANSWER: Final = "no answer to the handshake"
 LINGER_NS: Final = 5 * NS_PER_S
 # Old connections over unix sockets that are watched beside the present one.
 LINGERING_MAX: Final = 4
@@ -178,6 +179,10 @@ class NbdDriver(Driver):
     def has_failed(self) -> bool:
         """Whether the last try to open a session came to nothing."""
         return self._said != ""
+
+    def is_silent(self) -> bool:
+        """Whether that try ended as there was somebody who did not say anything."""
+        return self._said == NO_ANSWER
 
     # Connecting.
 
@@ -326,7 +331,7 @@ class NbdDriver(Driver):
     def _handshake_too_long(self) -> None:
         session = self._session
         if session is not None and session.state != READY:
-            session.end("no answer to the handshake", by_peer=False)
+            session.end(NO_ANSWER, by_peer=False)
 
     # Ends of sessions.
 

@@ -95,7 +95,7 @@ class PathFactory:
                     await self._lock(path.driver)
             except PathOpenError as error:
                 self._leave_out(uri, str(error))
-        await self._wait_for_servers([path for path in opened if isinstance(path.driver, NbdDriver)])
+        await self._wait_for_servers(opened)
         return self._agree(opened)
 
     async def open_one(self, uri: PathUri) -> RealPath:
@@ -107,8 +107,7 @@ class PathFactory:
             except StartError:
                 path.driver.close()
                 raise
-        if isinstance(path.driver, NbdDriver):
-            await self._wait_for_servers([path])
+        await self._wait_for_servers([path])
         if path.facts is None:
             path.problem = path.problem or f"not reached within {CONNECT_SECONDS:g} s"
         return path
@@ -157,12 +156,15 @@ class PathFactory:
         return RealPath(uri, nbd, None)
 
     async def _wait_for_servers(self, paths: list[RealPath]) -> None:
-        """Until each has answered, or failed to while another has, or the time is over."""
+        """Until each has answered, or failed to while another has, or the time is over. Where none has, one that was silent is
+        asked again meanwhile: it may only be slow, and there is nothing to serve without it."""
+        servers = [path.driver for path in paths if isinstance(path.driver, NbdDriver)]
+        is_local = len(servers) < len(paths)
         deadline = monotonic() + CONNECT_SECONDS
         while monotonic() < deadline:
-            drivers = [path.driver for path in paths if isinstance(path.driver, NbdDriver)]
-            waiting = [driver for driver in drivers if driver.facts is None and not driver.has_failed()]
-            if not waiting:
+            waiting = [driver for driver in servers if driver.facts is None and not driver.has_failed()]
+            reached = is_local or any(driver.facts is not None for driver in servers)
+            if not waiting and (reached or not any(driver.is_silent() for driver in servers)):
                 break
             await asyncio.sleep(POLL_SECONDS)
         for path in paths:
