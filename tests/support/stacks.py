@@ -8,6 +8,7 @@ the same place at the same time.
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -30,7 +31,7 @@ LISTENS_MAX = 4
 SUSPEND_EVERY_S = 1.0
 SUSPENDED_S = 0.1
 # A round of load on a busy machine may end before all that should happen has happened: then there is another.
-ROUNDS_MAX = 6
+ROUNDS_MAX = 10
 
 ABOVE = {
     "linear": f"0 {SEAM} linear mpatha {SECTORS - SEAM}\n{SEAM} {SECTORS - SEAM} linear mpatha 0",
@@ -97,6 +98,10 @@ class NoTrouble(Trouble):
         """All is well."""
 
 
+def _nothing() -> None:
+    """Listening is all."""
+
+
 class FailingPaths(Trouble):
     """Devices of the server itself, `bad0` and `bad1`: no checker looks below them, so that a user has to reinstate the paths."""
 
@@ -136,16 +141,15 @@ class AnsweringServers(Trouble):
         self.unheard = set(servers)
 
     def step(self) -> None:
-        for dust in self.dust:
-            dust.spoil()
         if self.dust:
-            self.listen(next(self.turns))
+            # What is spoiled is soon written, and good again: so it is listened to from before on.
+            self.listen(next(self.turns), STEP_S, self.spoil)
         elif self.down is None:
             self.down = next(self.turns)
             self.swap(self.down, f"flakey mpatha 0 0 1 {self.features}")
-            self.listen(self.down)
+            self.listen(self.down, LISTEN_S)
         elif self.down in self.unheard:
-            self.listen(self.down)
+            self.listen(self.down, LISTEN_S)
         else:
             self.end()
 
@@ -158,10 +162,18 @@ class AnsweringServers(Trouble):
         server.dm("load", "bad", "--table", f"0 {SECTORS} {words}")
         server.dm("resume", "bad")
 
-    def listen(self, server: Gateway) -> None:
-        """Nothing else than a trace tells what a path has answered."""
+    def spoil(self) -> None:
+        for dust in self.dust:
+            dust.spoil()
+
+    def listen(self, server: Gateway, seconds: float, do: Callable[[], None] = _nothing) -> None:
+        """Nothing else than a trace tells what a path has answered. `do` is done while it is recorded, or anyway."""
+        if server not in self.unheard:
+            do()
         for _ in range(LISTENS_MAX if server in self.unheard else 0):
-            self.gateway.end_trace(self.gateway.start_trace(LISTEN_S), self.file)
+            tracing = self.gateway.start_trace(seconds)
+            do()
+            self.gateway.end_trace(tracing, self.file)
             if f'{server.socket}: I/O"' in self.file.read_text():
                 self.unheard.remove(server)
                 break
