@@ -55,7 +55,7 @@ def test_random_reads_are_those_of_the_seed_and_each_readers_own():
     for seed in (1, 1, 2):
         rig = StackRig(RAW, 1, 1024, 1)
         rig.read(50, 2, BLOCK, 50, 1, plug=False, seed=seed)
-        readers = [[bio.rng.state for bio in rig.readers]]
+        readers = [[(bio.rng.high, bio.rng.low) for bio in rig.readers]]
         rig.run()
         sent.append((readers, rig.commands()))
     assert sent[0] == sent[1] != sent[2]

@@ -16,6 +16,11 @@ _BASIS = 0xCBF29CE484222325
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 
 
+def _times_prime(state: int) -> int:
+    """`state * _PRIME`, 64 bits of it. With shifts: see hawser.core.rng for what a signal does to a long product."""
+    return state + (state << 1) + (state << 4) + (state << 5) + (state << 7) + (state << 8) + (state << 40) & _MASK
+
+
 class Call(Timer):
     """A timer that calls a method. For what is rare."""
 
@@ -55,6 +60,6 @@ class Hardware:
         if state is None:
             state = _BASIS ^ (self.seed & _MASK)
             for byte in name.encode():
-                state = ((state ^ byte) * _PRIME) & _MASK
+                state = _times_prime(state ^ byte)
             self._streams[name] = state
         return Rng(state ^ (number * _PRIME))
