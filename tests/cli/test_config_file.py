@@ -47,7 +47,7 @@ def test_every_option_of_the_command_line_is_a_key(tmp_path: Path):
         parameter = ["dm_multipath.semantics=6.16"]
         insecure-listen = true
 
-        [disk."a disk"]
+        [disk.a-disk]
         path = ["ram:", "ram:?weight=2"]
         listen = ["nbd://0.0.0.0:10809/a", "nbd+unix:///a?socket=/tmp/s"]
         queue-mode = "bio"
@@ -77,7 +77,7 @@ def test_every_option_of_the_command_line_is_a_key(tmp_path: Path):
     """
     process, (one, two) = read(tmp_path, text)
     assert process == ProcessOptions("/tmp/c", ["true"], ["dm_multipath.semantics=6.16"])
-    assert (one.name, one.queue_mode, one.selector, one.grouping) == ("a disk", "bio", "round-robin 0", "failover")
+    assert (one.name, one.queue_mode, one.selector, one.grouping) == ("a-disk", "bio", "round-robin 0", "failover")
     assert (one.policy.queue_timeout_ns, one.policy.keepalive_ns, one.io_timeout_ns) == (None, 0, 2_500 * NS_PER_MS)
     assert one.policy.marginal is not None and one.policy.hedge is not None
     assert (one.policy.marginal.factor, one.policy.hedge.after_ns) == (3, 20 * NS_PER_MS)
@@ -146,8 +146,11 @@ def test_the_control_socket_of_the_environment_counts_if_the_file_names_none(tmp
         ('[disk.a]\npath = []\nlisten = ["x"]', '[disk.a] path: is missing: path = ["URI", ...]'),
         (A.replace("ram:", "ram:?colour=blue"), "[disk.a] path 'ram:?colour=blue': unknown attribute 'colour'"),
         (A.replace("nbd+unix:///a?socket=/tmp/s", "nbd://10.0.0.1/a"), "; insecure-listen allows it"),
-        (A.replace("disk.a", 'disk."a/b"'), "[disk.a/b] no map can have that name"),
-        (A.replace("disk.a", 'disk.""'), "[disk.] no map can have that name"),
+        (A.replace("disk.a", 'disk."a/b"'), "[disk.a/b] no map can have the name 'a/b'"),
+        (A.replace("disk.a", 'disk."a b"'), "[disk.a b] no map can have the name 'a b'"),
+        (A + 'selector = "dice 0"\n', "[disk.a] selector 'dice 0': unknown path selector; there are "),
+        (A + 'selector = "service-time"\n', "[disk.a] selector 'service-time': its name, the number"),
+        (A.replace("disk.a", 'disk.""'), "[disk.] no map can have the name ''"),
         (A + A, "is not TOML: Cannot declare ('disk', 'a') twice"),
         ("disk", "is not TOML: "),
     ],

@@ -141,3 +141,13 @@ def test_with_another_path_in_use_each_is_taken_out_in_turn(fleet: Fleet):
     status, said = resize(gateway)
     assert (status, said.count("its session is renewed")) == (0, 2)
     assert (gateway.states(), fleet.client(gateway).export.size_bytes) == ("AA", LARGE)
+
+
+def test_a_map_without_a_path_has_no_size_to_tell(fleet: Fleet):
+    gateway = fleet.serve(["ram:?size=1M"])
+    assert gateway.hawser("path", "remove", "259:0", "--force").returncode == 0
+    assert resize(gateway) == (
+        1,
+        "hawser resize: resize: mpatha has no path that could tell its size: hawser path add\n",
+    )
+    gateway.assert_no_traceback()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,8 @@ from hawser.core.log import LogSink
 from hawser.exports.addresses import Addresses
 from hawser.exports.listen_uri import parse_listen_uri
 from hawser.paths.uri import parse_path_uri
-from hawser.service.chosen import choose
-from hawser.service.control import ControlServer, Reply
+from hawser.service.chosen import Chosen, choose
+from hawser.service.control import STREAMS, ControlServer, Reply
 from hawser.service.control_error import ControlVerbError
 from hawser.service.gateways import Gateways
 from hawser.service.options import ProcessOptions, ServeOptions
@@ -124,6 +124,24 @@ def test_the_control_socket_takes_a_map_beside_the_verb(harbour: Harbour):
             assert reply == Reply(False, err="--map x: there is no such map; there are a, b")
 
     harbour.run([harbour.disk("a"), harbour.disk("b")], story)
+
+
+def test_a_verb_with_a_mistake_in_it_is_answered_and_told(harbour: Harbour, monkeypatch: pytest.MonkeyPatch):
+    async def broken(chosen: Chosen, args: list[str], is_gone: Callable[[], bool]) -> AsyncIterator[str]:
+        yield "so far\n"
+        raise IndexError(args[0])
+
+    async def story(gateways: Gateways) -> None:
+        control = ControlServer(gateways.common, str(harbour.directory / "c"))
+        found = [reply async for reply in control.replies(b'{"verb":"broken","args":["oh"]}')]
+        why = "broken: a mistake of the server's, see its log: IndexError: oh"
+        assert found == [Reply(True, "so far\n", more=True), Reply(False, err=why)]
+        assert [reply.ok async for reply in control.replies(b'{"verb":"stats"}')] == [True]
+
+    monkeypatch.setitem(STREAMS, "broken", broken)
+    harbour.run([harbour.disk("a")], story)
+    (told,) = [text for _, text in harbour.log.lines if "IndexError: oh" in text]
+    assert told.startswith("Traceback")
 
 
 def test_a_disk_that_cannot_be_served_keeps_all_from_it_and_is_named(harbour: Harbour):

@@ -21,12 +21,11 @@ import click
 
 from hawser.cli.disk_options import DiskWords, ProcessWords, check_disk, check_process
 from hawser.core.units import MIB
-from hawser.dm.control import NAME_MAX, RESERVED_NAMES
 from hawser.exports.listen_uri import ListenError
 from hawser.paths.uri import UriError
 from hawser.service.apart import check_apart
 from hawser.service.gateways import DISKS_MAX
-from hawser.service.options import OptionError, ProcessOptions, ServeOptions
+from hawser.service.options import OptionError, ProcessOptions, ServeOptions, check_name
 
 FILE_MAX: Final = MIB
 DISKS: Final = "disk"
@@ -117,8 +116,7 @@ class _Reader:
         try:
             if not isinstance(table, dict):
                 raise ConfigError(f"is no table: a disk is [{DISKS}.NAME], with {' and '.join(_NEEDED)}")
-            if not name or "/" in name or name in RESERVED_NAMES or len(name.encode()) > NAME_MAX:
-                raise ConfigError(f"no map can have that name: it has 1 to {NAME_MAX} bytes, and no slash")
+            check_name(name)
             words = _words(self._disk, table)
             for key in _NEEDED:
                 if not table.get(key):

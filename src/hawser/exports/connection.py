@@ -333,6 +333,9 @@ class Connection(RequestSink):
                 outbox.append(data)
         else:
             outbox.append(simple_reply(cookie, error_of_status(status)))
+            volume = self.volume
+            assert volume is not None
+            server.told_errors.tell(bio, volume.name)
         if not self._sending:
             self._sending = True
             self.server.reactor.at_end_of_turn(self._handler)

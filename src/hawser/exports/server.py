@@ -12,6 +12,7 @@ from hawser.exports.budget import Budget
 from hawser.exports.connection import Connection
 from hawser.exports.hangups import Hangups
 from hawser.exports.listen_uri import ListenError, ListenUri
+from hawser.exports.told_errors import ToldErrors
 from hawser.exports.unix_socket import bind_unix
 from hawser.exports.volume import Volumes
 
@@ -100,6 +101,7 @@ class Server:
         self.log = log
         self.exports = Volumes()
         self.hangups = Hangups(reactor)
+        self.told_errors = ToldErrors(timers, log)
         self.clients_max = CLIENTS_MAX
         self.budget = Budget(CLIENT_BYTES_MAX)
         self.listeners: list[Listener] = []
@@ -171,6 +173,7 @@ class Server:
             connection.stop()
 
     def drop_all(self, reason: str) -> None:
+        self.timers.cancel(self.told_errors)
         for connection in list(self.connections):
             connection.drop(reason)
 

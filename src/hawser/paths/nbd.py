@@ -19,7 +19,7 @@ from hawser.block.ops import FLUSH, WRITE_ZEROES, is_write_class
 from hawser.block.orphan import PROOF_FENCE_AGENT, Orphan
 from hawser.block.request import NOT_SENT, Request
 from hawser.core.clock import Clock, Timer, Timers
-from hawser.core.log import LogSink
+from hawser.core.log import INFO, WARNING, LogSink
 from hawser.core.reactor import Reactor
 from hawser.core.rng import Rng
 from hawser.core.status import NOTSUPP, OK, RESOURCE, TRANSPORT
@@ -320,7 +320,7 @@ class NbdDriver(Driver):
         self.problem = reason
         if reason != self._said:
             self._said = reason
-            self.log.warning(f"{self.name}: {reason}")
+            self.log.emit(INFO if self._closing else WARNING, f"{self.name}: {reason}")
         if self._is_refused:
             return
         delay_ns = self._backoff_ns // 2 + self.rng.below(self._backoff_ns // 2 + 1)

@@ -11,6 +11,7 @@ answered when it is done, and given up when whoever asked goes away. The socket'
 import asyncio
 import os
 import socket
+import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from typing import Final
@@ -133,6 +134,18 @@ class ControlServer:
         except msgspec.MsgspecError as error:
             yield Reply(False, err=f'a request is {{"verb": ..., "args": [...]}}: {error}')
             return
+        try:
+            async with aclosing(self._replies(request, reader)) as replies:
+                async for reply in replies:
+                    yield reply
+        except Exception as error:
+            # One verb's mistake is not the others' end, and whoever asked is to know.
+            self.common.log.error("".join(traceback.format_exception(error)).rstrip("\n"))
+            yield Reply(
+                False, err=f"{request.verb}: a mistake of the server's, see its log: {type(error).__name__}: {error}"
+            )
+
+    async def _replies(self, request: Request, reader: asyncio.StreamReader | None) -> AsyncGenerator[Reply, None]:
         if request.verb == DMSETUP or request.verb in DM_VERBS:
             yield await self._dm(request, reader)
             return

@@ -367,6 +367,8 @@ class Gateway:
     def _let_go(self) -> None:
         self.server.drop_all("the server stops")
         for path in self.paths:
+            # That it goes is no failure: nobody has to hear of it.
+            path.driver.listener = None
             path.driver.shut_down()
             if isinstance(path.driver, FileDriver) and path.driver.trouble():
                 self.log.warning(f"path {path.uri.text}: {path.driver.trouble()}: left behind, stuck in the kernel")

@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 
 from hawser.block.elevators.base import ELEVATORS
 from hawser.core.units import NS_PER_S
+from hawser.dm.control import NAME_MAX, RESERVED_NAMES
+from hawser.dm.dmsetup.names import PLAIN, is_plain
 from hawser.dm.parameters import ParameterError, Parameters
 from hawser.exports.listen_uri import ListenUri
 from hawser.manager.policy import Policy
 from hawser.multipath.disk import CACHE_LUN, CACHE_NONE
 from hawser.multipath.retained import RETAINED_BYTES_MAX
-from hawser.multipath.selectors.base import find_selector, selector_names
+from hawser.multipath.selectors.base import PathSelector, find_selector, selector_names
 from hawser.paths.uri import PathUri
 
 
@@ -65,13 +67,16 @@ class ServeOptions:
     block_size: int = 0
 
     def check_devices(self, prefix: str = "--") -> None:
-        """Refuse names that are taken, and an export that is none of them."""
+        """Refuse names that are taken or cannot be, an export, selector or elevator that there is not."""
         names = [self.name, *(name for name, _ in self.devices)]
         for name in names:
+            check_name(name)
             if names.count(name) > 1:
                 raise OptionError(f"there are two devices named {name!r}")
         if self.export and self.export not in names:
             raise OptionError(f"{prefix}export {self.export}: no such device; there are {', '.join(names)}")
+        if not self.table:
+            _make_selector(self.selector, f"{prefix}selector")
         if self.scheduler not in ELEVATORS:
             raise OptionError(f"{prefix}scheduler {self.scheduler}: there are {', '.join(sorted(ELEVATORS))}")
 
@@ -120,14 +125,38 @@ def build_table(options: ServeOptions, devts: list[str], size_sectors: int) -> s
     return " ".join(line)
 
 
+def check_name(name: str) -> None:
+    """OptionError for what dmsetup would have to write in another way (hawser.dm.dmsetup.names)."""
+    size = len(name.encode("utf-8", "replace"))
+    if not 1 <= size <= NAME_MAX or name in RESERVED_NAMES or not is_plain(name):
+        raise OptionError(
+            f"no map can have the name {name!r}: it has 1 to {NAME_MAX} bytes, letters, digits and {PLAIN.decode()}"
+        )
+
+
 def _path_words(text: str, weights: list[int]) -> list[list[str]]:
     """What the selector of an option wants to know of each path of a group. OptionError when there is no such selector."""
+    selector = _make_selector(text, "selector")
+    try:
+        return [selector.words_for(place, weight) for place, weight in enumerate(weights)]
+    except ValueError as error:
+        raise OptionError(f"selector {text!r}: {error}") from None
+
+
+def _make_selector(text: str, what: str) -> PathSelector:
+    """OptionError, which calls it `what`, when there is no such selector, or it refuses its arguments."""
     words = text.split()
     try:
         make = find_selector(words[0]) if words else None
-        if make is not None:
-            selector = make(words[2:])
-            return [selector.words_for(place, weight) for place, weight in enumerate(weights)]
+        if make is None:
+            raise OptionError(f"{what} {text!r}: unknown path selector; there are {', '.join(selector_names())}")
+        if len(words) < 2 or words[1] != str(len(words) - 2):
+            right = " ".join([words[0], str(max(0, len(words) - 2)), *words[2:]])
+            raise OptionError(
+                f'{what} {text!r}: its name, the number of its arguments, and these are wanted: "{right}"'
+            )
+        return make(words[2:])
+    except OptionError:
+        raise
     except ValueError as error:
-        raise OptionError(f"selector {text!r}: {error}") from None
-    raise OptionError(f"selector {text!r}: unknown path selector; there are {', '.join(selector_names())}")
+        raise OptionError(f"{what} {text!r}: {error}") from None

@@ -45,6 +45,8 @@ async def resize(chosen: Chosen, args: list[str], is_gone: Callable[[], bool]) -
     gateway = chosen.one()
     if gateway.is_changing:
         raise ControlVerbError("resize: another one, or a change of the paths, is under way; wait for its end")
+    if not gateway.devices:
+        raise ControlVerbError(f"resize: {gateway.options.name} has no path that could tell its size: hawser path add")
     gateway.is_changing = True
     try:
         run = _Resize(gateway)

@@ -1,6 +1,7 @@
 """The `trace` verb of the control socket: follow every I/O for a while, and send the trace file piece by piece.
 
-The pieces are made between turns, a bounded one at a time, so that I/O goes on while the file is on its way. Whoever asked may go
+The pieces are made between turns, a small one at a time, and after each the process is left to I/O for longer than the piece has
+taken, so that clients are served while the file is on its way. Whoever asked may go
 away: then nothing is followed any more.
 """
 
@@ -19,6 +20,8 @@ SECONDS_MAX: Final = 600.0
 # How long I/Os that were begun in time may take to end.
 FINISH_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.01
+# So many times as long as a piece of the file takes to make and to send nothing more of it is made.
+LEFT_TO_IO: Final = 2.0
 # How often it is looked whether somebody still wants it.
 LOOK_SECONDS: Final = 0.1
 
@@ -48,8 +51,11 @@ async def trace(chosen: Chosen, args: list[str], is_gone: Callable[[], bool]) ->
         return
     recorder.close()
     names = ", ".join(gateway.options.name for gateway in chosen.gateways)
+    began = monotonic()
     for chunk in chunks(recorder, start_ns, f"hawser {names}", surroundings):
         yield chunk
+        await asyncio.sleep(LEFT_TO_IO * (monotonic() - began))
+        began = monotonic()
 
 
 def _followed(chosen: Chosen) -> frozenset[str] | None:

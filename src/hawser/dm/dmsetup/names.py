@@ -85,6 +85,11 @@ def _is_plain(byte: int) -> bool:
     return byte in PLAIN or (byte < 128 and chr(byte).isalnum())
 
 
+def is_plain(text: str) -> bool:
+    """Whether there is nothing in it that would have to be mangled."""
+    return all(_is_plain(byte) for byte in text.encode("utf-8", "replace"))
+
+
 def is_mangled(text: str) -> bool:
     """Whether there is nothing in it that would have to be mangled, but for backslashes."""
     return all(_is_plain(byte) or byte == ord("\\") for byte in text.encode("utf-8", "replace"))
