@@ -12,7 +12,7 @@ from tests.support.gateway import HAWSER, serve_command
 from tests.support.nbd_client import NbdError
 from tests.support.processes import run
 
-from hawser.nbd.protocol import EIO
+from hawser.nbd.protocol import EIO, EPERM
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 
@@ -206,6 +206,29 @@ def test_a_server_that_is_not_there_yet_is_a_failed_path_that_comes_by_itself(fl
     assert any("second.sock" in line and "refused" in line for line in gateway.warnings())
     second.start()
     gateway.wait_for_states("AA")
+
+
+@pytest.mark.needs("nbdkit")
+def test_a_server_that_refuses_writes_makes_no_disk_read_only_that_has_another(fleet):
+    image = fleet.image("disk", 8 * MIB)
+    closed, open_ = fleet.nbdkit("closed", "-r", "file", image), fleet.nbdkit("open", "file", image)
+    paths = [closed.uri(cache="lun"), open_.uri(cache="lun")]
+    gateway = fleet.serve(paths)
+    assert gateway.paths() == [("A", 0)]
+    assert any(
+        "closed.sock" in line and "it is read-only; it is left out" in line for line in gateway.log().splitlines()
+    )
+    fleet.client(gateway).write(0, b"1" * 4096)
+    gateway.end()
+    # One that is to be read-only has use for both.
+    gateway = fleet.serve(paths, "--read-only")
+    gateway.wait_for_states("AA")
+    with pytest.raises(NbdError) as caught:
+        fleet.client(gateway).write(0, b"1" * 4096)
+    assert caught.value.errno == EPERM
+    gateway.end()
+    gateway = fleet.serve(paths[:1])
+    assert any(line.endswith("is read-only, and so is the disk") for line in gateway.warnings())
 
 
 @pytest.mark.needs("nbdkit")

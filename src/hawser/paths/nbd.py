@@ -99,6 +99,8 @@ class NbdDriver(Driver):
         self.aftermaths: list[Aftermath] = []
         # Remembers its writes beyond the end of this process; set before the first `connect`, or never.
         self.recorder: PathRecorder | None = None
+        # Whether nothing is to be written, whatever the server would allow; the same.
+        self.read_only = False
         self._session: NbdSession | None = None
         self._pidfds: dict[int, int] = {}
         self._lingering: list[NbdSession] = []
@@ -233,6 +235,8 @@ class NbdDriver(Driver):
         """Is it the disk that it was? Why not, or nothing. The first session's facts stand from then on."""
         assert session.negotiated is not None
         facts = facts_of(session.negotiated, self.uri.wwid)
+        if self.read_only:
+            facts = replace(facts, read_only=True)
         session.facts = facts
         if self.facts is None:
             self.facts = facts

@@ -150,6 +150,7 @@ class PathFactory:
         loop = self.loop
         rng = self.rng.split()
         nbd = NbdDriver(uri, timeout_ns, loop, turn, loop.clock, loop.timers, self.log, rng, self.agent)
+        nbd.read_only = self.read_only
         if self.state is not None:
             nbd.recorder = self.state.recorder(uri)
         loop.run(nbd.connect)
@@ -173,10 +174,14 @@ class PathFactory:
                 path.problem = path.driver.trouble()
 
     def _agree(self, paths: list[RealPath]) -> list[RealPath]:
-        """All paths that were reached must be able to be one disk; those that cannot be the first one's are left out."""
-        first = next((path for path in paths if path.facts is not None), None)
+        """All paths that were reached must be able to be one disk; those that cannot be the first one's are left out. The first
+        is the first that can be written to, if any can: a disk does not become read-only for the order of its paths."""
+        reached = [path for path in paths if path.facts is not None]
+        first = min(reached, key=lambda path: path.facts is not None and path.facts.read_only, default=None)
         if first is None or first.facts is None:
             return []
+        if first.facts.read_only and not self.read_only:
+            self.log.warning(f"path {first.uri.text}: is read-only, and so is the disk")
         agreed: list[RealPath] = []
         for path in paths:
             problem = self.disagreement(path, first, agreed)
