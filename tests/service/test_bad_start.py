@@ -10,7 +10,7 @@ import pytest
 from tests.support.fleet import MIB, Fleet
 from tests.support.gateway import HAWSER, serve_command
 from tests.support.nbd_client import NbdError
-from tests.support.processes import run
+from tests.support.processes import run, wait_for
 
 from hawser.nbd.protocol import EIO, EPERM
 
@@ -237,10 +237,17 @@ def test_servers_that_are_slow_to_answer_are_asked_again_while_none_is_reached(f
     first, second = (fleet.nbdkit(name, "file", image) for name in ("first", "second"))
     first.freeze()
     second.freeze()
-    thaw = threading.Timer(1.0, second.thaw)
-    thaw.start()
+    log = fleet.directory / "hawser1.err"
+
+    def thaw_the_second() -> None:
+        """Once it has been silent for too long."""
+        wait_for(lambda: log.exists() and "second.sock: no answer" in log.read_text(), "both servers are found silent")
+        second.thaw()
+
+    thread = threading.Thread(target=thaw_the_second)
+    thread.start()
     gateway = fleet.serve([first.uri(), second.uri()], "--io-timeout", "0.2")
-    thaw.join()
+    thread.join()
     assert any("second.sock: no answer to the handshake" in line for line in gateway.warnings())
     assert gateway.paths() == [("F", 1), ("A", 0)]
     first.thaw()

@@ -258,7 +258,7 @@ def test_a_broken_one_is_said_before_anything_is_served(install: Installer, sock
     install("broken", "1 / 0\n", "broken = broken:Broken")
     listen = f"nbd+unix:///d?socket={socket_dir}/s"
     done = run(serve_command(["ram:?size=1M"], [listen], "--selector", "broken 0"), check=False)
-    assert done.returncode == 1 and done.stdout == ""
+    assert done.returncode == 2 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert (
         "selector 'broken 0': path selector 'broken' of broken-selector 1.0 (broken:Broken): cannot be loaded" in line

@@ -56,5 +56,5 @@ def test_historical_service_time_learns_from_real_time(socket_dir: Path):
 def test_one_that_is_unknown_is_named_with_those_that_there_are(socket_dir: Path):
     command = ["serve", "--path", PATHS[0], "--listen", f"nbd+unix:///d?socket={socket_dir}/s", "--selector", "dice 0"]
     done = run([*HAWSER, *command], check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "historical-service-time, io-affinity, queue-length, round-robin, service-time" in done.stderr

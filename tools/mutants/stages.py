@@ -41,6 +41,7 @@ TRANSCRIPTS_COMMAND: Final = (
     *("hawser", *CONFORMANCE, "tests/conformance/transcripts"),
     *("++", *CONFORMANCE, "tests/conformance/corners"),
     *("++", *CONFORMANCE, "tests/conformance/more"),
+    *("++", *CONFORMANCE, "tests/conformance/random"),
 )
 SEEDS_COMMAND: Final = ("hawser", "lab", "fuzz", "--seeds", "0..200", "--jobs", "1", "--no-marks")
 EXPLORE_COMMAND: Final = ("hawser", "lab", "explore", "--bound", "small")

@@ -165,7 +165,7 @@ class BlockDevice:
 
     def _start_flush(self, bio: Bio, plug: Plug) -> None:
         """Where nothing is cached there is nothing to flush. Linux: submit_bio_noacct()."""
-        if self.limits.write_cache or self.size_sectors == 0:
+        if self.limits.caches() or self.size_sectors == 0:
             self.start(bio, plug)
         else:
             self.refuse(bio, OK)

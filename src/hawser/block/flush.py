@@ -90,7 +90,7 @@ class FlushMachine(RequestOwner):
         request = Request(bio, queue, queue)
         request.cannot_merge = True
         steps = _DATA if bio.size else 0
-        if limits.write_cache:
+        if limits.caches():
             if bio.op == FLUSH or bio.flags & PREFLUSH:
                 steps |= _BEFORE
             if bio.flags & FUA and not limits.fua:

@@ -26,7 +26,9 @@ class QueueLimits:
 
     `max_sectors` is what a read or write may have; `max_hw_sectors` what the hardware could take, `max_user_sectors` what the
     user has limited it to (0: not). A maximum of 0 for discard or write zeroes: not offered; `max_hw_discard_sectors` and
-    `max_user_discard_sectors` are to `max_discard_sectors` what the others are to `max_sectors`.
+    `max_user_discard_sectors` are to `max_discard_sectors` what the others are to `max_sectors`. `max_dev_sectors` is what the
+    device behind the hardware could take. `cache_off`: the user says that its write cache needs no flushes, which nobody above
+    hears.
     """
 
     logical_block_size: int = SECTOR_SIZE
@@ -38,8 +40,10 @@ class QueueLimits:
     max_discard_sectors: int = 0
     max_write_zeroes_sectors: int = 0
     write_cache: bool = False
+    cache_off: bool = False
     fua: bool = False
     max_hw_sectors: int = UNLIMITED
+    max_dev_sectors: int = UNLIMITED
     max_user_sectors: int = 0
     max_segment_size: int = SEGMENT_SIZE_DEFAULT
     seg_boundary_mask: int = SEGMENT_BOUNDARY_DEFAULT
@@ -56,6 +60,10 @@ class QueueLimits:
     stable_writes: bool = False
     nowait: bool = True
     misaligned: bool = False
+
+    def caches(self) -> bool:
+        """Whether what was written has to be flushed."""
+        return self.write_cache and not self.cache_off
 
     def max_bytes(self) -> int:
         return self.max_sectors << SECTOR_SHIFT
@@ -150,6 +158,7 @@ def stack_limits(top: QueueLimits, below: QueueLimits, start: int = 0) -> QueueL
         write_cache=top.write_cache or below.write_cache,
         fua=top.fua or below.fua,
         max_hw_sectors=_round_down(min(top.max_hw_sectors, below.max_hw_sectors), block),
+        max_dev_sectors=min(top.max_dev_sectors, below.max_dev_sectors),
         max_user_sectors=min_not_zero(top.max_user_sectors, below.max_user_sectors),
         max_segment_size=min(top.max_segment_size, below.max_segment_size),
         seg_boundary_mask=min(top.seg_boundary_mask, below.seg_boundary_mask),

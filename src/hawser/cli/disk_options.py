@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hawser import plugins
 from hawser.cli.policy_options import make_policy
 from hawser.core.units import GIB, parse_seconds_ns, parse_size
 from hawser.exports.listen_uri import parse_listen_uri
@@ -60,6 +61,7 @@ class ProcessWords:
 
 def check_disk(words: DiskWords, name: str, insecure_listen: bool, prefix: str = DASHES) -> ServeOptions:
     """UriError, ListenError or OptionError say what is wrong."""
+    plugins.offer()
     paths = [parse_path_uri(text) for text in words.paths]
     listen = [parse_listen_uri(text, insecure_listen, f"{prefix}insecure-listen") for text in words.listen]
     policy = make_policy(

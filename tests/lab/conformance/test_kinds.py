@@ -85,7 +85,7 @@ class Session:
         self.machine = Machine({"devices": {"ram0": RAM}, "dm_major": 254})
         self.judge = Judge(self.machine)
 
-    def step(self, line: str, table: str = "") -> str:
+    def step(self, line: str, table: str = "", rc: int = 0) -> str:
         """The kind that a step is skipped as, or its standard output."""
         argv = line.split() + (["--table", table] if table else [])
         verdict = self.judge.judge(argv, "")
@@ -93,7 +93,7 @@ class Session:
         if verdict.kind is not None:
             return verdict.kind.name
         assert result is not None
-        assert result.rc == 0, result.stderr
+        assert result.rc == rc, result.stderr
         return result.stdout
 
 
@@ -125,3 +125,17 @@ def test_a_job_about_a_skipped_device_is_not_waited_for() -> None:
     session.step("dmsetup create mp", "0 65536 snapshot-origin 1:0")
     assert session.step("bg w dmsetup wait mp") == "follows"
     assert session.step("wait w") == "follows"
+
+
+def test_what_follows_an_elevator_that_was_not_set() -> None:
+    session = Session()
+    session.step("dmsetup create u0", "0 65536 linear 1:0 0")
+    assert session.step("sysfs set /sys/block/dm-0/queue/scheduler kyber") == "scheduler"
+    session.step("iostat snap u0 ram0")
+    assert session.step("io read /dev/mapper/u0") == "ok=1\n"
+    assert session.step("iostat delta u0 ram0") == "follows"
+    assert session.step("iostat delta ram0").startswith("ram0: ")
+    # The kernel has loaded it, and lists it for every disk from then on.
+    assert session.step("sysfs get /sys/block/ram0/queue/scheduler") == "follows"
+    assert session.step("sysfs set /sys/block/dm-0/queue/scheduler none", rc=1) == "ENOENT\n"
+    assert session.step("iostat delta u0").startswith("u0: ")

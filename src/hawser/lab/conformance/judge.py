@@ -56,6 +56,9 @@ class Judge:
         # What devices whose tables were not replayed would stand on, by their names.
         self._below: dict[str, set[str]] = {}
         self._jobs: set[str] = set()
+        # By all their names the devices whose elevator is one that is not here; and whether there was ever one.
+        self._sorted_elsewhere: set[str] = set()
+        self._has_others = False
 
     def judge(self, cmd: list[str], stdin: str) -> Verdict:
         step = StepWords(cmd, stdin)
@@ -74,7 +77,12 @@ class Judge:
         kind = kind_of(step)
         if kind is not None:
             self._replace(step)
+            if kind is SCHEDULER:
+                self._has_others = True
+                self._sorted_elsewhere |= self._names_of_disk(step)
             return Verdict(kind, False)
+        if self._has_others and self._is_sorted_elsewhere(step):
+            return Verdict(FOLLOWS, True)
         self._forget_recreated(step)
         return self._following(step)
 
@@ -120,6 +128,30 @@ class Judge:
 
     def _names(self, device: MappedDevice) -> list[str]:
         return [device.devt, device.disk_name()]
+
+    # Elevators that are not here.
+
+    def _names_of_disk(self, step: StepWords) -> set[str]:
+        """Of the device whose elevator is set."""
+        disk = step.argv[2].split("/")[3]
+        system = self.machine.system
+        for device in system.devices.all_devices():
+            if device.disk_name() == disk:
+                number = device.devt
+                labels = {label for label, node in system.labels.items() if system.nodes.number_of(node) == number}
+                return {disk, number, device.name, *labels}
+        return {disk}
+
+    def _is_sorted_elsewhere(self, step: StepWords) -> bool:
+        """Whether it counts the I/O of a device with such an elevator, looks at its settings, or lists the elevators that are
+        loaded by now."""
+        is_set = step.program == "sysfs" and step.argv[1:2] == ["set"]
+        of_elevators = step.program in ("sysfs", "cat") and any(word.endswith("/scheduler") for word in step.argv)
+        if is_set and of_elevators:
+            self._sorted_elsewhere -= self._names_of_disk(step)
+            return False
+        of_settings = step.argv[:2] == ["iostat", "delta"] or any("/iosched" in word for word in step.argv)
+        return of_elevators or (of_settings and not self._sorted_elsewhere.isdisjoint(step.tokens()))
 
     # Devices that are not really there.
 

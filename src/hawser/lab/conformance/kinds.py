@@ -16,7 +16,8 @@ class Kind:
 
 FOLLOWS: Final = Kind(
     "follows",
-    "a step about a device whose table was skipped, about one below it, or about all devices while there is such a one",
+    "a step about a device whose table was skipped, about one below it, or about all devices while there is such a one; the "
+    "counts of a device whose elevator was not set, its settings, and what lists the elevators that are loaded by then",
     "what it prints depends on the step that was skipped",
 )
 TARGET: Final = Kind(

@@ -5,10 +5,12 @@ mapped device is claimed for device mapper: nobody else may have it, or a part o
 """
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from hawser.block.device import BlockDevice
 from hawser.block.elevators.base import ELEVATORS
+from hawser.block.limits import QueueLimits
 from hawser.block.partition import Partition
 from hawser.block.queue import RequestQueue
 from hawser.core.units import SECTOR_SHIFT
@@ -30,6 +32,10 @@ from hawser.multipath.handlers.base import attach
 from hawser.scsi.device import ScsiWorld
 
 NO_HANDLER: Final = "detached"
+# scsi_debug: the size of its store where none is given; what it says that a command may have, in blocks, lies between these.
+DEV_SIZE_MB: Final = 8
+DEV_BLOCKS_MIN: Final = 0x400
+DEV_BLOCKS_MAX: Final = 0xFFFF
 
 # Linux: dm_devt_from_path() reads "%u:%u%c" and wants the two numbers and nothing behind them.
 _NUMBER: Final = re.compile(r"\s*[+]?\d+:\s*[+]?\d+")
@@ -209,6 +215,8 @@ class Maker:
         name = kernel_name(facts)
         queue_facts = facts.part("queue")
         limits = limits_of(queue_facts)
+        if isinstance(driver, ScsiDriver):
+            limits = _with_pages(limits, facts.part("params").part("effective"))
         queue = RequestQueue(name, driver, limits, self.kit.turn, self.kit.timers, tags_of(facts))
         scheduler = selected(queue_facts.text("scheduler"))
         if scheduler in ELEVATORS:
@@ -219,6 +227,15 @@ class Maker:
         start = facts.part("backing").number("start")
         whole = self._backing(facts)
         return Partition(kernel_name(facts), facts.text("dev"), whole, start, facts.number("sectors"))
+
+
+def _with_pages(limits: QueueLimits, effective: Facts) -> QueueLimits:
+    """With what a scsi_debug disk's VPD pages say and its queue's folder does not. Linux: inquiry_vpd_b0() of scsi_debug.c."""
+    block = limits.logical_block_size
+    blocks = max((effective.number("dev_size_mb", DEV_SIZE_MB) << 20) // block, DEV_BLOCKS_MIN)
+    alignment = effective.number("unmap_alignment", 0) * block if limits.max_discard_sectors else 0
+    most = min(blocks, DEV_BLOCKS_MAX) * limits.block_sectors()
+    return replace(limits, discard_alignment=alignment, max_dev_sectors=most)
 
 
 def tags_of(facts: Facts) -> int:

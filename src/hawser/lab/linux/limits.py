@@ -74,5 +74,5 @@ def shown(limits: QueueLimits) -> dict[str, str]:
         "write_zeroes_max_bytes": limits.max_write_zeroes_sectors << SECTOR_SHIFT,
     }
     words = {name: str(number) for name, number in numbers.items()}
-    words["write_cache"] = WRITE_BACK if limits.write_cache else WRITE_THROUGH
+    words["write_cache"] = WRITE_BACK if limits.caches() else WRITE_THROUGH
     return words

@@ -112,7 +112,7 @@ class LoopDriver(MachineDriver):
     def _flush(self, request: Request) -> Run:
         """Linux: vfs_fsync() of the device below."""
         status = yield from self.caches.of(self.below).sync()
-        if status == OK and self.below.limits.write_cache:
+        if status == OK and self.below.limits.caches():
             submit_alone(self.below, Bio(FLUSH, 0, 0, _Below(self, request)))
         else:
             self.answered(request, status)

@@ -72,7 +72,13 @@ class Reader:
             if not page.valid:
                 valid = yield from self._read_page(page, index)
                 if not valid:
-                    return None
+                    # Linux: shrink_readahead_size_eio().
+                    self.read_ahead_pages //= 4
+                    if not out:
+                        return None
+                    self.previous = index
+                    start = position % PAGE
+                    return bytes(out[start:])
             out += page.data
             index += 1
         self.previous = (position + size) // PAGE

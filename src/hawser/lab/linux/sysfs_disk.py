@@ -31,6 +31,14 @@ _EXTENDED_RANGE: Final = "256"
 _FLAGS_OF_DM: Final = {"use_blk_mq": "1", "rq_based_seq_io_merge_deadline": "0"}
 
 
+class DmFolder(FixedFolder):
+    """Linux: dm-sysfs.c. What the merge deadline is set to counts for nothing since 4.20."""
+
+    def store(self, name: str, value: str) -> None:
+        if name != "rq_based_seq_io_merge_deadline":
+            super().store(name, value)
+
+
 class DiskFolder(Folder):
     """Of a disk, a mapped device or a partition; `disk` is None for mapped devices."""
 
@@ -55,7 +63,7 @@ class DiskFolder(Folder):
             folders["mq"] = tag_folders(device.queue, self.settings.hardware)
         if isinstance(device, MappedDevice):
             folders["slaves"] = LinkFolder([below.disk_name() for below in slaves_of(device)])
-            folders["dm"] = FixedFolder({**dm_facts(device), **_FLAGS_OF_DM}, {})
+            folders["dm"] = DmFolder({**dm_facts(device), **_FLAGS_OF_DM}, {})
         driver = device.queue.driver if device.queue is not None else None
         if isinstance(driver, ScsiDriver) and self.disk is not None:
             folders["device"] = ScsiDeviceFolder(driver, self.devices, self.disk, self.settings)
@@ -96,8 +104,15 @@ class DiskFolder(Folder):
             return f"{in_flight(device, True):8} {in_flight(device, False):8}"
         if name in ("alignment_offset", "discard_alignment"):
             limits = device.limits
-            return str(limits.alignment_offset if name == "alignment_offset" else limits.discard_alignment)
+            # Linux: a whole disk's discard_alignment prints its alignment_offset (genhd.c).
+            is_of_data = name == "alignment_offset" or not self.is_part
+            return str(limits.alignment_offset if is_of_data else limits.discard_alignment)
         return self._show_fixed(name)
+
+    def store(self, name: str, value: str) -> None:
+        if name == "events_poll_msecs" and not self.is_part:
+            raise OsError("ENODEV")
+        super().store(name, value)
 
     def _show_fixed(self, name: str) -> str:
         disk = self.disk

@@ -136,10 +136,12 @@ class QueueSettings:
             max_discard_sectors=min(base.max_hw_discard_sectors, self.user_discard_sectors, base.max_discard_sectors)
             if self.user_discard_sectors != UINT_MAX
             else base.max_discard_sectors,
-            write_cache=base.write_cache and not self.cache_disabled,
+            cache_off=self.cache_disabled,
             rotational=self._flag("rotational", base.rotational),
             stable_writes=self._flag("stable_writes", base.stable_writes),
         )
+        if not limits.max_discard_sectors:
+            limits = replace(limits, discard_granularity=0)
         self._set = limits
         self.device.set_limits(limits)
         self.read_ahead_pages = max(self.read_ahead_pages, default_read_ahead_pages(limits))
@@ -153,14 +155,14 @@ def largest_io(limits: QueueLimits, user_sectors: int) -> int:
     if user_sectors:
         if user_sectors < PAGE >> SECTOR_SHIFT:
             raise OsError("EINVAL")
-        most = min(limits.max_hw_sectors, user_sectors)
+        most = min(limits.max_hw_sectors, limits.max_dev_sectors, user_sectors)
     else:
         wished = MAX_SECTORS_DEFAULT
         for hint in (limits.io_opt, limits.io_min):
             if hint > MAX_SECTORS_DEFAULT << SECTOR_SHIFT:
                 wished = hint >> SECTOR_SHIFT
                 break
-        most = min(limits.max_hw_sectors, wished)
+        most = min(limits.max_hw_sectors, limits.max_dev_sectors, wished)
     block = limits.block_sectors()
     return most // block * block
 
@@ -307,6 +309,8 @@ class QueueFolder(Folder):
         queue = self.device.queue
         assert queue is not None
         name = value.strip()
+        if name == "deadline":
+            name = "mq-deadline"
         if name not in ELEVATORS:
             raise OsError("EINVAL")
         if name != selected_scheduler(queue):

@@ -5,13 +5,14 @@ append; conversions: fsync, fdatasync, notrunc, nocreat, excl, noerror, sync, sp
 block device do anything.
 """
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Final
 
-from hawser.dm.condition import Waiting
+from hawser.dm.condition import Condition
 from hawser.lab.linux.errnos import strerror
 from hawser.lab.linux.files import OsError
-from hawser.lab.linux.programs.streams import Stream, open_input, open_output
+from hawser.lab.linux.programs.streams import CountLater, DataLater, Stream, open_input, open_output
 from hawser.lab.linux.system import Output, System
 from hawser.lab.linux.tasks import Run
 
@@ -120,6 +121,10 @@ class Counts:
     written: int = 0
 
 
+class QuitError(Exception):
+    """What dd says before it ends at once: what was written is not synchronised. Linux: quit() of dd.c."""
+
+
 def dd(system: System, argv: list[str], output: Output) -> Run:
     try:
         operands = parse(argv[1:])
@@ -133,15 +138,16 @@ def dd(system: System, argv: list[str], output: Output) -> Run:
         try:
             source = _open(system, operands, streams, is_input=True)
             target = _open(system, operands, streams, is_input=False)
-            _place(source, operands.place("skip", "iseek") * operands.block("ibs"), operands.source, "skip")
-            _place(target, operands.place("seek", "oseek") * operands.block("obs"), operands.target, "seek")
         except DdError as error:
             output.complain(f"dd: {error}")
             return 1
         try:
-            yield from _copy(operands, source, target, counts)
-            yield from _synchronize(operands, target)
-        except DdError as error:
+            _place(source, operands.place("skip", "iseek") * operands.block("ibs"), operands.source, "skip")
+            _place(target, operands.place("seek", "oseek") * operands.block("obs"), operands.target, "seek")
+            rc = yield from _copy(operands, source, target, counts, output)
+            failed = yield from _synchronize(operands, target, output)
+            rc = rc or failed
+        except QuitError as error:
             output.complain(f"dd: {error}")
             rc = 1
         yield system.exit_delay()
@@ -150,7 +156,7 @@ def dd(system: System, argv: list[str], output: Output) -> Run:
     finally:
         for stream in streams:
             stream.close_now()
-    _put_counts(system, operands, counts, output)
+    _put_counts(operands, counts, output)
     return rc
 
 
@@ -169,37 +175,96 @@ def _open(system: System, operands: Operands, streams: list[Stream], is_input: b
 
 def _place(stream: Stream, offset: int, path: str, verb: str) -> None:
     if offset and not stream.seek(offset):
-        raise DdError(f"'{path}': cannot {verb}: {strerror('EINVAL')}")
+        raise QuitError(f"{path}: cannot {verb}: {strerror('EINVAL')}")
 
 
-def _copy(operands: Operands, source: Stream, target: Stream, counts: Counts) -> Waiting:
-    """Linux: dd_copy() of coreutils. Without `bs` blocks of one size become blocks of another."""
+def _read(operands: Operands, source: Stream, size: int) -> DataLater:
+    """A block, if the input has so much at once; with `fullblock` if it has so much. OsError. Linux: iread_fnc() of dd.c."""
+    data = yield from source.read(size)
+    while "fullblock" in operands.input_flags and data and len(data) < size:
+        more = yield from source.read(size - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def _copy(operands: Operands, source: Stream, target: Stream, counts: Counts, output: Output) -> CountLater:
+    """The exit status. Without `bs` blocks of one size become blocks of another. QuitError. Linux: dd_copy()."""
     size = operands.block("ibs")
     most = operands.sizes.get("count", -1)
-    block = operands.block("obs")
+    goes_on = "noerror" in operands.conversions
+    pads = "sync" in operands.conversions
     pending = b""
+    # How much the last block that was not whole had: so much less is passed over behind an error.
+    partial = 0
+    place = source.position
+    rc = 0
     while most < 0 or counts.whole_in + counts.part_in < most:
         try:
-            data = yield from source.read(size)
+            data = yield from _read(operands, source, size)
+            if not data:
+                break
+            place += len(data)
         except OsError as error:
-            yield from _write(operands, target, pending, counts)
-            raise DdError(f"error reading '{operands.source}': {strerror(error.errno_name)}") from None
-        if not data:
-            break
-        counts.whole_in += len(data) == size
-        counts.part_in += len(data) != size
+            if not goes_on or operands.status != "none":
+                output.complain(f"dd: error reading '{operands.source}': {strerror(error.errno_name)}")
+            if not goes_on:
+                rc = 1
+                break
+            _put_counts(operands, counts, output)
+            place += size - partial
+            if not source.seek(place):
+                if operands.status != "none":
+                    output.complain(f"dd: {operands.source}: cannot seek: {strerror('EINVAL')}")
+                rc = 1
+            if not pads or partial:
+                continue
+            data = b""
+        is_whole = len(data) == size
+        counts.whole_in += is_whole
+        counts.part_in += not is_whole
+        partial = 0 if is_whole else len(data)
+        if pads:
+            data = data.ljust(size, b"\0")
         pending += data
-        while len(pending) >= block or ("bs" in operands.sizes and pending):
-            yield from _write(operands, target, pending[:block], counts)
-            pending = pending[block:]
-    yield from _write(operands, target, pending, counts)
+        if not (yield from _write_blocks(operands, target, pending, counts, output)):
+            return 1
+        pending = b"" if "bs" in operands.sizes else pending[len(pending) - len(pending) % operands.block("obs") :]
+    if pending:
+        done, errno_name = yield from _write(operands, target, pending)
+        counts.written += done
+        counts.part_out += done > 0
+        if done != len(pending):
+            output.complain(f"dd: error writing '{operands.target}': {strerror(errno_name)}")
+            rc = 1
+    return rc
 
 
-def _write(operands: Operands, target: Stream, data: bytes, counts: Counts) -> Waiting:
-    if not data:
-        return
+def _write_blocks(
+    operands: Operands, target: Stream, data: bytes, counts: Counts, output: Output
+) -> Generator[Condition, None, bool]:
+    """All of its whole blocks; with `bs` all of it, as it came. Whether they went, if an error is not the end. QuitError."""
     block = operands.block("obs")
-    if "direct" in operands.output_flags and len(data) < block:
+    is_single = "bs" in operands.sizes
+    for first in range(0, len(data) if is_single else len(data) - len(data) % block, block):
+        piece = data[first : first + block]
+        done, errno_name = yield from _write(operands, target, piece)
+        counts.written += done
+        if done != len(piece):
+            if not is_single:
+                counts.part_out += done > 0
+                raise QuitError(f"error writing '{operands.target}': {strerror(errno_name)}")
+            output.complain(f"dd: error writing '{operands.target}': {strerror(errno_name)}")
+            return False
+        counts.whole_out += len(piece) == block
+        counts.part_out += len(piece) != block
+    return True
+
+
+def _write(operands: Operands, target: Stream, data: bytes) -> Generator[Condition, None, tuple[int, str]]:
+    """How many bytes went, and the name of the error that ended it. Linux: iwrite()."""
+    if "direct" in operands.output_flags and len(data) < operands.block("obs"):
         # A last block that is none is written through the cache, and that is written out before the end.
         target.is_direct = False
         operands.conversions.append("fsync")
@@ -208,25 +273,26 @@ def _write(operands: Operands, target: Stream, data: bytes, counts: Counts) -> W
         try:
             done += yield from target.write(data[done:])
         except OsError as error:
-            counts.part_out += done > 0
-            counts.written += done
-            raise DdError(f"error writing '{operands.target}': {strerror(error.errno_name)}") from None
-    counts.whole_out += len(data) == block
-    counts.part_out += len(data) != block
-    counts.written += len(data)
+            return done, error.errno_name
+    return done, ""
 
 
-def _synchronize(operands: Operands, target: Stream) -> Waiting:
+def _synchronize(operands: Operands, target: Stream, output: Output) -> CountLater:
+    """The exit status. An fdatasync() that fails is followed by an fsync(). Linux: synchronize_output()."""
+    rc = 0
+    verbs = set(operands.conversions)
     for verb in ("fdatasync", "fsync"):
-        if verb in operands.conversions:
+        if verb in verbs:
             try:
                 yield from target.sync()
             except OsError as error:
-                raise DdError(f"{verb} failed for '{operands.target}': {strerror(error.errno_name)}") from None
-            return
+                output.complain(f"dd: {verb} failed for '{operands.target}': {strerror(error.errno_name)}")
+                rc = 1
+                verbs.add("fsync")
+    return rc
 
 
-def _put_counts(system: System, operands: Operands, counts: Counts, output: Output) -> None:
+def _put_counts(operands: Operands, counts: Counts, output: Output) -> None:
     if operands.status == "none":
         return
     output.complain(f"{counts.whole_in}+{counts.part_in} records in")

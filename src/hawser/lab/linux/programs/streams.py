@@ -31,6 +31,8 @@ class Stream:
 
     def __init__(self) -> None:
         self.is_direct = False
+        # In bytes, of what can be sought in.
+        self.position = 0
 
     def seek(self, offset: int) -> bool:
         """Go to a place; whether there is one."""
@@ -78,7 +80,6 @@ class DeviceStream(Stream):
         self.file = file
         self.is_direct = "direct" in flags
         self.is_synchronous = "sync" in flags or "dsync" in flags
-        self.position = 0
         pages = system.sysfs.settings_of(file.device).read_ahead_pages
         self._reader = Reader(system.caches.of(file.device), pages)
 
