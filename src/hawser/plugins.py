@@ -4,9 +4,9 @@
     my-selector = "my_package.my_module:MySelector"
 
 The name is what tables call it. What it points at is called with the selector's own arguments in the table, a list of words, and
-answers with a PathSelector (hawser.multipath.selectors.base): a class whose constructor takes that list will do. What it raises
-refuses the table. It is looked for when a table names a selector that there is none of yet, as Linux loads a module then. The
-engine looks nowhere: who runs it, the service or the laboratory, says `offer()`.
+answers with a PathSelector (hawser.multipath.selectors.base): a class will do, whose constructor, if it has one, takes that
+list. What it raises refuses the table. It is looked for when a table names a selector that there is none of yet, as Linux loads a
+module then. The engine looks nowhere: who runs it, the service or the laboratory, says `offer()`.
 """
 
 from importlib.metadata import EntryPoint, entry_points

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support.processes import Process
 
+from hawser.cli.main import INTERRUPTED
 from hawser.service.control import ask
 
 HAWSER = (sys.executable, "-c", "from hawser.cli.main import main; main()")
@@ -23,8 +24,8 @@ class Run(Process):
     def __init__(self, directory: Path, *options: str) -> None:
         super().__init__("demo", [*HAWSER, "demo", *options], directory, {"TMPDIR": str(directory)})
 
-    def end(self) -> None:
-        assert self.wait() == 0, self.output() + self.log()
+    def end(self, status: int = 0) -> None:
+        assert self.wait() == status, self.output() + self.log()
         assert self.log() == ""
 
 
@@ -56,20 +57,33 @@ def test_it_shows_that_the_line_holds(socket_dir: Path):
     assert left_behind(socket_dir) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ended_by_a_signal_it_still_has_its_summary(socket_dir: Path, number: int):
     run = Run(socket_dir, "--seconds", "600")
     try:
         run.wait_until(lambda: " IOPS " in run.output(), "shows progress")
         run.signal(number)
-        run.end()
+        run.end(INTERRUPTED)
     finally:
         run.kill()
     assert run.output().splitlines()[-2:] == ["ended early    by hand", VERDICT]
     assert left_behind(socket_dir) == []
 
 
-def test_it_stays_to_be_tried(socket_dir: Path):
+def test_ended_before_it_has_begun_nothing_is_wrong(socket_dir: Path):
+    run = Run(socket_dir, "--seconds", "600")
+    try:
+        run.wait_until(lambda: left_behind(socket_dir), "has made its directory")
+        run.signal(signal.SIGTERM)
+        run.end(INTERRUPTED)
+    finally:
+        run.kill()
+    assert "problem" not in run.output()
+    assert left_behind(socket_dir) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_it_stays_to_be_tried(socket_dir: Path, number: int):
     run = Run(socket_dir, "--seconds", "1", "--stay")
     try:
         run.wait_until(lambda: "fio " in run.output(), "invites to try things")
@@ -82,7 +96,7 @@ def test_it_stays_to_be_tried(socket_dir: Path):
         assert ask(control[1], "message", ["mpatha", "0", "fail_path", "259:0"]).ok
         assert " 259:0 F " in ask(control[1], "status", []).out
         assert f"nbdinfo '{uri[1]}'" in text
-        run.signal(signal.SIGINT)
+        run.signal(number)
         run.end()
     finally:
         run.kill()

@@ -204,6 +204,16 @@ def test_a_selector_that_makes_a_mistake_is_no_result(short: Path, tmp_path: Pat
     assert "select: ZeroDivisionError: division by zero" in capsys.readouterr().err
 
 
+def test_a_selector_that_has_only_select_will_do(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from hawser.multipath.selectors.base import PathSelector\n\n\nclass Mine(PathSelector):\n"
+        "    def select(self, size): return self.valid[0] if self.valid else None\n"
+    )
+    assert run_researcher([f"{file}:Mine"], str(short), 1, 2, None) == 0
+    assert f"{file}:Mine 0: " in capsys.readouterr().out
+
+
 def test_the_example_is_that_of_the_document():
     text = (ROOT / "docs" / "selectors.md").read_text()
     assert f"```python\n{(ROOT / 'examples' / 'quickest.py').read_text()}```" in text

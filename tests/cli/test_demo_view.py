@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from hawser.cli.demo_text import duration, longest_stall, summary_lines
-from hawser.cli.demo_view import columns, draw
+from hawser.cli.demo_view import HEIGHT_MIN, LiveAudience, columns, draw
 from hawser.service.demo import Frame, Moment, Rate
 from hawser.service.demo_load import LoadReport
 from hawser.service.demo_rig import PathView
@@ -148,10 +148,23 @@ def test_the_summary_says_what_is_wrong():
         "problem: 259:1 did not come back",
         "problem: the first of them: block 3 is altered: its checksum is wrong",
         "problem: the load did not end: 5 I/Os had no answer (running)",
-        "problem: no I/O was done",
     ]
 
 
 def test_a_disk_that_was_not_read_back_is_a_fault():
     assert replace(SUMMARY, disk_blocks=16_385).faults() == ["16,384 of 16,385 blocks were read back"]
     assert SUMMARY.is_good()
+
+
+def test_there_is_room_for_the_echo_of_a_ctrl_c():
+    """While it is drawn the cursor stands at the beginning of an empty line, which the terminal still has."""
+    file = io.StringIO()
+    audience = LiveAudience(Console(file=file, width=80, height=HEIGHT_MIN, force_terminal=True, color_system=None))
+    try:
+        audience.frame(make_frame())
+        lines = file.getvalue().splitlines(keepends=True)
+        assert lines[-1].startswith("╰") and lines[-1].endswith("╯\n")
+        assert len(lines) < HEIGHT_MIN
+    finally:
+        audience.close()
+    assert file.getvalue().count("╭─ hawser demo") == 2

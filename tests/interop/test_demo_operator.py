@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support.gateway import HAWSER
 
+from hawser.cli.main import INTERRUPTED
 from hawser.core.units import MIB
 from hawser.service.demo_child import ChildError
 from hawser.service.demo_cost import measure
@@ -70,14 +71,46 @@ def test_a_database_outlives_a_killed_and_a_black_holed_server(socket_dir: Path,
     assert processes_about(socket_dir) == []
 
 
-def test_ended_by_a_signal_it_leaves_nothing_behind(socket_dir: Path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_ended_by_a_signal_it_leaves_nothing_behind(socket_dir: Path, number: int):
     process = start(socket_dir, "--pace", "30", "--rounds", "0")
     assert process.stdout is not None
     assert "the database writes and reads through hawser" in process.stdout.readline()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (INTERRUPTED, "\ninterrupted\n"), out
+    assert list(socket_dir.iterdir()) == []
+    assert processes_about(socket_dir) == []
+
+
+def test_ended_while_it_measures_it_tells_nothing_of_an_outage(socket_dir: Path):
+    process = start(socket_dir, "--rounds", "1")
+    assert process.stdout is not None
+    assert "what it costs when nothing fails" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 1, out + err
-    assert "ended by hand" in out
+    assert (process.returncode, out, err) == (INTERRUPTED, "", "\ninterrupted\n")
+    assert list(socket_dir.iterdir()) == []
+    assert processes_about(socket_dir) == []
+
+
+@pytest.mark.parametrize("fault", ["server A is killed", "server B is black-holed"])
+def test_ended_in_an_outage_it_tells_what_has_happened_alone(
+    socket_dir: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+):
+    monkeypatch.setattr("tempfile.tempdir", str(socket_dir))
+    stop = threading.Event()
+    told: list[str] = []
+
+    def say(event: Event) -> None:
+        told.append(event.text)
+        if event.text.startswith(fault):
+            stop.set()
+
+    outcome = Outage(0.2, say, stop).play()
+    assert outcome.problems == ["ended by hand"] and not outcome.is_good()
+    (place,) = (place for place, text in enumerate(told) if text.startswith(fault))
+    assert all(text.startswith("hawser: ") for text in told[place + 1 :]), told
     assert list(socket_dir.iterdir()) == []
     assert processes_about(socket_dir) == []
 

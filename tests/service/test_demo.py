@@ -23,9 +23,12 @@ class Hand(Audience):
         self.deed = deed
         self.frames: list[Frame] = []
         self.events: list[str] = []
+        # For each event the number of frames before it.
+        self.frames_before: list[int] = []
 
     def event(self, at_s: float, text: str) -> None:
         self.events.append(text)
+        self.frames_before.append(len(self.frames))
 
     def frame(self, frame: Frame) -> None:
         self.frames.append(frame)
@@ -87,6 +90,15 @@ def test_a_good_run():
         "I/O flows over all paths",
         *(scene.text([p.devt for p in hand.frames[0].paths]) for scene in scenes),
     ]
+
+
+def test_right_after_a_scene_the_last_rates_stand():
+    """Nothing is known yet by then, and no I/O would be false."""
+    _, hand = perform([Scene(0.6, PULL, (0,)), Scene(0.8, PLUG, (0,))], seconds=1.2)
+    for place in hand.frames_before[1:]:
+        before, after = hand.frames[place - 1 : place + 1]
+        assert (after.total, after.rates) == (before.total, before.rates)
+        assert after.total.ios > 0
 
 
 def flip(demo: Demo) -> None:

@@ -68,7 +68,24 @@ def image(harbour: Harbour, name: str, content: bytes = b"", size: int = 1 << 20
     return str(path)
 
 
-# What it cannot start with.
+# What it starts with, and what it cannot start with.
+
+
+def test_paths_to_one_place_are_told(harbour: Harbour):
+    """Whatever else their URIs say of them, and whether they are reached or not."""
+    file = image(harbour, "a")
+    nobody = f"nbd+unix:///d?socket={harbour.directory}/nobody&cache=lun"
+    given = [file, f"{nobody}&weight=2", "ram:?size=1M", f"file://{file}?depth=3", nobody, nobody, "ram:?size=1M"]
+
+    async def story(gateway: Gateway) -> None:
+        assert len(gateway.paths) == len(given)
+
+    harbour.run(harbour.options(*given), story)
+    assert [text for _, text in harbour.log.lines if "one place" in text] == [
+        f"paths 1 and 4 are one place, {file}: what fails there fails for all of them",
+        f"paths 2, 5 and 6 are one place, nbd+unix:///d?socket={harbour.directory}/nobody: "
+        "what fails there fails for all of them",
+    ]
 
 
 def test_no_path_that_can_be_used(harbour: Harbour):

@@ -163,10 +163,23 @@ def test_the_example_serves(socket_dir: Path, options: list[str]):
         served.stop()
 
 
+BASE = "from hawser.multipath.selectors.base import PathSelector\n"
+ONLY_SELECT = "class Last(PathSelector):\n    def select(self, size): return self.valid[-1] if self.valid else None\n"
+
+
+def test_only_select_must_be_written(install: Installer):
+    install("last", f"{BASE}{ONLY_SELECT}", "last = last:Last")
+    rig = make_multipath(World(), paths=2, selector="last 0")
+    rig.client.submit([Bio(READ, 0, 4096, rig.client)])
+    rig.world.run()
+    assert [len(path.driver.sent) for path in rig.paths] == [0, 1]
+    with pytest.raises(TableError, match="constructor failed: ValueError: incorrect number of arguments"):
+        make_multipath(World(), paths=2, selector="last 1 7")
+
+
 # Broken ones.
 
 
-BASE = "from hawser.multipath.selectors.base import PathSelector\n"
 REFUSED = {
     "no module": ("", "nothing:Nothing", "cannot be loaded: ModuleNotFoundError: No module named 'nothing'"),
     "no class": ("", "broken:Broken", "cannot be loaded: AttributeError: module 'broken' has no attribute 'Broken'"),

@@ -15,6 +15,7 @@ from tests.support.nbd_client import NbdClient, NbdError
 from hawser.exports.connection import IN_FLIGHT_MAX
 from hawser.nbd import protocol
 from hawser.service.control import ask
+from hawser.service.serve import HANGUP
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 
@@ -39,6 +40,31 @@ def test_idle(fleet, number):
     gateway = fleet.serve(["ram:?size=1M"])
     assert gateway.end(number) < LIMIT_S
     gateway.assert_no_traceback()
+
+
+def test_a_terminal_that_is_closed_ends_nothing(fleet):
+    """Nor does a wish for a reload: each is logged."""
+    gateway = fleet.serve(["ram:?size=1M"])
+    client = fleet.client(gateway)
+    for count in (1, 2):
+        gateway.signal(signal.SIGHUP)
+        gateway.wait_until(lambda count=count: gateway.log().count(f"warning: {HANGUP}\n") == count, "it is logged")
+    client.write(0, b"w" * 4096)
+    assert client.read(0, 4096) == b"w" * 4096
+    client.close()
+    assert gateway.end() < LIMIT_S
+
+
+def test_under_nohup_a_hangup_is_nothing_to_speak_of(fleet):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        gateway = fleet.serve(["ram:?size=1M"])
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    gateway.signal(signal.SIGHUP)
+    assert gateway.dm("ls")
+    assert gateway.end() < LIMIT_S
+    assert HANGUP not in gateway.log()
 
 
 def test_with_clients_that_do_nothing(fleet):

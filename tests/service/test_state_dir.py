@@ -1,6 +1,7 @@
 """The state directory and the locks of disks: who may start, and what is refused with which words."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ import pytest
 from tests.support.crash import NEW, Crash
 from tests.support.fleet import MIB, Fleet
 from tests.support.gateway import serve_command
-from tests.support.processes import run
+from tests.support.processes import Process, run
 
 from hawser.paths.write_table import FILE_NAME, HEADER_BYTES, SESSION_BYTES, SESSIONS_MAX, WriteTable
 
@@ -68,6 +69,24 @@ def test_readers_share_a_file(fleet):
     fleet.serve([str(image)], "--read-only")
     fleet.serve([str(image)], "--read-only")
     assert "has it locked" in refused(fleet, [str(image)])
+
+
+def test_who_is_waited_for_is_said_at_once(fleet):
+    """So that whoever has less patience reads it, too: here it is told to stop while it waits."""
+    image = fleet.image()
+    gateway = fleet.serve([str(image)], *state(fleet))
+    for name, path, *options in (("lock", "ram:", *state(fleet)), ("file", str(image))):
+        process = Process(
+            name, serve_command([path], [f"nbd+unix:///d?socket={fleet.directory}/w"], *options), fleet.directory
+        )
+        try:
+            process.wait_for_log(f"process {gateway.pid} has it locked: waiting for up to 5 s")
+            process.signal(signal.SIGTERM)
+            assert process.wait() == 0
+        finally:
+            process.kill()
+        assert process.log().count("waiting for up to") == 1
+        assert "stopping before it was ready" in process.log()
 
 
 def test_one_that_is_just_ending_is_waited_for(fleet):

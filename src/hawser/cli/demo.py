@@ -7,9 +7,9 @@ import asyncio
 import os
 import shlex
 import shutil
-import signal
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 from click.core import ParameterSource
@@ -21,8 +21,12 @@ from hawser.service.demo import Demo
 from hawser.service.demo_rig import MAP, SIZE, Rig
 from hawser.service.demo_story import tell
 from hawser.service.demo_summary import Summary
+from hawser.service.hangup import end_signals
 from hawser.service.loop import run_in_own_loop
 from hawser.service.start_error import StartError
+
+# As `hawser` ends whenever it is interrupted; here a summary says so.
+INTERRUPTED: Final = 130
 
 
 @click.group(invoke_without_command=True)
@@ -32,11 +36,16 @@ from hawser.service.start_error import StartError
 def demo(ctx: click.Context, seconds: float, stay: bool) -> None:
     """Show it: verified I/O through NBD while paths are pulled, failed and restored.
 
-    Needs nothing but itself. The status is 0 if there were no errors and no corrupt blocks, and every failure took place.
+    Needs nothing but itself. The status is 0 if there were no errors and no corrupt blocks, and every failure took place; 130 if
+    all that is so as far as it came before it was interrupted.
     Other demonstrations are commands of their own.
     """
     if ctx.invoked_subcommand is None:
-        sys.exit(run_in_own_loop(_demo(seconds, stay)))
+        try:
+            status = run_in_own_loop(_demo(seconds, stay))
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+        sys.exit(status)
     for name in ("seconds", "stay"):
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--{name} is of `hawser demo` alone, not of `hawser demo {ctx.invoked_subcommand}`")
@@ -73,7 +82,9 @@ async def _demo(seconds: float, stay: bool) -> int:
         if stay and not stop.is_set():
             click.echo(_invitation(rig))
             await stop.wait()
-        return 0 if summary.is_good() else 1
+        if not summary.is_good():
+            return 1
+        return INTERRUPTED if summary.cut_short else 0
     finally:
         await rig.stop()
 
@@ -89,7 +100,7 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
             task.cancel()
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in end_signals():
         loop.add_signal_handler(number, interrupt)
 
 

@@ -17,12 +17,14 @@ from hawser.service.demo_cost import Cost, measure
 from hawser.service.demo_database import KINDS
 from hawser.service.demo_outage import Event, Outage, Outcome
 from hawser.service.demo_servers import missing_packages
+from hawser.service.hangup import end_signals
 
 ROUND_SECONDS = 1.2
 
 
 def run_operator(pace_s: float, rounds: int, into: str | None) -> int:
-    """The exit status: 0 if the checker is satisfied, 1 if it is not, 3 where something is missing."""
+    """The exit status: 0 if the checker is satisfied, 1 if it is not, 3 where something is missing. KeyboardInterrupt when a
+    signal has ended it."""
     missing = missing_packages()
     if missing:
         names = " ".join(missing)
@@ -33,11 +35,11 @@ def run_operator(pace_s: float, rounds: int, into: str | None) -> int:
     stop = threading.Event()
     with _Signals(stop):
         costs = _measure(rounds, stop)
-        outcome = Outage(pace_s, _say, stop).play()
-    outcome.costs = costs
+        outcome = Outcome() if stop.is_set() else Outage(pace_s, _say, stop).play()
     if stop.is_set():
-        click.echo("ended by hand")
-        return 1
+        # Everything that was started has ended.
+        raise KeyboardInterrupt
+    outcome.costs = costs
     _print_summary(outcome)
     if into is not None:
         _keep(outcome, into)
@@ -52,7 +54,7 @@ class _Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in end_signals():
             self._before[number] = signal.signal(number, self._heard)
 
     def __exit__(self, *_: object) -> None:
@@ -75,6 +77,8 @@ def _measure(rounds: int, stop: threading.Event) -> list[Cost]:
         costs = measure(rounds, ROUND_SECONDS, stop.is_set)
     except ChildError as error:
         click.echo(f"  it could not be measured: {error}", err=True)
+        return []
+    if stop.is_set():
         return []
     for line in cost_lines(costs):
         click.echo(f"  {line}")

@@ -21,7 +21,6 @@ from hawser.lab.model.scenario_file import load
 from hawser.lab.model.stats import SAME
 
 USAGE: Final = 2
-INTERRUPTED: Final = 130
 FIGURES: Final = tuple(f"tournament-{theme}.{ending}" for theme in ("light", "dark") for ending in ("png", "svg"))
 
 
@@ -40,11 +39,7 @@ def run_researcher(
         return USAGE
     for line in _introduction(tournament, scenario_file):
         click.echo(line)
-    try:
-        texts = _play(tournament, workers)
-    except KeyboardInterrupt:
-        click.echo("interrupted")
-        return INTERRUPTED
+    texts = _play(tournament, workers)
     if not all(texts):
         return 1
     runs = tournament.runs(texts)

@@ -202,7 +202,9 @@ class LiveAudience(Audience):
         self._skipped = 0
         if not self._live.is_started:
             self._live.start()
-        self._live.update(draw(frame, self._console.width), refresh=True)
+        # The last line is for the terminal's echo of a Ctrl-C: behind a picture as wide as the terminal that begins a line of its
+        # own, and the next picture would be drawn too low.
+        self._live.update(Group(draw(frame, self._console.width), Text()), refresh=True)
 
     def close(self) -> bool:
         """The last picture, with the summary; False when there never was one."""

@@ -1,4 +1,6 @@
-"""The `hawser` command."""
+"""The `hawser` command, and the one way in which every part of it ends by Ctrl-C."""
+
+from typing import Any, Final
 
 import click
 
@@ -17,8 +19,23 @@ from hawser.cli.serve import serve
 from hawser.cli.stats import stats
 from hawser.cli.trace import trace
 
+# As a shell has it of a program that SIGINT has ended.
+INTERRUPTED: Final = 130
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+
+class Program(click.Group):
+    """click would say `Aborted!`, with the status of any other failure."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            # Behind the `^C` of the terminal.
+            click.echo("\ninterrupted", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, message=f"%(prog)s %(version)s, {describe()}")
 def main() -> None:
     """Device-mapper multipath in userspace: one disk that outlives its paths."""

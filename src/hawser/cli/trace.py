@@ -38,7 +38,9 @@ def trace(control: str, map_name: str, seconds: float, output: Path) -> None:
                 size += file.write(reply.out)
         part.replace(output)
     except (OSError, ValueError) as error:
-        part.unlink(missing_ok=True)
         click.echo(f"hawser trace: {error}", err=True)
         sys.exit(1)
+    finally:
+        # Also when it is interrupted: the server sends what it has followed in the end only, and drops it when nobody waits.
+        part.unlink(missing_ok=True)
     click.echo(f"{output}: {seconds:g} s, {size:,} bytes; open it in https://ui.perfetto.dev")

@@ -182,8 +182,8 @@ def _bind_unix(uri: ListenUri) -> socket.socket:
     try:
         return bind_unix(uri.socket)
     except OSError as error:
-        reason = os.strerror(error.errno or 0).lower()
-        raise ListenError(f"listen {uri.text!r}: {uri.socket}: {reason}") from None
+        reason = error.strerror or str(error)
+        raise ListenError(f"listen {uri.text!r}: {uri.socket}: {reason.lower()}") from None
 
 
 def _bind_tcp(uri: ListenUri) -> socket.socket:

@@ -16,7 +16,13 @@ def bind_unix(name: str) -> socket.socket:
         try:
             sock.bind(name)
         except OSError as error:
-            if error.errno != errno.EADDRINUSE or not _is_stale(name):
+            if error.errno != errno.EADDRINUSE:
+                raise
+            mode = os.lstat(name).st_mode
+            if not stat.S_ISSOCK(mode):
+                what = "a directory" if stat.S_ISDIR(mode) else "a file"
+                raise FileExistsError(errno.EEXIST, f"it is {what}, and no socket") from None
+            if not _is_stale(name):
                 raise
             os.unlink(name)
             sock.bind(name)
@@ -27,9 +33,7 @@ def bind_unix(name: str) -> socket.socket:
 
 
 def _is_stale(name: str) -> bool:
-    """Whether `name` is a unix socket that nobody listens on. (A connect to any other file is refused, too.)"""
-    if not stat.S_ISSOCK(os.lstat(name).st_mode):
-        return False
+    """Whether nobody listens on the socket `name`."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(PROBE_SECONDS)
         return probe.connect_ex(name) == errno.ECONNREFUSED

@@ -90,6 +90,9 @@ class Demo:
         self._samples: deque[tuple[float, list[PathView]]] = deque(maxlen=RATE_TICKS + 1)
         self._in_flight: deque[list[int]] = deque(maxlen=RATE_TICKS)
         self._whole: list[Rate] = []
+        # What was shown last.
+        self._rates = [Rate() for _ in rig.views()]
+        self._total = Rate()
 
     async def run(self, stop: asyncio.Event) -> Summary:
         """Play until the time is over or `stop` is set. The load is gone afterwards, all paths are mended."""
@@ -216,14 +219,17 @@ class Demo:
         then, old = self._samples[0]
         report = self.load.report
         if final and summary.seconds and self._whole:
-            rates = self._whole
-            total = Rate(report.ios() / summary.seconds, report.done_bytes() / summary.seconds)
+            self._rates = self._whole
+            self._total = Rate(report.ios() / summary.seconds, report.done_bytes() / summary.seconds)
         else:
-            rates = _rates(old, views, self._samples[-1][0] - then)
-            total = _rate(self._reports[0], self._reports[-1]) if self._reports else Rate()
+            # Right after a scene there is nothing yet to tell a rate by, which is not to say that there is no I/O.
+            if len(self._samples) > 1:
+                self._rates = _rates(old, views, self._samples[-1][0] - then)
+            if len(self._reports) > 1:
+                self._total = _rate(self._reports[0], self._reports[-1])
         at_s = min(at_s, self.seconds)
         self.audience.frame(
-            Frame(at_s, self.seconds, views, rates, total, report, summary, self._history, self._events)
+            Frame(at_s, self.seconds, views, self._rates, self._total, report, summary, self._history, self._events)
         )
 
     def _held(self) -> list[int]:

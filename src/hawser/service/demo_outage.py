@@ -60,6 +60,10 @@ _TOLD: Final = (
 _CUT_OFF: Final = "the fence agent has succeeded"
 
 
+class StoppedError(Exception):
+    """Somebody has ended it by hand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """At `at_s` from the start of the database; `is_fault`: something was done to a server."""
@@ -139,12 +143,15 @@ class Outage:
         self._database: Child | None = None
 
     def play(self) -> Outcome:
-        """Whatever goes wrong is among the problems of the outcome; nothing is left behind."""
+        """Whatever goes wrong is among the problems of the outcome; nothing is left behind. When `stop` is set it ends where it
+        is, without a word of what has not come to be."""
         try:
             self.room.start()
             self._play()
         except (ChildError, OSError, sqlite3.Error, NoSqliteError, ValueError, EOFError) as error:
             self.outcome.problems.append(str(error) or repr(error))
+        except StoppedError:
+            self.outcome.problems.append("ended by hand")
         finally:
             if self._database is not None:
                 self._database.kill()
@@ -182,8 +189,6 @@ class Outage:
 
     def _strike(self, kind: str, server: str, deed: Callable[[], None], text: str) -> None:
         """Do it, and wait until the database has got over it."""
-        if self.stop.is_set():
-            return
         self._known[server] = GONE if kind == KILLED else SWALLOWS
         self._marks.append((kind, server, monotonic_ns()))
         deed()
@@ -322,21 +327,27 @@ class Outage:
         self.say(event)
 
     def _pause(self, seconds: float) -> None:
+        """StoppedError when somebody ends it meanwhile."""
         until_ns = monotonic_ns() + round(seconds * NS_PER_S)
-        while monotonic_ns() < until_ns and not self.stop.wait(POLL_SECONDS):
+        self._poll()
+        while monotonic_ns() < until_ns:
             self._check_database()
             self._look()
+            self._poll()
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
-        """ChildError when it does not come to that."""
+        """ChildError when it does not come to that, StoppedError when somebody ends it first."""
         until_ns = monotonic_ns() + round(RECOVERY_SECONDS * NS_PER_S)
         while not condition():
             self._check_database()
             self._look()
-            if self.stop.wait(POLL_SECONDS):
-                return
+            self._poll()
             if monotonic_ns() > until_ns:
                 raise ChildError(f"not within {RECOVERY_SECONDS:g} s: {what}")
+
+    def _poll(self) -> None:
+        if self.stop.wait(POLL_SECONDS):
+            raise StoppedError
 
     def _check_database(self) -> None:
         if self._report.fault:

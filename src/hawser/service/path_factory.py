@@ -87,6 +87,7 @@ class PathFactory:
         """Open what can be opened. Paths that cannot be used at all are named in the log and left out. StartError when another
         process has the disk."""
         opened: list[RealPath] = []
+        self._warn_of_one_place(uris)
         for uri in uris:
             try:
                 path = self._open(uri)
@@ -112,6 +113,17 @@ class PathFactory:
             path.problem = path.problem or f"not reached within {CONNECT_SECONDS:g} s"
         return path
 
+    def _warn_of_one_place(self, uris: list[PathUri]) -> None:
+        """Right for whoever wants more connections; mostly a line that was copied. (All of RAM are one place by design.)"""
+        numbers: dict[str, list[str]] = {}
+        for number, uri in enumerate(uris, 1):
+            if uri.scheme != "ram":
+                numbers.setdefault(uri.place(), []).append(str(number))
+        for place, those in numbers.items():
+            if len(those) > 1:
+                many = f"{', '.join(those[:-1])} and {those[-1]}"
+                self.log.warning(f"paths {many} are one place, {place}: what fails there fails for all of them")
+
     def _leave_out(self, uri: PathUri, reason: str) -> None:
         self.log.error(f"path {uri.text}: {reason}; it is left out")
         self.left_out[uri.text] = reason
@@ -119,7 +131,10 @@ class PathFactory:
     async def _lock(self, file: FileDriver) -> None:
         """A file that somebody else has locked is not a path that is missing: the disk is his, by whatever path."""
         try:
-            await patiently(lambda: lock_disk(file.fd, file.facts.read_only))
+            await patiently(
+                lambda: lock_disk(file.fd, file.facts.read_only),
+                lambda told: self.log.info(f"path {file.name}: {told}"),
+            )
         except LockedError as locked:
             raise StartError(f"path {file.name}: {locked} has it locked: one gateway for one disk") from None
         except (NoLocksError, OSError) as error:

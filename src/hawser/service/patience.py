@@ -13,16 +13,21 @@ from hawser.service.control_error import ControlVerbError
 POLL_SECONDS: Final = 0.002
 
 
-async def patiently(take: Callable[[], None], seconds: float = LOCK_WAIT_S) -> None:
-    """Try to take a lock for so long; LockedError when somebody has it all that time."""
+async def patiently(take: Callable[[], None], told: Callable[[str], None], seconds: float = LOCK_WAIT_S) -> None:
+    """Try to take a lock for so long; LockedError when somebody has it all that time. When it has to be waited for, `told` is,
+    once, who has it and for how long."""
     deadline = monotonic() + seconds
+    has_told = False
     while True:
         try:
             take()
             return
-        except LockedError:
+        except LockedError as locked:
             if monotonic() >= deadline:
                 raise
+            if not has_told:
+                has_told = True
+                told(f"{locked} has it locked: waiting for up to {seconds:g} s")
         await asyncio.sleep(LOCK_POLL_S)
 
 

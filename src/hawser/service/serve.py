@@ -1,20 +1,23 @@
-"""The process behind `hawser serve`: start, say `ready`, serve, stop on SIGTERM or SIGINT."""
+"""The process behind `hawser serve`: start, say `ready`, serve, stop on SIGTERM or SIGINT; SIGHUP does not end it."""
 
 import asyncio
 import os
 import signal
 import sys
 from collections.abc import Coroutine
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from hawser.core.log import LogSink
 from hawser.exports.addresses import Addresses
 from hawser.service.control import ControlServer
 from hawser.service.gateways import Gateways
+from hawser.service.hangup import is_heard
 from hawser.service.loop import keep_buffers, run_in_own_loop, tune_garbage_collector
 from hawser.service.options import ProcessOptions, ServeOptions
 from hawser.service.start_error import StartError
 from hawser.service.watchdog import BEAT_SECONDS, Watchdog
+
+HANGUP: Final = "SIGHUP: the configuration is read once, at the start; SIGTERM stops"
 
 
 async def serve(
@@ -25,6 +28,9 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if is_heard():
+        # A terminal that is closed is no reason to take a disk away from its clients, and no more is a wish for a reload.
+        loop.add_signal_handler(signal.SIGHUP, log.warning, HANGUP)
     gateways = Gateways(process, disks, log, addresses)
     control: ControlServer | None = None
     try:

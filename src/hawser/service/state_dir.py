@@ -136,7 +136,10 @@ class StateDir:
         name = os.path.join(self.directory, LOCK_NAME)
         self._lock_fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            await patiently(lambda: lock(self._lock_fd, is_shared=False))
+            await patiently(
+                lambda: lock(self._lock_fd, is_shared=False),
+                lambda told: self.log.info(f"state directory {self.directory}: {told}"),
+            )
         except LockedError as error:
             raise self._error(f"{error} has it locked: one gateway for one disk") from None
         except NoLocksError as error:

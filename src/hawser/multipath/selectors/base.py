@@ -4,7 +4,7 @@ Linux: struct path_selector_type (drivers/md/dm-path-selector.h). A selector kee
 of its rule; `seeds.md` 3.16 has the rules and golden vectors. How to write one: docs/selectors.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from mypy_extensions import mypyc_attr
@@ -22,7 +22,8 @@ class SelectorError(TableError):
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class PathSelector:
-    """The selector of one priority group. A subclass overrides `select`, and whatever else it needs.
+    """The selector of one priority group. A subclass overrides `select`, and whatever else it needs; a constructor, too, if the
+    selector has arguments of its own, `words`. ValueError when they are wrong, as here, where there are to be none.
 
     `info_args` and `table_args`: how many words per path `status` and `table` print. `valid` and `failed` are the group's paths,
     `valid` in an order that is the selector's own.
@@ -37,7 +38,9 @@ class PathSelector:
 
     name = ""
 
-    def __init__(self) -> None:
+    def __init__(self, words: Sequence[str] = ()) -> None:
+        if words:
+            raise ValueError("incorrect number of arguments")
         self.valid: list[Path] = []
         self.failed: list[Path] = []
         self.info_args = 0
