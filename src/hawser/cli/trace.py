@@ -8,10 +8,13 @@ import click
 
 from hawser.cli.control_option import control_option, map_option, require_control
 from hawser.service.control import ask_for_pieces
+from hawser.service.trace_file import not_followed
 from hawser.service.tracing import FINISH_SECONDS, SECONDS_MAX
 
 # Beside the time that was asked for, and that which I/Os may take to end: how long a piece may be on its way.
 PATIENCE_SECONDS: Final = 30.0
+# The numbers about the whole are within the first of them.
+HEAD_CHARACTERS: Final = 1000
 
 
 @click.command()
@@ -24,10 +27,11 @@ PATIENCE_SECONDS: Final = 30.0
 def trace(control: str, map_name: str, seconds: float, output: Path) -> None:
     """Follow every I/O for some seconds: what merged, which path it took and why, what made it wait, how long it took.
 
-    The file is trace-event JSON; open it in https://ui.perfetto.dev or chrome://tracing.
+    The file is trace-event JSON; open it in https://ui.perfetto.dev or chrome://tracing. While it is sent clients have two thirds of
+    the server's time.
     """
     require_control(control, "hawser trace")
-    size = 0
+    size = lost = 0
     part = output.with_name(output.name + ".part")
     try:
         with part.open("w") as file:
@@ -35,6 +39,7 @@ def trace(control: str, map_name: str, seconds: float, output: Path) -> None:
             for reply in ask_for_pieces(control, "trace", [repr(seconds)], patience_s, map_name=map_name):
                 if not reply.ok:
                     raise ValueError(reply.err)
+                lost = lost or not_followed(reply.out[:HEAD_CHARACTERS])
                 size += file.write(reply.out)
         part.replace(output)
     except (OSError, ValueError) as error:
@@ -43,4 +48,6 @@ def trace(control: str, map_name: str, seconds: float, output: Path) -> None:
     finally:
         # Also when it is interrupted: the server sends what it has followed in the end only, and drops it when nobody waits.
         part.unlink(missing_ok=True)
+    if lost:
+        click.echo(f"hawser trace: there was no room for {lost:,} further I/Os: less time has room", err=True)
     click.echo(f"{output}: {seconds:g} s, {size:,} bytes; open it in https://ui.perfetto.dev")

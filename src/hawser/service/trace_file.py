@@ -8,6 +8,7 @@ What a replay in the laboratory (hawser.lab.model.trace_read) needs beside the I
 the number of its client's connection, and flags that its name does not say.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ PROCESS: Final = 1
 # A third of a millisecond's work: for that long clients wait meanwhile.
 ROWS_PER_CHUNK: Final = 100
 
+NOT_FOLLOWED: Final = "ios_not_followed_for_want_of_room"
+
 FLAG_WORDS: Final = ((FUA, "fua"), (PREFLUSH, "preflush"), (NOMERGE, "nomerge"), (NOUNMAP, "nounmap"))
 
 _PHASES: Final = {IO_BEGINS: "b", IO_STEP: "n", IO_ENDS: "e", COMMAND_BEGINS: "b", COMMAND_ENDS: "e", IN_FLIGHT: "C"}
@@ -30,7 +33,7 @@ def chunks(recorder: Recorder, start_ns: int, name: str, surroundings: dict[str,
     """The file's text, in pieces of bounded size. `name` is what the process is called, `surroundings` what it was recorded in
     (hawser.service.trace_facts)."""
     head = {"name": "process_name", "ph": "M", "pid": PROCESS, "args": {"name": name}}
-    other = {"ios_not_followed_for_want_of_room": recorder.passed_over, **surroundings}
+    other = {NOT_FOLLOWED: recorder.passed_over, **surroundings}
     yield '{"displayTimeUnit":"ns","otherData":' + _json(other) + ',"traceEvents":[\n' + _json(head)
     # The name of an event that ends must be that of its beginning.
     names: dict[tuple[str, int], str] = {}
@@ -38,6 +41,12 @@ def chunks(recorder: Recorder, start_ns: int, name: str, surroundings: dict[str,
         rows = recorder.rows[first : first + ROWS_PER_CHUNK]
         yield "".join(",\n" + _json(_event(row, start_ns, names)) for row in rows)
     yield "\n]}\n"
+
+
+def not_followed(beginning: str) -> int:
+    """How many I/Os were passed over, by the beginning of a file's text."""
+    found = re.search(rf'"{NOT_FOLLOWED}":(\d+)', beginning)
+    return int(found[1]) if found is not None else 0
 
 
 def _event(row: Row, start_ns: int, names: dict[tuple[str, int], str]) -> dict[str, Any]:
