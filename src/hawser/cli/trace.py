@@ -27,8 +27,8 @@ HEAD_CHARACTERS: Final = 1000
 def trace(control: str, map_name: str, seconds: float, output: Path) -> None:
     """Follow every I/O for some seconds: what merged, which path it took and why, what made it wait, how long it took.
 
-    The file is trace-event JSON; open it in https://ui.perfetto.dev or chrome://tracing. While it is sent, clients have two thirds
-    of the server's time.
+    The file is trace-event JSON; open it in https://ui.perfetto.dev or chrome://tracing. While it is sent, clients have two
+    thirds of the server's time.
     """
     require_control(control, "hawser trace")
     size = lost = 0
