@@ -210,10 +210,12 @@ def test_what_cannot_be_shown_is_said(words: list[str], wrong: str, tmp_path: Pa
 # explore
 
 
-def test_small_worlds_are_counted():
+def test_small_worlds_are_counted(monkeypatch: pytest.MonkeyPatch):
+    # Nothing is cut off, whatever the width.
+    monkeypatch.setenv("COLUMNS", "40")
     done = run("explore", "rmw-neighbour", "--jobs", "1")
     assert done.exit_code == 0, done.output
-    assert re.search(r"^rmw-neighbour +rq +\d+ +\d+ +[\d.]+ +no counter-example", done.output, re.MULTILINE)
+    assert re.search(r"^rmw-neighbour +rq +\d+ +\d+ +[\d.]+ +no counter-example$", done.output, re.MULTILINE)
     assert re.search(r"^2 worlds, [\d,]+ states, [\d,]+ transitions$", done.output, re.MULTILINE)
 
 
