@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 from click.core import ParameterSource
@@ -17,12 +18,15 @@ from rich.console import Console
 
 from hawser.cli.demo_text import PlainAudience, summary_lines
 from hawser.cli.demo_view import HEIGHT_MIN, WIDTH_MIN, LiveAudience
+from hawser.cli.places import PlaceError, make_folder, reason
 from hawser.service.demo import Demo
 from hawser.service.demo_rig import MAP, SIZE, Rig
 from hawser.service.demo_story import tell
 from hawser.service.demo_summary import Summary
 from hawser.service.loop import run_in_own_loop
 from hawser.service.start_error import StartError
+
+USAGE: Final = 2
 
 
 @click.group(invoke_without_command=True)
@@ -56,7 +60,15 @@ def kernel(into: Path | None) -> None:
     """
     from hawser.cli.demo_kernel import run_kernel_demo
 
-    sys.exit(run_kernel_demo(click.echo, into))
+    try:
+        if into is not None:
+            make_folder(into)
+        sys.exit(run_kernel_demo(click.echo, into))
+    except PlaceError as error:
+        click.echo(f"hawser demo kernel: {error}", err=True)
+    except OSError as error:
+        click.echo(f"hawser demo kernel: {reason(error)}", err=True)
+    sys.exit(USAGE)
 
 
 async def _demo(seconds: float, stay: bool) -> int:
@@ -67,7 +79,7 @@ async def _demo(seconds: float, stay: bool) -> int:
         try:
             await rig.start()
         except (StartError, OSError) as error:
-            click.echo(f"hawser demo: {error}", err=True)
+            click.echo(f"hawser demo: {reason(error)}", err=True)
             return 1
         summary = await _perform(rig, seconds, stop)
         if stay and not stop.is_set():

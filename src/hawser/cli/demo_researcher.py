@@ -13,6 +13,7 @@ from hawser.cli.lab_pool import default_jobs
 from hawser.cli.lab_progress import Meter
 from hawser.cli.lab_run import told, write_results
 from hawser.cli.lab_workers import Workers
+from hawser.cli.places import PlaceError, make_folder, reason
 from hawser.lab.experiments.results import as_data
 from hawser.lab.experiments.tournament import TAILS, Standing, Tournament
 from hawser.lab.model.own import find, is_own
@@ -35,7 +36,9 @@ def run_researcher(
         count = scenario.seeds if seeds is None else seeds
         workers = Workers(jobs or default_jobs())
         tournament = Tournament(scenario, words, range(count), workers)
-    except ScenarioError as error:
+        if into is not None:
+            make_folder(into)
+    except (ScenarioError, PlaceError) as error:
         click.echo(f"hawser demo researcher: {error}", err=True)
         return USAGE
     for line in _introduction(tournament, scenario_file):
@@ -51,8 +54,12 @@ def run_researcher(
     ranked = {tail: tournament.standings(runs, tail) for tail in TAILS}
     for line in ranking_lines(ranked, words):
         click.echo(line)
-    if into is not None:
-        _keep(tournament, texts, Path(into))
+    try:
+        if into is not None:
+            _keep(tournament, texts, Path(into))
+    except OSError as error:
+        click.echo(f"hawser demo researcher: {reason(error)}", err=True)
+        return USAGE
     return 0
 
 
@@ -137,7 +144,6 @@ def sentence(row: Standing, tail: str, count: int) -> str:
 
 def _keep(tournament: Tournament, texts: Sequence[str], folder: Path) -> None:
     findings = tournament.findings(texts)
-    folder.mkdir(parents=True, exist_ok=True)
     entry = as_data(tournament, findings)
     write_results(folder, [entry])
     (folder / "tournament.txt").write_text("\n".join(told(entry)) + "\n")
