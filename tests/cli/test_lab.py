@@ -195,7 +195,7 @@ def test_what_does_not_fail_is_not_shrunk(tmp_path: Path):
         (["{junk}"], "this is no JSON"),
         (["3", "--figure", "/nowhere/x.png"], "No such file or directory"),
         (["3", "--plan", "/nowhere/x.json"], "No such file or directory"),
-        (["3", "--figure", "{junk}.doc"], "not supported"),
+        (["3", "--figure", "{junk}.doc"], "junk.doc: its ending says as what it is drawn: .png, .svg, .pdf"),
         (["{ghost}", "--false-lun"], "is a plan already"),
     ],
 )
@@ -205,6 +205,7 @@ def test_what_cannot_be_shown_is_said(words: list[str], wrong: str, tmp_path: Pa
     done = run("show", *(word.format(junk=junk, ghost=ghost_file) for word in words))
     assert done.exit_code == 2
     assert wrong in done.stderr
+    assert done.stdout == "", "before anything is played"
 
 
 # explore

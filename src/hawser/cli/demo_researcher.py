@@ -20,6 +20,7 @@ from hawser.lab.model.own import find, is_own
 from hawser.lab.model.scenario import ScenarioError
 from hawser.lab.model.scenario_file import load
 from hawser.lab.model.stats import SAME
+from hawser.lab.words import plural
 
 USAGE: Final = 2
 INTERRUPTED: Final = 130
@@ -75,8 +76,8 @@ def _with_count(selector: str) -> str:
 def _introduction(tournament: Tournament, scenario_file: str) -> list[str]:
     scenario = tournament.scenario
     lines = [
-        f"{len(tournament.contenders)} selectors, {len(tournament.seeds)} seeds, {scenario.seconds:g} s of virtual time each: "
-        f"{scenario_file}",
+        f"{len(tournament.contenders)} selectors, {plural(len(tournament.seeds), 'seed')}, "
+        f"{scenario.seconds:g} s of virtual time each: {scenario_file}",
         f"measured: the {scenario.seconds - scenario.warm_up_s:g} s in which the fault lasts",
     ]
     for words in tournament.own:

@@ -14,6 +14,7 @@ from hawser.lab.experiments.catalogue import NAMES, ExperimentError, find_experi
 from hawser.lab.experiments.page import page, shown
 from hawser.lab.experiments.results import FILE_NAME, as_data, dumps, whole
 from hawser.lab.model.scenario import ScenarioError
+from hawser.lab.words import plural
 
 WIDTH: Final = 120
 INDENT: Final = "  "
@@ -111,7 +112,9 @@ def _sum_up(entries: list[dict[str, Any]], errors: list[str]) -> int:
     wrong = [
         f"{entry['name']}: {claim['text']}" for entry in entries for claim in entry["claims"] if not claim["holds"]
     ]
-    click.echo(f"{len(entries)} experiments, {len(claims)} claims, {len(claims) - len(wrong)} hold")
+    right = len(claims) - len(wrong)
+    held = f"{right} hold{'s' if right == 1 else ''}"
+    click.echo(f"{plural(len(entries), 'experiment')}, {plural(len(claims), 'claim')}, {held}")
     for text in wrong:
         click.echo(f"{FAILS}: {text}")
     for text in errors:

@@ -29,6 +29,7 @@ TICKS: Final = 11
 # So wide a letter is, and so high, in inches.
 LETTER: Final = 0.075
 FAULTS_SHOWN: Final = 3
+NO_MATPLOTLIB: Final = "a figure needs matplotlib: pip install 'hawser[lab]'"
 
 
 class NoMatplotlibError(Exception):
@@ -51,7 +52,7 @@ def make_figure(chart: Chart, dark: bool = False, title: str = "") -> "Figure":
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError:
-        raise NoMatplotlibError("a figure needs matplotlib: pip install 'hawser[lab]'") from None
+        raise NoMatplotlibError(NO_MATPLOTLIB) from None
     with matplotlib.rc_context(SETTINGS):
         return _Drawing(chart, Palette(dark), Figure).draw(title)
 
