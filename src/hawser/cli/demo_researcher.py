@@ -14,6 +14,7 @@ from hawser.cli.lab_progress import Meter
 from hawser.cli.lab_run import told, write_results
 from hawser.cli.lab_workers import Workers
 from hawser.cli.places import PlaceError, make_folder, reason
+from hawser.lab.examples import example
 from hawser.lab.experiments.results import as_data
 from hawser.lab.experiments.tournament import TAILS, Standing, Tournament
 from hawser.lab.model.own import find, is_own
@@ -33,7 +34,7 @@ def run_researcher(
     """The exit status: 0 if all was played, 1 if a run has failed, 2 if what was asked for cannot be had."""
     try:
         words = [_with_count(selector) for selector in selectors]
-        scenario = load(Path(scenario_file))
+        scenario = load(Path(example(scenario_file)))
         count = scenario.seeds if seeds is None else seeds
         workers = Workers(jobs or default_jobs())
         tournament = Tournament(scenario, words, range(count), workers)
@@ -83,14 +84,17 @@ def _introduction(tournament: Tournament, scenario_file: str) -> list[str]:
     for words in tournament.own:
         name = words.split()[0]
         if is_own(name):
-            lines.append(f"{name}: {lines_of_code(name)} lines")
+            count, imports = lines_of_code(name)
+            lines.append(f"{name}: {plural(count, 'line')}, besides {plural(imports, 'import')}")
     return [*lines, ""]
 
 
-def lines_of_code(name: str) -> int:
-    """Of the file that a selector stands in: those that are not empty."""
+def lines_of_code(name: str) -> tuple[int, int]:
+    """Of the file that a selector stands in: those that are not empty, and, apart, those that import."""
     file = inspect.getsourcefile(find(name, "path selector"))
-    return sum(1 for line in Path(file).read_text().splitlines() if line.strip()) if file else 0
+    lines = [line for line in Path(file).read_text().splitlines() if line.strip()] if file else []
+    imports = [line for line in lines if line.startswith(("import ", "from "))]
+    return len(lines) - len(imports), len(imports)
 
 
 def _play(tournament: Tournament, workers: Workers) -> list[str]:
