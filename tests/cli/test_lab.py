@@ -166,6 +166,15 @@ def test_a_seed_is_told_and_drawn(tmp_path: Path):
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_figure_says_once_that_the_fences_are_off(tmp_path: Path):
+    pytest.importorskip("matplotlib", reason="matplotlib is an extra: hawser[lab]")
+    figure = tmp_path / "seed.svg"
+    run("show", "3", "--unsafe-no-fence", "--figure", str(figure))
+    drawn = figure.read_text()
+    assert ": fences off<" in drawn and "no fences" not in drawn
+    assert "R1: a read that found write 1 (R0: zeroes)" in drawn
+
+
 def test_a_plan_is_told_from_its_file(ghost_file: str):
     done = run("show", ghost_file)
     assert done.exit_code == 1
