@@ -119,7 +119,7 @@ def test_the_control_socket_of_the_environment_counts_if_the_file_names_none(tmp
         ("insecure-listen = 1\n" + A, "insecure-listen: is true or false, not 1"),
         ("control = 7\n" + A, "control: is a text in quotes, not 7"),
         ('parameter = "x=1"\n' + A, "parameter: is a list of texts, parameter = [\"NAME=VALUE\", ...], not 'x=1'"),
-        ('parameter = ["x=1"]\n' + A, "parameter there is no parameter 'x'; there are dm_"),
+        ('parameter = ["x=1"]\n' + A, "parameter: there is no parameter 'x'; there are dm_"),
         ('fence-agent = "/no/such"\n' + A, "fence-agent '/no/such': there is no program"),
         (A + 'queue_mode = "bio"', "[disk.a] queue_mode: unknown key; the nearest is queue-mode"),
         (A + 'control = "/c"', "[disk.a] control: belongs to the process: at the top of the file"),

@@ -44,6 +44,43 @@ def test_what_fails_ends_a_batch_and_is_named_with_its_line() -> None:
     assert batch(text=text.replace("create", "- create"))[:2] == (0, "No devices found\n")
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("sleep x", "sleep: 'x' is no number of seconds"),
+        ("sleep", "sleep: want sleep SECONDS"),
+        ("bg a sleep x", "sleep: 'x' is no number of seconds"),
+        ("io", "io: want io read|write|mix DEVICE [NAME=VALUE...]"),
+        ("io read /dev/d0 count", "io: 'count' is not NAME=VALUE"),
+        ("io read /dev/d0 count=x", "io: count=x: is no number"),
+        ("io read /dev/d0 bs=4q", "io: bs=4q: is no size, such as 4096, 0x1000, 4k or 1m"),
+        ("io read /dev/d0 order=x", "io: order=x: is none of seq, rand, rev, interleaveN"),
+        ("io read /dev/d0 nosuch=1", "io: nosuch: there is no such option; there are batch, bs,"),
+        ("io read /dev/nosuch", "open: ENOENT"),
+        ("blk discard /dev/d0", "blk: want blk flush|size|ro DEVICE | blk discard|zeroout DEVICE OFFSET LENGTH"),
+        ("blk discard /dev/d0 x 1", "blk: 'x' is no size"),
+        ("hold /dev/nosuch 1", "ENOENT"),
+        ("hold /dev/d0", "hold: want hold DEVICE SECONDS [excl]"),
+        ("sysfs", "sysfs: want sysfs get PATH... | sysfs set PATH VALUE"),
+        ("iostat x", "iostat: want iostat snap|delta NAME..."),
+        ("iostat delta /dev/d0", "iostat: cannot be run: no iostat snap was taken of '/dev/d0'"),
+    ],
+)
+def test_a_command_that_is_none_is_told_in_words_with_its_line(command: str, said: str) -> None:
+    status, out, err = batch("--disk", "d0 ram size=1M", text=f"ls\n{command}\n")
+    assert (status, out) == (1, "No devices found\n")
+    (line,) = err.splitlines()
+    assert line.startswith(f"stdin:2: {said}")
+
+
+def test_what_a_command_in_the_background_complains_of_has_its_line_too() -> None:
+    status, out, err = batch(text="bg w wait nosuch\njoin w\n")
+    assert (status, out) == (1, "")
+    assert len(err.splitlines()) == 2 and all(line.startswith("stdin:2: ") for line in err.splitlines())
+    # Who says that it may fail wants to see what it prints.
+    assert batch(text="- io read /dev/nosuch\n")[:2] == (0, "open: ENOENT\n")
+
+
 def test_a_batch_that_cannot_be_read_is_not_begun(tmp_path: Path) -> None:
     assert batch(text="ls\nls 'x\n") == (2, "", "stdin:2: the quote ' that begins here has no end\n")
     assert batch("--disk", "d0", text="ls\n")[0] == 2

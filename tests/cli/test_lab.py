@@ -166,6 +166,15 @@ def test_a_seed_is_told_and_drawn(tmp_path: Path):
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_figure_says_once_that_the_fences_are_off(tmp_path: Path):
+    pytest.importorskip("matplotlib", reason="matplotlib is an extra: hawser[lab]")
+    figure = tmp_path / "seed.svg"
+    run("show", "3", "--unsafe-no-fence", "--figure", str(figure))
+    drawn = figure.read_text()
+    assert ": fences off<" in drawn and "no fences" not in drawn
+    assert "R1: a read that found write 1 (R0: zeroes)" in drawn
+
+
 def test_a_plan_is_told_from_its_file(ghost_file: str):
     done = run("show", ghost_file)
     assert done.exit_code == 1
@@ -195,7 +204,7 @@ def test_what_does_not_fail_is_not_shrunk(tmp_path: Path):
         (["{junk}"], "this is no JSON"),
         (["3", "--figure", "/nowhere/x.png"], "No such file or directory"),
         (["3", "--plan", "/nowhere/x.json"], "No such file or directory"),
-        (["3", "--figure", "{junk}.doc"], "not supported"),
+        (["3", "--figure", "{junk}.doc"], "junk.doc: its ending says as what it is drawn: .png, .svg, .pdf"),
         (["{ghost}", "--false-lun"], "is a plan already"),
     ],
 )
@@ -205,15 +214,18 @@ def test_what_cannot_be_shown_is_said(words: list[str], wrong: str, tmp_path: Pa
     done = run("show", *(word.format(junk=junk, ghost=ghost_file) for word in words))
     assert done.exit_code == 2
     assert wrong in done.stderr
+    assert done.stdout == "", "before anything is played"
 
 
 # explore
 
 
-def test_small_worlds_are_counted():
+def test_small_worlds_are_counted(monkeypatch: pytest.MonkeyPatch):
+    # Nothing is cut off, whatever the width.
+    monkeypatch.setenv("COLUMNS", "40")
     done = run("explore", "rmw-neighbour", "--jobs", "1")
     assert done.exit_code == 0, done.output
-    assert re.search(r"^rmw-neighbour +rq +\d+ +\d+ +[\d.]+ +no counter-example", done.output, re.MULTILINE)
+    assert re.search(r"^rmw-neighbour +rq +\d+ +\d+ +[\d.]+ +no counter-example$", done.output, re.MULTILINE)
     assert re.search(r"^2 worlds, [\d,]+ states, [\d,]+ transitions$", done.output, re.MULTILINE)
 
 

@@ -51,7 +51,7 @@ def test_an_experiment_of_ones_own_says_everything(tmp_path: Path):
         "    a lot        12,346",
         "  derived     two and two: 4 pieces, wanted at least 4 (L-0): holds; school",
         "  stops holding  with other numbers: 2 and 3 are 5",
-        "1 experiments, 1 claims, 1 hold",
+        "1 experiment, 1 claim, 1 holds",
     ):
         assert text in lines
 

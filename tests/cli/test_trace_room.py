@@ -9,7 +9,6 @@ from click.testing import CliRunner
 from hawser.block.recorder import Recorder
 from hawser.cli import trace as command
 from hawser.core.clock import Clock
-from hawser.service.control import Reply
 from hawser.service.trace_file import chunks
 
 
@@ -18,12 +17,10 @@ def test_what_there_was_no_room_for_is_counted(monkeypatch: pytest.MonkeyPatch, 
     recorder = Recorder(Clock(0), None)
     recorder.passed_over = lost
 
-    def answer(*args: object, **more: object) -> Iterator[Reply]:
-        for piece in chunks(recorder, 0, "hawser mpatha", {"seconds": 1.0}):
-            yield Reply(True, piece, more=True)
-        yield Reply(True)
+    def answer(*args: object) -> Iterator[str]:
+        yield from chunks(recorder, 0, "hawser mpatha", {"seconds": 1.0})
 
-    monkeypatch.setattr(command, "ask_for_pieces", answer)
+    monkeypatch.setattr(command, "pieces", answer)
     file = tmp_path / "io.json"
     done = CliRunner().invoke(command.trace, ["--control", "/x", "-o", str(file)])
     assert done.exit_code == 0, done.output

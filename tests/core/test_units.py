@@ -2,7 +2,23 @@
 
 import pytest
 
-from hawser.core.units import GIB, KIB, MIB, format_size, is_number, parse_seconds_ns, parse_size
+from hawser.core.units import GIB, KIB, MIB, format_size, is_number, parse_seconds_ns, parse_size, three_digits
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.25, "0.25"),
+        (2, "2"),
+        (12.34, "12.3"),
+        (999, "999"),
+        (999.6, "1,000"),
+        (2514, "2,514"),
+        (-1234567.0, "-1,234,567"),
+    ],
+)
+def test_numbers_for_people_have_no_exponent(value: float, text: str):
+    assert three_digits(value) == text
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,7 @@ def test_an_exception_is_a_fault_like_others():
 
 def test_kinds_know_no_numbers():
     assert kind_of(BACK_FAULT) == BACK
+    assert kind_of(BACK_FAULT.replace("write 1 is", "zeroes are")) == BACK
     assert kind_of(BACK_FAULT.replace("c:", "reader:")) == BACK + IN_THE_END
     assert kind_of("s1: 5 tags of 4 are in use") == kind_of("s1: 9 tags of 8 are in use")
     assert is_loss(BACK_FAULT)

@@ -57,6 +57,13 @@ def test_of_a_server(fleet):
 @pytest.mark.timeout(90)
 def test_of_a_server_under_the_rules_of_6_12_there_is_no_probe(fleet):
     gateway = fleet.serve(PATHS)
-    assert probe(gateway) == ("", "Inappropriate ioctl for device: the map was loaded under the rules of Linux 6.12")
+    said = "Inappropriate ioctl for device: the map's table was loaded under the rules of Linux 6.12: "
+    said += f"`hawser parameters {SEMANTICS}=6.16`"
+    assert probe(gateway) == ("", f"{said}, then load the table again (hawser dm load, resume)")
     told = run([*HAWSER, "paths", "--control", str(gateway.control), "--probe"], seconds=30, check=False)
     assert (told.returncode, told.stderr.startswith("hawser paths --probe: Inappropriate ioctl")) == (1, True)
+    # As it says:
+    assert ask(str(gateway.control), "parameters", [f"{SEMANTICS}=6.16"]).ok
+    assert gateway.dm("load", "mpatha", "--table", gateway.dm("table", "mpatha")) == ""
+    gateway.dm("resume", "mpatha")
+    assert probe(gateway)[1] == ""

@@ -45,7 +45,7 @@ def test_a_row_for_each_path(fleet: Fleet):
 def test_what_cannot_be_looked_at(fleet: Fleet, name: str, words: str):
     gateway = fleet.serve(["ram:?size=1M", "ram:?size=1M"])
     gateway.dm("message", "mpatha", "0", "fail_path", "259:1")
-    assert paths(gateway, "--recheck", name) == (1, f"{words}\n")
+    assert paths(gateway, "--recheck", name) == (1, f"hawser paths: {words}\n")
 
 
 @pytest.mark.needs("nbdkit")

@@ -12,7 +12,8 @@ from tests.support.gateway import HAWSER, Gateway
 from tests.support.processes import run
 from tests.support.programs import require_program
 
-from hawser.service.statistics import FIELDS
+from hawser.cli.stats import latency_lines
+from hawser.service.statistics import FIELDS, DeviceLatency
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 
@@ -20,8 +21,7 @@ GROUPS = {"read": "rd_ios", "write": "wr_ios", "discard": "ds_ios", "flush": "fl
 
 
 def stats_command(gateway: Gateway, *words: str) -> subprocess.CompletedProcess[str]:
-    # Wide, so that nothing of a table is cut.
-    return run(["env", "COLUMNS=240", *HAWSER, "stats", "--control", gateway.control, *words], check=False)
+    return run([*HAWSER, "stats", "--control", gateway.control, *words], check=False)
 
 
 def load(gateway: Gateway) -> dict[str, Any]:
@@ -90,16 +90,23 @@ def test_the_command_prints_a_table_of_latencies_and_json(fleet: Fleet):
     client = gateway.client()
     for _ in range(7):
         client.read(0, 4096)
-    rows = [
-        re.split(r"\s*[│┃]\s*", line.strip("│┃ ")) for line in stats_command(gateway, "--latency").stdout.splitlines()
-    ]
-    (row,) = [row for row in rows if row[:2] == ["mpatha", "read"]]
-    assert row[2] == "7"
-    quantiles = [float(word.replace(",", "")) for word in row[3:]]
+    head, *rows = [line.split() for line in stats_command(gateway, "--latency").stdout.splitlines()]
+    assert (head[:3], head[-1]) == (["device", "I/O", "count"], "name")
+    (row,) = [row for row in rows if row[:2] == ["254:0", "read"]]
+    assert (row[2], row[-1]) == ("7", "mpatha")
+    quantiles = [float(word.replace(",", "")) for word in row[3:-1]]
     assert len(quantiles) == 5 and quantiles == sorted(quantiles) and quantiles[0] >= 2000
     printed = stats_command(gateway, "--json").stdout
     assert '"latency_ns"' in printed and printed.count('"device"') == 2
     assert stats_command(gateway, "--latency", "--json").stdout.count('"latency_ns"') == 2
+
+
+def test_long_names_are_whole_however_narrow_the_terminal():
+    uri = f"nbd+unix:///?socket=/run/{'long' * 30}/a.sock&cache=lun"
+    rows = [DeviceLatency(uri, f"259:{number}", "read", 1000 * number, [1.0, 2.0, 3.0, 4.0, 5.5]) for number in (1, 2)]
+    head, first, second = latency_lines(rows)
+    assert first.split() == ["259:1", "read", "1,000", "1.0", "2.0", "3.0", "4.0", "5.5", uri]
+    assert second.startswith("259:2 ") and second.index(uri) == head.index("name")
 
 
 @pytest.mark.parametrize("mode", ["rq", "bio"])

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from hawser.cli.demo_text import PlainAudience, summary_lines
 from hawser.cli.demo_view import HEIGHT_MIN, WIDTH_MIN, LiveAudience
+from hawser.cli.places import PlaceError, make_folder, reason
 from hawser.service.demo import Demo
 from hawser.service.demo_rig import MAP, SIZE, Rig
 from hawser.service.demo_story import tell
@@ -27,6 +28,7 @@ from hawser.service.start_error import StartError
 
 # As `hawser` ends whenever it is interrupted; here a summary says so.
 INTERRUPTED: Final = 130
+USAGE: Final = 2
 
 
 @click.group(invoke_without_command=True)
@@ -65,7 +67,15 @@ def kernel(into: Path | None) -> None:
     """
     from hawser.cli.demo_kernel import run_kernel_demo
 
-    sys.exit(run_kernel_demo(click.echo, into))
+    try:
+        if into is not None:
+            make_folder(into)
+        sys.exit(run_kernel_demo(click.echo, into))
+    except PlaceError as error:
+        click.echo(f"hawser demo kernel: {error}", err=True)
+    except OSError as error:
+        click.echo(f"hawser demo kernel: {reason(error)}", err=True)
+    sys.exit(USAGE)
 
 
 async def _demo(seconds: float, stay: bool) -> int:
@@ -76,7 +86,7 @@ async def _demo(seconds: float, stay: bool) -> int:
         try:
             await rig.start()
         except (StartError, OSError) as error:
-            click.echo(f"hawser demo: {error}", err=True)
+            click.echo(f"hawser demo: {reason(error)}", err=True)
             return 1
         summary = await _perform(rig, seconds, stop)
         if stay and not stop.is_set():

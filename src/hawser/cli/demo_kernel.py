@@ -71,7 +71,6 @@ def _tell_life(echo: Echo, sides: Sides, into: Path | None) -> bool:
             echo(INDENT + line)
     with TemporaryDirectory(prefix="hawser-") as scratch:
         folder = into or Path(scratch)
-        folder.mkdir(parents=True, exist_ok=True)
         for name, said in ((LINUX_FILE, linux.said), (HAWSER_FILE, sides.hawser)):
             (folder / name).write_text("".join(f"{line}\n" for one in said for line in one.text()))
         differences = _diff(folder)

@@ -62,8 +62,8 @@ def researcher(
 ) -> None:
     """A path selector of your own against the five of Linux: tail latencies while a path is gray, in virtual time.
 
-    All play the same seeds of the same scenario, of which the time with the fault is measured. Run it from the top of a checkout,
-    where the examples are, or name a selector and a scenario of your own.
+    All play the same seeds of the same scenario, of which the time with the fault is measured. The examples come with hawser; a
+    file of that name here counts before them.
     """
     from hawser.cli.demo_researcher import run_researcher
 

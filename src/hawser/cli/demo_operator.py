@@ -12,6 +12,7 @@ import msgspec
 from hawser import __version__
 from hawser.build_info import describe
 from hawser.cli.demo_operator_chart import duration, write_figures
+from hawser.cli.places import PlaceError, make_folder, reason
 from hawser.service.demo_child import ChildError
 from hawser.service.demo_cost import Cost, measure
 from hawser.service.demo_database import KINDS
@@ -20,18 +21,23 @@ from hawser.service.demo_servers import missing_packages
 from hawser.service.hangup import end_signals
 
 ROUND_SECONDS = 1.2
+USAGE = 2
 
 
 def run_operator(pace_s: float, rounds: int, into: str | None) -> int:
-    """The exit status: 0 if the checker is satisfied, 1 if it is not, 3 where something is missing. KeyboardInterrupt when a
-    signal has ended it."""
+    """The exit status: 0 if the checker is satisfied, 1 if it is not, 2 if what was asked for cannot be had, 3 where something is
+    missing. KeyboardInterrupt when a signal has ended it."""
     missing = missing_packages()
     if missing:
         names = " ".join(missing)
         click.echo(f"hawser demo operator: it needs the Debian packages {names}: apt install {names}", err=True)
         return 3
     if into is not None:
-        os.makedirs(into, exist_ok=True)
+        try:
+            make_folder(into)
+        except PlaceError as error:
+            click.echo(f"hawser demo operator: {error}", err=True)
+            return USAGE
     stop = threading.Event()
     with _Signals(stop):
         costs = _measure(rounds, stop)
@@ -41,8 +47,12 @@ def run_operator(pace_s: float, rounds: int, into: str | None) -> int:
         raise KeyboardInterrupt
     outcome.costs = costs
     _print_summary(outcome)
-    if into is not None:
-        _keep(outcome, into)
+    try:
+        if into is not None:
+            _keep(outcome, into)
+    except OSError as error:
+        click.echo(f"hawser demo operator: {reason(error)}", err=True)
+        return USAGE
     return 0 if outcome.is_good() else 1
 
 

@@ -13,12 +13,15 @@ from hawser.cli.lab_pool import default_jobs
 from hawser.cli.lab_progress import Meter
 from hawser.cli.lab_run import told, write_results
 from hawser.cli.lab_workers import Workers
+from hawser.cli.places import PlaceError, make_folder, reason
+from hawser.lab.examples import example
 from hawser.lab.experiments.results import as_data
 from hawser.lab.experiments.tournament import TAILS, Standing, Tournament
 from hawser.lab.model.own import find, is_own
 from hawser.lab.model.scenario import ScenarioError
 from hawser.lab.model.scenario_file import load
 from hawser.lab.model.stats import SAME
+from hawser.lab.words import plural
 
 USAGE: Final = 2
 FIGURES: Final = tuple(f"tournament-{theme}.{ending}" for theme in ("light", "dark") for ending in ("png", "svg"))
@@ -30,11 +33,13 @@ def run_researcher(
     """The exit status: 0 if all was played, 1 if a run has failed, 2 if what was asked for cannot be had."""
     try:
         words = [_with_count(selector) for selector in selectors]
-        scenario = load(Path(scenario_file))
+        scenario = load(Path(example(scenario_file)))
         count = scenario.seeds if seeds is None else seeds
         workers = Workers(jobs or default_jobs())
         tournament = Tournament(scenario, words, range(count), workers)
-    except ScenarioError as error:
+        if into is not None:
+            make_folder(into)
+    except (ScenarioError, PlaceError) as error:
         click.echo(f"hawser demo researcher: {error}", err=True)
         return USAGE
     for line in _introduction(tournament, scenario_file):
@@ -46,8 +51,12 @@ def run_researcher(
     ranked = {tail: tournament.standings(runs, tail) for tail in TAILS}
     for line in ranking_lines(ranked, words):
         click.echo(line)
-    if into is not None:
-        _keep(tournament, texts, Path(into))
+    try:
+        if into is not None:
+            _keep(tournament, texts, Path(into))
+    except OSError as error:
+        click.echo(f"hawser demo researcher: {reason(error)}", err=True)
+        return USAGE
     return 0
 
 
@@ -63,21 +72,24 @@ def _with_count(selector: str) -> str:
 def _introduction(tournament: Tournament, scenario_file: str) -> list[str]:
     scenario = tournament.scenario
     lines = [
-        f"{len(tournament.contenders)} selectors, {len(tournament.seeds)} seeds, {scenario.seconds:g} s of virtual time each: "
-        f"{scenario_file}",
+        f"{len(tournament.contenders)} selectors, {plural(len(tournament.seeds), 'seed')}, "
+        f"{scenario.seconds:g} s of virtual time each: {scenario_file}",
         f"measured: the {scenario.seconds - scenario.warm_up_s:g} s in which the fault lasts",
     ]
     for words in tournament.own:
         name = words.split()[0]
         if is_own(name):
-            lines.append(f"{name}: {lines_of_code(name)} lines")
+            count, imports = lines_of_code(name)
+            lines.append(f"{name}: {plural(count, 'line')}, besides {plural(imports, 'import')}")
     return [*lines, ""]
 
 
-def lines_of_code(name: str) -> int:
-    """Of the file that a selector stands in: those that are not empty."""
+def lines_of_code(name: str) -> tuple[int, int]:
+    """Of the file that a selector stands in: those that are not empty, and, apart, those that import."""
     file = inspect.getsourcefile(find(name, "path selector"))
-    return sum(1 for line in Path(file).read_text().splitlines() if line.strip()) if file else 0
+    lines = [line for line in Path(file).read_text().splitlines() if line.strip()] if file else []
+    imports = [line for line in lines if line.startswith(("import ", "from "))]
+    return len(lines) - len(imports), len(imports)
 
 
 def _play(tournament: Tournament, workers: Workers) -> list[str]:
@@ -132,7 +144,6 @@ def sentence(row: Standing, tail: str, count: int) -> str:
 
 def _keep(tournament: Tournament, texts: Sequence[str], folder: Path) -> None:
     findings = tournament.findings(texts)
-    folder.mkdir(parents=True, exist_ok=True)
     entry = as_data(tournament, findings)
     write_results(folder, [entry])
     (folder / "tournament.txt").write_text("\n".join(told(entry)) + "\n")

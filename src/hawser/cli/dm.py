@@ -10,6 +10,7 @@ import click
 
 from hawser.cli.control_option import control_option, require_control
 from hawser.cli.dm_batch import run_batch
+from hawser.cli.places import reason
 from hawser.dm.dmsetup.arguments import Arguments, UsageError, parse_arguments
 from hawser.service.control import DMSETUP, Reply, ask
 
@@ -20,24 +21,29 @@ TABLE_WORDS: Final = {"create": 3, "load": 3, "reload": 3}
 ASKERS: Final = ("udevcomplete_all",)
 
 
-def ask_or_leave(control: str, verb: str, args: list[str], map_name: str = "") -> Reply:
-    """Ask, of a map or of all; end with a message when nobody answers. It may take as long as it takes."""
+def ask_or_leave(command: str, control: str, verb: str, args: list[str], map_name: str = "") -> Reply:
+    """Ask, of a map or of all; end with a message of `command` when nobody answers. It may take as long as it takes."""
     try:
         return ask(control, verb, args, patience_s=None, map_name=map_name)
     except (OSError, ValueError) as error:
-        _fail(f"hawser: {control}: no server answers there: {error}")
+        fail(f"{command}: {nobody_at(control, error)}")
 
 
-def print_reply(control: str, verb: str, args: list[str], map_name: str = "") -> None:
-    """Ask, and print what is said."""
-    reply = ask_or_leave(control, verb, args, map_name)
+def nobody_at(control: str, error: Exception) -> str:
+    """What to say when a socket is not there, is not a server's, or falls silent."""
+    return f"{control}: no server answers there: {reason(error)}"
+
+
+def print_reply(command: str, control: str, verb: str, args: list[str], map_name: str = "") -> None:
+    """Ask, and print what is said; what is refused, in the name of `command`."""
+    reply = ask_or_leave(command, control, verb, args, map_name)
     click.echo(reply.out, nl=False)
     if not reply.ok:
-        _fail(reply.err)
+        fail(f"{command}: {reply.err}")
     click.echo(reply.err, err=True, nl=False)
 
 
-def _fail(text: str) -> NoReturn:
+def fail(text: str) -> NoReturn:
     click.echo(text, err=True)
     sys.exit(1)
 
@@ -53,11 +59,11 @@ def run_dmsetup(control: str, argv: list[str]) -> None:
     try:
         reply = ask(control, DMSETUP, argv, stdin, None, files)
     except (OSError, ValueError) as error:
-        _fail(f"{PROGRAM}: {control}: no server answers there: {error}")
+        fail(f"{PROGRAM}: {nobody_at(control, error)}")
     _execute(arguments, reply.nodes)
     click.echo(reply.out, nl=False)
     if not reply.ok:
-        _fail(reply.err.removesuffix("\n"))
+        fail(reply.err.removesuffix("\n"))
     click.echo(reply.err, err=True, nl=False)
 
 
@@ -148,10 +154,10 @@ def dm(
     """
     if batch:
         if args:
-            _fail(f"hawser dm --batch {batch}: the commands are in the file; {' '.join(args)!r} is one too many")
+            fail(f"hawser dm --batch {batch}: the commands are in the file; {' '.join(args)!r} is one too many")
         sys.exit(run_batch(batch, list(disks), list(parameters), read_table, keep_going, echo, log))
     if disks or parameters or keep_going or echo or log:
-        _fail("hawser dm: --disk, --parameter, --keep-going, --echo and --log belong to --batch")
+        fail("hawser dm: --disk, --parameter, --keep-going, --echo and --log belong to --batch")
     require_control(control, "hawser dm")
     run_dmsetup(control, list(args))
 
@@ -160,5 +166,5 @@ def dmsetup() -> None:
     """The program under the name of dmsetup: all of its arguments are dmsetup's."""
     control = os.environ.get("HAWSER_CONTROL", "")
     if not control:
-        _fail(f"{PROGRAM}: name the server's control socket with HAWSER_CONTROL")
+        fail(f"{PROGRAM}: name the server's control socket with HAWSER_CONTROL")
     run_dmsetup(control, sys.argv[1:])

@@ -64,9 +64,14 @@ def run_batch(
 
 
 def _show(name: str, command: Command, outcome: Outcome, with_log: bool) -> None:
-    """What a command has printed. Of one that has failed also what a kernel would have logged, as that says why."""
-    click.echo(outcome.stdout, nl=False)
-    lines = outcome.stderr.splitlines() + (outcome.log if with_log else [])
+    """What a command has printed. Of one that has failed also what a kernel would have logged, as that says why; and of one that
+    was not to fail and does not complain, what it has printed is the complaint."""
+    complaint = outcome.stderr
+    if outcome.rc and not command.keeps_on and not complaint:
+        complaint = outcome.stdout
+    else:
+        click.echo(outcome.stdout, nl=False)
+    lines = complaint.splitlines() + (outcome.log if with_log else [])
     if outcome.rc and not lines:
         lines = [f"exit status {outcome.rc}"]
     for line in lines:

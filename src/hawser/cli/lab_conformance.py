@@ -16,6 +16,7 @@ from typing import Final
 import click
 
 from hawser.cli.lab_pool import default_jobs
+from hawser.cli.places import reason
 from hawser.lab.conformance.protocol import Json, ask_for_machine, ask_for_step
 from hawser.lab.conformance.report import Tally, difference_lines, skip_lines
 from hawser.lab.conformance.transcript import Transcript, TranscriptError, read_transcript
@@ -80,7 +81,7 @@ def _replay_file(runner: RunnerProcess, path: Path) -> FileResult:
     try:
         transcript = read_transcript(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, TranscriptError) as error:
-        return FileResult(path, Tally(failed=1), str(error))
+        return FileResult(path, Tally(failed=1), reason(error))
     return FileResult(path, replay(runner, transcript))
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from hawser.cli.places import reason
 from hawser.core.trace import ANSWERED, FENCED, ISSUED, MAPPED
 from hawser.core.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from hawser.lab.model.explain import Explained, Step, Told, explain, slowest
@@ -30,7 +31,7 @@ def run_explain(file: str, seed: int, numbers: Sequence[int], slow: int, over: S
             wanted += slowest(scenario, seed, slow)
         found = explain(scenario, seed, wanted)
     except (OSError, UnicodeDecodeError) as error:
-        click.echo(f"hawser lab explain: {file}: {error}", err=True)
+        click.echo(f"hawser lab explain: {reason(error, file)}", err=True)
         return USAGE
     except (ScenarioError, ValueError) as error:
         click.echo(f"hawser lab explain: {file}: {error}", err=True)

@@ -4,9 +4,8 @@ import time
 from dataclasses import dataclass
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from hawser.cli.columns import columns
 from hawser.cli.lab_pool import WorkerDiedError, default_jobs, in_order
 from hawser.cli.lab_progress import Meter
 from hawser.lab.explore.scenarios import SCENARIOS, Scenario
@@ -110,29 +109,30 @@ def _explore_all(worlds: list[World], jobs: int) -> list[Finding]:
 
 
 def _print(findings: list[Finding]) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    table.add_column("scenario", no_wrap=True)
-    table.add_column("mode", no_wrap=True)
-    for heading in ("states", "transitions", "seconds"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for finding in findings:
-        good = finding.is_as_expected()
-        table.add_row(
-            finding.world.scenario,
-            finding.world.mode,
-            f"{finding.states:,}",
-            f"{finding.transitions:,}",
-            f"{finding.seconds:.1f}",
-            f"[{'green' if good else 'bold red'}]{finding.verdict()}{'' if good else '  <- not as it should be'}",
-        )
-    Console(highlight=False, soft_wrap=True).print(table)
+    rows = [["scenario", "mode", "states", "transitions", "seconds", "verdict"]]
+    rows += [_row(finding) for finding in findings]
+    for line in columns(rows, right=(2, 3, 4)):
+        click.echo(line)
     for finding in findings:
         if finding.kind:
             _tell(finding)
     states = sum(finding.states for finding in findings)
     transitions = sum(finding.transitions for finding in findings)
     click.echo(f"{len(findings)} worlds, {states:,} states, {transitions:,} transitions")
+
+
+def _row(finding: Finding) -> list[str]:
+    """The last cell is coloured, which click leaves out where nobody would see it."""
+    good = finding.is_as_expected()
+    verdict = f"{finding.verdict()}{'' if good else '  <- not as it should be'}"
+    return [
+        finding.world.scenario,
+        finding.world.mode,
+        f"{finding.states:,}",
+        f"{finding.transitions:,}",
+        f"{finding.seconds:.1f}",
+        click.style(verdict, fg="green" if good else "red", bold=not good),
+    ]
 
 
 def _tell(finding: Finding) -> None:

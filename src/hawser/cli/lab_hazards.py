@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from hawser.cli.places import PlaceError, make_folder, reason
 from hawser.lab.figure import NoMatplotlibError, draw
 from hawser.lab.hazard_plans import HAZARDS, Hazard
 from hawser.lab.story import tell
@@ -41,12 +42,12 @@ def write_hazards(into: str) -> int:
     figures = directory / "figures"
     parts = [HEAD]
     try:
-        figures.mkdir(parents=True, exist_ok=True)
+        make_folder(figures)
         for number, hazard in enumerate(HAZARDS, start=1):
             parts.append(chapter(number, hazard, figures))
         (directory / "hazards.md").write_text("\n".join(parts))
-    except (NoMatplotlibError, OSError) as error:
-        click.echo(f"hawser lab hazards: {error}", err=True)
+    except (NoMatplotlibError, PlaceError, OSError) as error:
+        click.echo(f"hawser lab hazards: {reason(error)}", err=True)
         return 2
     click.echo(f"{directory / 'hazards.md'}: {len(HAZARDS)} hazards")
     return 0

@@ -21,6 +21,7 @@ class Meter:
         self._console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
         self._next_line = self.started + LINE_EVERY_S
+        self._has_said = False
         if self._console.is_terminal:
             columns = (
                 SpinnerColumn(),
@@ -41,6 +42,9 @@ class Meter:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+        elif self._has_said:
+            # Where both streams are one, what comes next is no line of the progress.
+            click.echo("", err=True)
 
     def seconds(self) -> float:
         """Since it was made."""
@@ -52,4 +56,5 @@ class Meter:
             self._bar.update(self._task, completed=done, said=said)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE_EVERY_S
+            self._has_said = True
             click.echo(f"{self.what}: {said}", err=True)

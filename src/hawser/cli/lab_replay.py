@@ -9,6 +9,7 @@ import click
 from hawser.cli.lab_pool import WorkerDiedError, default_jobs, in_order
 from hawser.cli.lab_progress import Meter
 from hawser.cli.lab_run import INTERRUPTED, USAGE, told, write_results
+from hawser.cli.places import make_folder, reason
 from hawser.lab.experiments.replay import Replay, Work, policies_of
 from hawser.lab.experiments.results import as_data
 from hawser.lab.model.replay import play_sliced, source_of
@@ -39,7 +40,7 @@ def run_replay(
 
     try:
         if into is not None:
-            Path(into).mkdir(parents=True, exist_ok=True)
+            make_folder(into)
         source = source_of(read_trace(file), map_name)
         policies = policies_of(source.map_model(), selectors, modes, schedulers)
         replay = Replay(source, policies, is_closed, seeds, player)
@@ -49,9 +50,13 @@ def run_replay(
         click.echo("interrupted")
         return INTERRUPTED
     except (TraceError, ScenarioError, ValueError, OSError, WorkerDiedError) as error:
-        click.echo(f"hawser lab replay: {error}", err=True)
+        click.echo(f"hawser lab replay: {reason(error)}", err=True)
         return USAGE
     click.echo("\n".join(told(entry)))
-    if into is not None:
-        write_results(Path(into), [entry])
+    try:
+        if into is not None:
+            write_results(Path(into), [entry])
+    except OSError as error:
+        click.echo(f"hawser lab replay: {reason(error)}", err=True)
+        return USAGE
     return 0 if entry["holds"] else 1

@@ -1,6 +1,5 @@
 """`hawser lab run`: experiments, their tables, and whether what was claimed beforehand holds."""
 
-import os
 import textwrap
 import traceback
 from pathlib import Path
@@ -10,10 +9,12 @@ import click
 
 from hawser.cli.lab_pool import WorkerDiedError, default_jobs, in_order
 from hawser.cli.lab_progress import Meter
+from hawser.cli.places import PlaceError, check_file, half_of, make_folder, reason
 from hawser.lab.experiments.catalogue import NAMES, ExperimentError, find_experiments
 from hawser.lab.experiments.page import page, shown
 from hawser.lab.experiments.results import FILE_NAME, as_data, dumps, whole
 from hawser.lab.model.scenario import ScenarioError
+from hawser.lab.words import plural
 
 WIDTH: Final = 120
 INDENT: Final = "  "
@@ -50,8 +51,9 @@ def run_experiments(whats: list[str], into: str | None, page_file: str | None, j
     try:
         for what in whats:
             find_experiments(what)
-        folder = _folder(into)
-    except (ExperimentError, OSError) as error:
+        folder = None if into is None else make_folder(into)
+        page_place = None if page_file is None else check_file(page_file)
+    except (ExperimentError, PlaceError) as error:
         click.echo(f"hawser lab run: {error}", err=True)
         return USAGE
     entries: list[dict[str, Any]] = []
@@ -75,19 +77,14 @@ def run_experiments(whats: list[str], into: str | None, page_file: str | None, j
         errors.append(str(error))
     finally:
         results.close()
-    if folder is not None and entries:
-        write_results(folder, entries)
-    if page_file is not None and entries:
-        write_whole(Path(page_file), page(entries))
+    try:
+        if folder is not None and entries:
+            write_results(folder, entries)
+        if page_place is not None and entries:
+            write_whole(page_place, page(entries))
+    except OSError as error:
+        errors.append(reason(error))
     return _sum_up(entries, errors)
-
-
-def _folder(into: str | None) -> Path | None:
-    if into is None:
-        return None
-    folder = Path(into)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def write_results(folder: Path, entries: list[dict[str, Any]]) -> None:
@@ -98,10 +95,16 @@ def write_results(folder: Path, entries: list[dict[str, Any]]) -> None:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """All of a file, or nothing of it."""
-    half = file.with_name(f".{file.name}.{os.getpid()}")
-    half.write_text(text)
-    half.rename(file)
+    """All of a file, or nothing of it. OSError with the name of the file."""
+    half = half_of(file)
+    try:
+        half.write_text(text)
+        if half != file:
+            half.rename(file)
+    except OSError as error:
+        if half != file:
+            half.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(file)) from None
 
 
 def _sum_up(entries: list[dict[str, Any]], errors: list[str]) -> int:
@@ -109,7 +112,9 @@ def _sum_up(entries: list[dict[str, Any]], errors: list[str]) -> int:
     wrong = [
         f"{entry['name']}: {claim['text']}" for entry in entries for claim in entry["claims"] if not claim["holds"]
     ]
-    click.echo(f"{len(entries)} experiments, {len(claims)} claims, {len(claims) - len(wrong)} hold")
+    right = len(claims) - len(wrong)
+    held = f"{right} hold{'s' if right == 1 else ''}"
+    click.echo(f"{plural(len(entries), 'experiment')}, {plural(len(claims), 'claim')}, {held}")
     for text in wrong:
         click.echo(f"{FAILS}: {text}")
     for text in errors:

@@ -1,6 +1,7 @@
 """`hawser lab show`: one run, told and drawn."""
 
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from hawser.cli.lab_plans import NoPlanError, find
-from hawser.lab.figure import NoMatplotlibError
+from hawser.cli.places import PlaceError, check_file, reason
+from hawser.lab.figure import NO_MATPLOTLIB, NoMatplotlibError
 from hawser.lab.figure import draw as draw_figure
 from hawser.lab.plan import Plan
 from hawser.lab.plan_file import dumps
@@ -23,6 +25,8 @@ TONES: Final = {PLAIN: "", BAD: "yellow", FAULT: "bold red", GOOD: "green", STEP
 LANES: Final = {"client": "cyan", "path": "blue", "server": "bright_black", "map": "bold", "judge": "bold red"}
 LANE_WIDTH: Final = 11
 PROGRESS_EVERY_S: Final = 0.2
+# As the help says.
+ENDINGS: Final = (".png", ".svg", ".pdf")
 
 
 def run_show(
@@ -30,6 +34,10 @@ def run_show(
 ) -> int:
     """The exit status: 0 if nothing was wrong, 1 if something was, 2 if there was nothing to be shown."""
     try:
+        if figure is not None:
+            check_figure(figure)
+        if plan_file is not None:
+            check_file(plan_file)
         plan = find(what, kind)
         if shrinks:
             plan = shrunk_with_progress(plan)
@@ -38,13 +46,22 @@ def run_show(
             Path(plan_file).write_text(dumps(plan))
         if figure is not None:
             draw_figure(trial, figure, dark)
-    except (NoPlanError, NoMatplotlibError) as error:
+    except (NoPlanError, NoMatplotlibError, PlaceError) as error:
         click.echo(f"hawser lab show: {error}", err=True)
         return 2
-    except (OSError, ValueError) as error:
-        click.echo(f"hawser lab show: {figure or plan_file}: {error}", err=True)
+    except OSError as error:
+        click.echo(f"hawser lab show: {reason(error)}", err=True)
         return 2
     return 1 if trial.faults else 0
+
+
+def check_figure(file: str) -> None:
+    """Before anything is played: can it be drawn, and written? PlaceError, NoMatplotlibError."""
+    if Path(file).suffix.lower() not in ENDINGS:
+        raise PlaceError(f"--figure {file}: its ending says as what it is drawn: {', '.join(ENDINGS)}")
+    check_file(file)
+    if find_spec("matplotlib") is None:
+        raise NoMatplotlibError(NO_MATPLOTLIB)
 
 
 def tell_plan(plan: Plan, everything: bool) -> Trial:

@@ -17,4 +17,4 @@ def parameters(control: str, values: tuple[str, ...]) -> None:
     dm_multipath.semantics                       6.12 or 6.16: whose rules count for tables loaded from now on
     """
     require_control(control, "hawser parameters")
-    print_reply(control, "parameters", list(values))
+    print_reply("hawser parameters", control, "parameters", list(values))

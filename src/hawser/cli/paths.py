@@ -29,6 +29,6 @@ def paths(control: str, map_name: str, as_json: bool, recheck: str, probe: bool)
     if probe:
         print_pieces(control, "probe-paths", [], "hawser paths --probe", map_name)
     elif recheck:
-        print_reply(control, "paths", ["recheck", recheck], map_name)
+        print_reply("hawser paths", control, "paths", ["recheck", recheck], map_name)
     else:
-        print_reply(control, "paths", ["json"] if as_json else [], map_name)
+        print_reply("hawser paths", control, "paths", ["json"] if as_json else [], map_name)

@@ -22,7 +22,7 @@ from hawser.service.serve import leave, run
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Serve the disks that FILE (TOML) describes, instead of one that options describe: see below.",
+    help="Serve the disks that FILE (TOML) describes, instead of one that options describe: see above.",
 )
 @click.option("--path", "paths", multiple=True, metavar="URI", help="A path to the disk; repeat it.  [required]")
 @click.option("--listen", "listen", multiple=True, metavar="URI", help="Where clients connect; repeat it.  [required]")

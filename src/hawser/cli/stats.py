@@ -1,13 +1,16 @@
 """`hawser stats`: what the devices of a running server have done, as /proc/diskstats has it, and how long it took."""
 
+from typing import Final
+
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
+from hawser.cli.columns import columns
 from hawser.cli.control_option import control_option, map_option, require_control
-from hawser.cli.dm import ask_or_leave, print_reply
+from hawser.cli.dm import ask_or_leave, fail, print_reply
 from hawser.service.statistics import LATENCY_COLUMNS, DeviceLatency
+
+COMMAND: Final = "hawser stats"
 
 
 @click.command()
@@ -18,17 +21,24 @@ from hawser.service.statistics import LATENCY_COLUMNS, DeviceLatency
 @click.option("--hedges", is_flag=True, help="Reads that were asked for twice: sent, won, refused by budget.")
 def stats(control: str, map_name: str, latency: bool, as_json: bool, hedges: bool) -> None:
     """Counters of every map and path since the server started, in the format of /proc/diskstats."""
-    require_control(control, "hawser stats")
+    require_control(control, COMMAND)
     if hedges and not as_json:
-        print_reply(control, "stats", ["hedges"], map_name)
+        print_reply(COMMAND, control, "stats", ["hedges"], map_name)
         return
     if not latency or as_json:
-        print_reply(control, "stats", ["json"] if as_json else [], map_name)
+        print_reply(COMMAND, control, "stats", ["json"] if as_json else [], map_name)
         return
-    reply = ask_or_leave(control, "stats", ["latency"], map_name)
-    table = Table(title="latency, µs")
-    for column in ("device", "I/O", "count", *LATENCY_COLUMNS):
-        table.add_column(column, justify="left" if column in ("device", "I/O") else "right")
-    for row in msgspec.json.decode(reply.out, type=list[DeviceLatency]):
-        table.add_row(row.device, row.group, f"{row.count:,}", *(f"{value:,.1f}" for value in row.microseconds))
-    Console().print(table)
+    reply = ask_or_leave(COMMAND, control, "stats", ["latency"], map_name)
+    if not reply.ok:
+        fail(f"{COMMAND}: {reply.err}")
+    for line in latency_lines(msgspec.json.decode(reply.out, type=list[DeviceLatency])):
+        click.echo(line)
+
+
+def latency_lines(found: list[DeviceLatency]) -> list[str]:
+    """In microseconds. Names come last: a path's may be as long as a URI."""
+    rows = [["device", "I/O", "count", *(f"{name} µs" for name in LATENCY_COLUMNS), "name"]]
+    for one in found:
+        times = [f"{value:,.1f}" for value in one.microseconds]
+        rows.append([one.number, one.group, f"{one.count:,}", *times, one.device])
+    return columns(rows, right=range(2, 3 + len(LATENCY_COLUMNS)))

@@ -2,12 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 
 from hawser.cli.control_option import control_option, map_option, require_control
-from hawser.service.control import ask_for_pieces
+from hawser.cli.pieces import RefusedError, pieces
+from hawser.cli.places import half_of, reason
 from hawser.service.trace_file import not_followed
 from hawser.service.tracing import FINISH_SECONDS, SECONDS_MAX
 
@@ -32,22 +33,39 @@ def trace(control: str, map_name: str, seconds: float, output: Path) -> None:
     """
     require_control(control, "hawser trace")
     size = lost = 0
-    part = output.with_name(output.name + ".part")
+    part = half_of(output)
     try:
         with part.open("w") as file:
             patience_s = seconds + FINISH_SECONDS + PATIENCE_SECONDS
-            for reply in ask_for_pieces(control, "trace", [repr(seconds)], patience_s, map_name=map_name):
-                if not reply.ok:
-                    raise ValueError(reply.err)
-                lost = lost or not_followed(reply.out[:HEAD_CHARACTERS])
-                size += file.write(reply.out)
-        part.replace(output)
-    except (OSError, ValueError) as error:
-        click.echo(f"hawser trace: {error}", err=True)
-        sys.exit(1)
-    finally:
-        # Also when it is interrupted: the server sends what it has followed in the end only, and drops it when nobody waits.
-        part.unlink(missing_ok=True)
+            for text in pieces(control, "trace", [repr(seconds)], patience_s, map_name):
+                lost = lost or not_followed(text[:HEAD_CHARACTERS])
+                size += file.write(text)
+        if part != output:
+            part.replace(output)
+    except RefusedError as refusal:
+        _give_up(part, output, str(refusal))
+    except OSError as error:
+        _give_up(part, output, reason(error, output))
+    except KeyboardInterrupt:
+        # The server sends what it has followed in the end only, and drops it when nobody waits.
+        _forget(part, output)
+        raise
     if lost:
         click.echo(f"hawser trace: there was no room for {lost:,} further I/Os: less time has room", err=True)
     click.echo(f"{output}: {seconds:g} s, {size:,} bytes; open it in https://ui.perfetto.dev")
+
+
+def _give_up(part: Path, output: Path, text: str) -> NoReturn:
+    """Nothing is kept of what is not whole."""
+    _forget(part, output)
+    click.echo(f"hawser trace: {text}", err=True)
+    sys.exit(1)
+
+
+def _forget(part: Path, output: Path) -> None:
+    try:
+        if part != output:
+            part.unlink(missing_ok=True)
+    except OSError:
+        # Where it could not be made: the reason has been found already.
+        pass

@@ -50,6 +50,11 @@ def parse_seconds_ns(text: str) -> int:
     return round(seconds * NS_PER_S)
 
 
+def three_digits(value: float) -> str:
+    """A number for people: three significant digits, and all of those before the point: `0.25`, `12.3`, `2,510`."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
+
+
 def format_size(size_bytes: int) -> str:
     """A size for people: two significant digits and a binary unit, `1.0G`, `512M`, as `multipath -ll` writes it."""
     value = float(size_bytes)

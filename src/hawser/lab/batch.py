@@ -14,6 +14,7 @@ from hawser.dm.dmsetup.program import VERBS
 from hawser.dm.parameters import NO_PATH_TIMEOUT, Parameters
 from hawser.lab.batch_disks import DiskBook, DiskError, parse_disk
 from hawser.lab.batch_text import Command
+from hawser.lab.batch_usage import wrong_with
 from hawser.lab.linux.facts import FactError
 from hawser.lab.linux.machine import Machine, Step
 from hawser.lab.linux.surroundings import LinuxSurroundings
@@ -88,9 +89,9 @@ class Batch:
             if len(words) < 3:
                 return _refused("bg NAME COMMAND...: begin a command, for join NAME to wait for")
             argv = _argv(words[2:])
-            return self._run(["bg", words[1], *argv], "") if argv else _refused(_unknown(words[2]))
+            return self._run(["bg", words[1], *argv], "", argv) if argv else _refused(_unknown(words[2]))
         argv = _argv(words)
-        return self._run(argv, command.stdin) if argv else _refused(_unknown(first))
+        return self._run(argv, command.stdin, argv) if argv else _refused(_unknown(first))
 
     def _join(self, words: list[str]) -> Outcome:
         if not 1 <= len(words) <= 2:
@@ -101,13 +102,17 @@ class Batch:
             return _refused(f"join: {words[1]!r} is no number of seconds")
         if not 0 <= seconds <= PATIENCE_S:
             return _refused(f"join: 0 to {PATIENCE_S} seconds")
-        return self._run(["wait", words[0]], "", seconds)
+        return self._run(["wait", words[0]], "", [], seconds)
 
-    def _run(self, argv: list[str], stdin: str, seconds: float = PATIENCE_S) -> Outcome:
+    def _run(self, argv: list[str], stdin: str, program: list[str], seconds: float = PATIENCE_S) -> Outcome:
+        """`program`: of a step that begins one, its words."""
+        wrong = wrong_with(program) if program else ""
+        if wrong:
+            return _refused(wrong)
         try:
             result = self.machine.run(Step(argv, stdin, seconds))
         except (FactError, ValueError, IndexError) as error:
-            return _refused(f"{argv[0]}: cannot be run: {error}")
+            return _refused(f"{(program or argv)[0]}: cannot be run: {error}")
         if isinstance(result.rc, int):
             return Outcome(result.rc, result.stdout, result.stderr, result.log)
         said = {

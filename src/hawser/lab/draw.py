@@ -21,7 +21,7 @@ from hawser.lab.draw_programs import draw_programs
 from hawser.lab.draw_shapes import Wishes, draw_shape
 from hawser.lab.draw_stacks import ON_TWO, StackDraw, draw_kind, named
 from hawser.lab.draw_tables import Layout, another, draw_layout, refused
-from hawser.lab.plan import FILE, TCP, UNIX, LimitsPlan, PathPlan, Plan, ServerPlan, Step
+from hawser.lab.plan import FILE, NO_FENCES, TCP, UNIX, LimitsPlan, PathPlan, Plan, ServerPlan, Step
 from hawser.lab.stacks import is_path, maps_of, names_in
 from hawser.multipath.retained import RETAINED_BYTES_MAX
 
@@ -77,7 +77,7 @@ def draw_unsafe(seed: int) -> Plan:
     """The same plan without fences: ghosts land where they must not."""
     plan = draw_plan(seed)
     plan.unsafe_no_fence = True
-    plan.name += ", no fences"
+    plan.name += NO_FENCES
     return plan
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hawser.lab.axis import Axis
 from hawser.lab.chart import DOWN, FAILED, FENCE, GHOST, STEP, SUSPENDED, Area, Bar, Chart, Lane, Moment
 from hawser.lab.look import OPS, SETTINGS, Palette
+from hawser.lab.plan import NO_FENCES
 from hawser.lab.spans import FOREVER
 from hawser.lab.trial import Trial
 from hawser.lab.words import tidy
@@ -29,6 +30,7 @@ TICKS: Final = 11
 # So wide a letter is, and so high, in inches.
 LETTER: Final = 0.075
 FAULTS_SHOWN: Final = 3
+NO_MATPLOTLIB: Final = "a figure needs matplotlib: pip install 'hawser[lab]'"
 
 
 class NoMatplotlibError(Exception):
@@ -51,7 +53,7 @@ def make_figure(chart: Chart, dark: bool = False, title: str = "") -> "Figure":
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError:
-        raise NoMatplotlibError("a figure needs matplotlib: pip install 'hawser[lab]'") from None
+        raise NoMatplotlibError(NO_MATPLOTLIB) from None
     with matplotlib.rc_context(SETTINGS):
         return _Drawing(chart, Palette(dark), Figure).draw(title)
 
@@ -89,6 +91,9 @@ class _Drawing:
     def _title(self) -> str:
         plan = self.chart.plan
         name = f"seed {plan.seed}" + (f", {plan.name}" if plan.name else "")
+        if plan.unsafe_no_fence:
+            # Behind the colon it is said again.
+            name = name.removesuffix(NO_FENCES)
         return f"{name}: fences {'off' if plan.unsafe_no_fence else 'on'}"
 
     def _prepare(self, axes: "Axes") -> None:
@@ -106,7 +111,7 @@ class _Drawing:
         axes.set_axisbelow(True)
         axes.set_xlabel(
             "milliseconds, not to scale: the longer nothing happens, the more it is compressed.    "
-            "W1: write 1, R1: a read that found write 1, F: flush",
+            "W1: write 1, R1: a read that found write 1 (R0: zeroes), F: flush",
             color=palette.faint,
             fontsize=8,
         )

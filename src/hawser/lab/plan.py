@@ -88,6 +88,8 @@ WORST_FACTOR: Final = 20
 WORST_COUNT: Final = 5
 # Commands on their way that are no client's.
 PROBES_MAX: Final = 32
+# What the name of a plan ends with that is played without fences on purpose.
+NO_FENCES: Final = ", no fences"
 
 
 @dataclass

@@ -27,6 +27,7 @@ BACK: Final = "something superseded is back"
 PHRASES: Final = (
     ("(after a power loss)", "a power loss leaves what it must not"),
     ("is back, which", BACK),
+    ("zeroes are back, which", BACK),
     ("which nobody wrote", "a value that nobody wrote"),
     ("is torn", "a torn sector"),
     ("a flush succeeded although", "a flush succeeded that had to fail"),

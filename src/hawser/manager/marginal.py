@@ -23,7 +23,7 @@ from typing import Final
 
 from hawser.core.clock import NEVER, Timer, Timers
 from hawser.core.log import LogSink
-from hawser.core.units import NS_PER_MS, NS_PER_S
+from hawser.core.units import NS_PER_MS, NS_PER_S, three_digits
 from hawser.manager.check_read import CheckRead, CheckReadListener
 from hawser.manager.latency import KINDS, READS, UNKNOWN_NS, Meter, Slowness, bound_ns, find_slowness, median_ns
 from hawser.manager.policy import MarginalPolicy
@@ -343,7 +343,7 @@ class MarginalPaths:
 
 def _figures(found: Slowness, company: str, lasted_ns: int) -> str:
     kind = KINDS[found.kind]
-    seconds = f"for {lasted_ns / NS_PER_S:.2g} s"
+    seconds = f"for {three_digits(lasted_ns / NS_PER_S)} s"
     if found.is_waiting:
         return (
             f"nothing ends, one of its {kind} has waited for {_ms(found.own_ns)}, those of {company} take "
@@ -353,4 +353,4 @@ def _figures(found: Slowness, company: str, lasted_ns: int) -> str:
 
 
 def _ms(time_ns: int) -> str:
-    return f"{time_ns / NS_PER_MS:.3g} ms"
+    return f"{three_digits(time_ns / NS_PER_MS)} ms"

@@ -19,7 +19,7 @@ from hawser.block.request import IN_FLIGHT, Request
 from hawser.core.clock import Timer, Timers
 from hawser.core.status import OK
 from hawser.core.trace import MAPPED
-from hawser.core.units import NS_PER_MS
+from hawser.core.units import NS_PER_MS, three_digits
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import REQUEST_BASED
 from hawser.multipath.disk import PathDevice
@@ -224,8 +224,8 @@ class Hedger(TwinKeeper):
         self.sent += 1
 
     def _why(self, path: Path, request: Request) -> str:
-        waited_ms = (self.timers.clock.now_ns - request.start_ns) / NS_PER_MS
-        return f"to {path.device.devt} ({path.device.name}), too: {request.queue.name} has not answered for {waited_ms:.3g} ms"
+        waited = three_digits((self.timers.clock.now_ns - request.start_ns) / NS_PER_MS)
+        return f"to {path.device.devt} ({path.device.name}), too: {request.queue.name} has not answered for {waited} ms"
 
 
 def _start_ns(request: Request) -> int:

@@ -346,7 +346,7 @@ class NbdSession(Handler):
         self._give_up(overdue)
         if overdue:
             waited_s = self.driver.timeout_ns / NS_PER_S
-            self.driver.timed_out(self, f"no answer for {waited_s:g} s to {len(overdue)} commands")
+            self.driver.timed_out(self, f"commands without an answer for {waited_s:g} s: {len(overdue)}")
         oldest = self._reading
         for request in self.in_flight.values():
             oldest = request
@@ -359,7 +359,7 @@ class NbdSession(Handler):
         overdue = list(self.in_flight)
         self._give_up(overdue)
         if overdue:
-            self.driver.timed_out(self, f"{len(overdue)} commands without an answer were given up")
+            self.driver.timed_out(self, f"commands without an answer that were given up: {len(overdue)}")
 
     def _give_up_reading(self, request: Request) -> None:
         """An answer has stopped in its midst. Behind its rest may come the answers to writes, the best proof of their fate."""

@@ -35,7 +35,7 @@ class ProcessOptions:
             for text in self.parameters:
                 Parameters().assign(text)
         except ParameterError as error:
-            raise OptionError(f"{prefix}parameter {error}") from None
+            raise OptionError(f"{prefix}parameter: {error}") from None
 
 
 @dataclass(frozen=True)

@@ -185,7 +185,7 @@ class _Change:
         device = gateway.find_path(name)
         if device is None:
             known = ", ".join(f"{path.devt} ({path.name})" for path in gateway.devices)
-            raise ControlVerbError(f"{name!r} is no path; there are {known or 'none'}")
+            raise ControlVerbError(f"{name!r} is no path; there {f'are {known}' if known else 'is none'}")
         return gateway.paths[gateway.devices.index(device)], device
 
     def _check_users(self, device: MappedDevice, path: PathDevice) -> None:

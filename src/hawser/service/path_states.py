@@ -203,7 +203,7 @@ def _recheck(gateway: Gateway, name: str) -> str:
         raise ControlVerbError("nobody looks after the paths yet")
     if device is None:
         known = ", ".join(path.devt for path in gateway.devices)
-        raise ControlVerbError(f"{name!r} is no path; there are {known}")
+        raise ControlVerbError(f"{name!r} is no path; there {f'are {known}' if known else 'is none'}")
     found = gateway.target.state.over(device)
     if any(path.is_active for path in found):
         raise ControlVerbError(f"{device.devt} is in use: there is nothing to look at")

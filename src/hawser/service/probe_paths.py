@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from hawser.dm.dmsetup.call import STRERROR
+from hawser.dm.parameters import LINUX_6_12, LINUX_6_16, SEMANTICS
 from hawser.multipath.probe import GroupProbe, GroupProbeListener
 from hawser.service.chosen import Chosen
 from hawser.service.control_error import ControlVerbError
 
 POLL_SECONDS: Final = 0.01
+HOW: Final = f"`hawser parameters {SEMANTICS}={LINUX_6_16}`, then load the table again (hawser dm load, resume)"
 
 
 class _Probed(GroupProbeListener):
@@ -34,7 +36,9 @@ async def probe_paths(chosen: Chosen, args: list[str], is_gone: Callable[[], boo
     target = gateway.target
     probe: GroupProbe | None = target.group_probe if target is not None else None
     if target is None or probe is None:
-        raise ControlVerbError(f"{STRERROR['ENOTTY']}: the map was loaded under the rules of Linux 6.12")
+        raise ControlVerbError(
+            f"{STRERROR['ENOTTY']}: the map's table was loaded under the rules of Linux {LINUX_6_12}: {HOW}"
+        )
     if gateway.device is not None and gateway.device.is_suspended():
         raise ControlVerbError(f"{STRERROR['EAGAIN']}: the map is suspended")
     probed = _Probed()

@@ -22,9 +22,10 @@ FIELDS: Final = (
 
 
 class DeviceLatency(msgspec.Struct):
-    """One row of `stats latency`; `microseconds` are the LATENCY_COLUMNS."""
+    """One row of `stats latency`; `microseconds` are the LATENCY_COLUMNS. `number`: of the device, as in 259:0."""
 
     device: str
+    number: str
     group: str
     count: int
     microseconds: list[float]
@@ -93,7 +94,8 @@ def _latencies(device: BlockDevice) -> list[DeviceLatency]:
         histogram = group.latencies()
         if histogram.count:
             values = [histogram.quantile(fraction) for fraction in QUANTILES] + [histogram.maximum]
-            rows.append(DeviceLatency(device.name, name, histogram.count, [value / NS_PER_US for value in values]))
+            microseconds = [value / NS_PER_US for value in values]
+            rows.append(DeviceLatency(device.name, device.devt, name, histogram.count, microseconds))
     return rows
 
 

@@ -40,6 +40,16 @@ def test_requirements_name_experiments_that_there_are():
     assert set(named) <= set(NAMES)
 
 
+def test_the_readme_says_how_many_claims_hold():
+    """What does not makes the exit status of `--all`: who joins the next command to it has to know."""
+    found = re.findall(r"^\| \[([a-z0-9-]+)\]\(.*\| (\d+) of (\d+) \|", PAGE.read_text(), re.MULTILINE)
+    claims, held = (sum(int(row[place]) for row in found) for place in (2, 1))
+    readme = " ".join((DOCS.parent / "README.md").read_text().split())
+    assert f"Of the {claims} claims of all experiments {held} hold" in readme
+    for name, holds, all_of_them in found:
+        assert (f"of `{name}`" in readme) == (holds != all_of_them), name
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(build_kind() != "compiled", reason="takes half an hour interpreted")

@@ -12,6 +12,7 @@ from hawser.lab.model.jobs import Here
 from hawser.lab.model.scenario import Fault, LoadModel, PathModel, Scenario
 from hawser.lab.model.scenario_file import loads
 from hawser.lab.model.stats import BETTER, SAME, UNTOLD, WORSE
+from hawser.lab.report.colours import Colours
 
 TOY = "tests.support.toy_play:play"
 
@@ -54,6 +55,7 @@ def test_one_seed_has_no_intervals():
     assert [row[3] for row in cells.rows] == ["", ""]
     assert cells.note == "one seed: no intervals"
     assert {row[-1] for row in pairs.rows} == {UNTOLD}
+    assert pairs.note == "ratios of one seed: nothing is shown without a second one"
     assert all(series.lows is None for curve in found.curves for series in curve.series)
 
 
@@ -104,10 +106,45 @@ def test_an_axis_has_a_line_for_each_combination_of_the_others():
 
 
 def test_many_combinations_do_not_fill_one_figure():
-    found = toy({"depth": [str(depth) for depth in range(1, 11)]}, range(1)).run()
-    assert found.curves[0].title == f"Latency over time (the first {SERIES_MAX} of 10 combinations)"
-    assert len(found.curves[0].series) == SERIES_MAX
+    found = toy({"fixed-us": [str(us) for us in range(100, 1001, 100)]}, range(1)).run()
+    assert found.curves[0].title == f"Latency over time ({SERIES_MAX} of 10: the first, and those farthest from it)"
+    # What differs is among them.
+    assert [series.name for series in found.curves[0].series] == [f"fixed-us={n}00" for n in (1, 5, 6, 7, 8, 9, 10)]
     assert len(found.curves[-1].series[0].xs) == 10
+    assert SERIES_MAX == len(Colours(dark=False).series) == len(Colours(dark=True).series), "a colour for each"
+
+
+def test_where_loads_vary_too_each_is_compared_with_the_first_of_its_load():
+    over = {"selector": ["service-time 0", "queue-length 0", "round-robin 0"], "depth": ["1", "8", "64"]}
+    found = toy(over).run()
+    pairs = found.tables[1]
+    assert pairs.title == "Beside the first, selector=service-time 0, of the same depth"
+    assert [row[0] for row in pairs.rows if row[1] == "IOPS"] == [
+        f"selector={selector}, depth={depth}"
+        for depth in over["depth"]
+        for selector in ("queue-length 0", "round-robin 0")
+    ]
+    # No load is better than another one: the toy knows the selector alone.
+    by_depth = [[row[2] for row in pairs.rows if str(row[0]).endswith(f"depth={depth}")] for depth in over["depth"]]
+    assert by_depth[0] == pytest.approx(by_depth[1], 1e-4)
+    assert by_depth[0] == pytest.approx(by_depth[2], 1e-4)
+    # Nine lines are too many for one figure.
+    titles = [curve.title for curve in found.curves if curve.title.startswith("Latency over time")]
+    assert titles == [f"Latency over time, depth={depth}" for depth in over["depth"]]
+    assert [series.name for series in found.curves[0].series] == [f"selector={one}" for one in over["selector"]]
+
+
+def test_of_many_loads_some_are_drawn_with_the_least_and_the_most():
+    over = {"mode": ["rq", "bio"], "depth": [str(depth) for depth in range(1, 11)]}
+    found = toy(over, range(1)).run()
+    titles = [curve.title for curve in found.curves if curve.title.startswith("Latency over time")]
+    assert titles == [f"Latency over time, depth={depth}" for depth in (1, 4, 7, 10)]
+
+
+def test_a_comparison_of_nothing_but_loads_is_beside_the_first():
+    pairs = toy({"depth": ["1", "8"]}).run().tables[1]
+    assert pairs.title == "Beside the first, depth=1"
+    assert len(pairs.rows) == 4 and "of 4 ratios, 1 is " in pairs.note
 
 
 def test_records_are_flat_and_one_per_run():
@@ -144,6 +181,7 @@ def test_a_cell_of_which_nothing_is_left_is_left_out():
     found = comparison.findings(["", "", *texts[2:]])
     assert [row[0] for row in found.tables[0].rows] == ["2"]
     assert found.tables[1].rows == []
+    assert found.tables[1].note == "no seed has ended well in two of them"
     assert comparison.findings([""] * 4).curves == []
 
 

@@ -24,6 +24,7 @@ def test_an_acknowledged_write_is_what_is_read():
     write(history, NEW)
     assert read(history, NEW) == ""
     assert "write 1 is back, which write 2 superseded" in read(history, OLD)
+    assert "zeroes are back, which write 1 superseded" in read(history, 0)
 
 
 def test_a_value_that_nobody_wrote_there_is_told():

@@ -1,4 +1,5 @@
-"""Comparison: a scenario of one's own, every combination of what it varies on the same seeds, beside the first of them.
+"""Comparison: a scenario of one's own, every combination of what it varies on the same seeds, beside the first of them. Where
+loads vary, too, each is beside the first that is asked for the same: more load takes longer, which is no answer.
 
 It claims nothing beforehand, and so has no claims: what it shows are the means over seeds with their 95 % intervals, and the
 ratios to the first combination seed by seed (hawser.lab.model.stats says what is assumed).
@@ -11,11 +12,12 @@ from typing import Any, Final
 from hawser.lab.experiments.base import Experiment, Findings, Progress, Table, Value, quietly
 from hawser.lab.experiments.comparison_curves import Run, all_curves
 from hawser.lab.experiments.outcome_curves import RESOLUTION
-from hawser.lab.model.grid import Cell, cells
+from hawser.lab.model.grid import Cell, by_load, cells, load_keys
 from hawser.lab.model.jobs import PLAY, Executor, Here, Job, make_jobs
 from hawser.lab.model.scenario import Fault, LoadModel, PathModel, Scenario
 from hawser.lab.model.scenario_words import FAULT, LOAD, MANAGER, MAP, PATH, TOP, Word
 from hawser.lab.model.stats import BETTER, WORSE, Interval, compare, mean_interval
+from hawser.lab.words import plural
 
 US: Final = ("mean", "p50", "p90", "p99", "p99.9", "max")
 # What is compared: its heading, where it is in an outcome, whether more of it is better, and how exact it is.
@@ -55,8 +57,8 @@ class Comparison(Experiment):
         )
         self.source = scenario.source
         self.model = (
-            "simulated paths in virtual time: a command of n bytes takes fixed + n / bandwidth; k is that fixed time over the "
-            "bandwidth's time of 4 KiB"
+            "P simulated paths in virtual time, each with d commands in flight at most: a command of n bytes takes fixed + n / "
+            "bandwidth; k is that fixed time over the bandwidth's time of 4 KiB"
         )
         self.parameters = parameters(scenario, self.over, self.seeds)
 
@@ -127,18 +129,35 @@ class Comparison(Experiment):
         return row
 
     def _table_of_pairs(self, runs: list[Run]) -> Table:
-        rows = list(self._pairs(runs))
+        rows = [row for group in by_load(self.cells) for row in self._pairs(runs, group)]
         verdicts = [row[-1] for row in rows]
-        note = (
-            f"ratios seed by seed, with 95 % intervals: of {len(rows)}, {verdicts.count(BETTER)} are shown to be better and "
-            f"{verdicts.count(WORSE)} worse; where nothing differs, one in twenty would look as if it did"
-        )
+        if len(self.seeds) == 1:
+            note = "ratios of one seed: nothing is shown without a second one"
+        elif not rows:
+            note = "no seed has ended well in two of them"
+        else:
+            better, worse = verdicts.count(BETTER), verdicts.count(WORSE)
+            note = (
+                f"ratios seed by seed, with 95 % intervals: of {plural(len(rows), 'ratio')}, {better or 'none'} "
+                f"{'are' if better > 1 else 'is'} shown to be better and {worse or 'none'} worse; where nothing differs, one in "
+                "twenty would look as if it did"
+            )
         columns = ("combination", "measure", "ratio", "from", "to", "verdict")
-        return Table(f"Beside the first, {self.cells[0].label()}", columns, rows, note)
+        return Table(f"Beside the first, {self._first()}", columns, rows, note)
 
-    def _pairs(self, runs: list[Run]) -> Iterator[list[Value]]:
-        by_seed = [{run.seed: run for run in runs if run.cell == number} for number in range(len(self.cells))]
-        for cell, others in zip(self.cells[1:], by_seed[1:], strict=True):
+    def _first(self) -> str:
+        """What each is compared with: of combinations that are asked for the same, the first."""
+        cell, keys = self.cells[0], load_keys(self.cells)
+        if not keys:
+            return cell.label()
+        others = ", ".join(f"{key}={text}" for key, text in cell.words.items() if key not in keys)
+        return f"{others}, of the same {' and '.join(keys)}"
+
+    def _pairs(self, runs: list[Run], group: list[int]) -> Iterator[list[Value]]:
+        """The cells of these numbers beside the first of them."""
+        by_seed = [{run.seed: run for run in runs if run.cell == number} for number in group]
+        for number, others in zip(group[1:], by_seed[1:], strict=True):
+            cell = self.cells[number]
             both = [seed for seed in self.seeds if seed in by_seed[0] and seed in others]
             if not both:
                 continue

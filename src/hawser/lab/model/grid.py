@@ -4,6 +4,7 @@
 last key goes fastest. Keys are those of hawser.lab.model.scenario_words; `size=4k+64k` is a mixture.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -15,6 +16,7 @@ from hawser.lab.model.scenario_words import PATHS, full_key
 
 CELLS_MAX: Final = 10_000
 AS_WRITTEN: Final = "as written"
+LOAD_HEAD: Final = "load"
 
 
 @dataclass
@@ -37,6 +39,22 @@ def cells(scenario: Scenario, over: dict[str, list[str]]) -> list[Cell]:
     if count > CELLS_MAX:
         raise ScenarioError(f"over: {count:,} combinations; at most {CELLS_MAX:,} are compared")
     return [_cell(scenario, dict(zip(over, texts, strict=True))) for texts in product(*over.values())]
+
+
+def load_keys(found: Sequence[Cell]) -> list[str]:
+    """What is varied of the load, if anything else is varied besides: within its values the others are compared."""
+    keys = list(found[0].words)
+    of_load = [key for key in keys if full_key(key).startswith(f"{LOAD_HEAD}.")]
+    return of_load if len(of_load) < len(keys) else []
+
+
+def by_load(found: Sequence[Cell]) -> list[list[int]]:
+    """The numbers of the cells, those of one load together, in their order."""
+    keys = load_keys(found)
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for number, cell in enumerate(found):
+        groups.setdefault(tuple(cell.words[key] for key in keys), []).append(number)
+    return list(groups.values())
 
 
 def _cell(scenario: Scenario, words: dict[str, str]) -> Cell:

@@ -1,6 +1,7 @@
 """Own: selectors and elevators that a scenario names by where they are, instead of by the name that Linux gave them.
 
-    selector = "examples/quickest.py:Quickest 0"       a file (as seen from where hawser was started), and a class in it
+    selector = "examples/quickest.py:Quickest 0"       a file (as seen from where hawser was started, or one of its own examples),
+                                                       and a class in it
     selector = "my_package.my_module:MySelector 1 7"   a module that can be imported, and a class in it
     scheduler = "my_elevators.py:Newest"
 
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hawser.block.bio import Bio
 from hawser.block.elevators.base import ELEVATORS, Elevator, register_elevator
 from hawser.block.request import Request
+from hawser.lab.examples import example
 from hawser.lab.model.scenario import Scenario, ScenarioError
 from hawser.multipath.selectors.base import SELECTORS, PathSelector, register_selector
 from hawser.multipath.selectors.guard import Guard, told
@@ -89,7 +91,7 @@ def _import(place: str, name: str, what: str) -> Any:
 
 
 def _read(place: str, name: str, what: str) -> Any:
-    path = os.path.realpath(place)
+    path = os.path.realpath(example(place))
     if path in _MODULES:
         return _MODULES[path]
     if not os.path.isfile(path):

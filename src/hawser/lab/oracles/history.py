@@ -143,13 +143,11 @@ class History:
         known = [own for own in self._sectors[sector] if own.value == value]
         newest = [own for own in self._sectors[sector] if own.superseded == NEVER]
         now = " or ".join(own.name() for own in newest)
-        what = f"write {write_of(value)}" if value else "zeroes"
+        back = f"write {write_of(value)} is back" if value else "zeroes are back"
         if known and known[-1].after:
-            return (
-                f"sector {sector}: {what} is back, which {known[-1].after[0].name()} superseded; it should hold {now}"
-            )
+            return f"sector {sector}: {back}, which {known[-1].after[0].name()} superseded; it should hold {now}"
         if self._was_buried(sector, value):
-            return f"sector {sector}: {what} is back, which was superseded by something durable; it should hold {now}"
+            return f"sector {sector}: {back}, which was superseded by something durable; it should hold {now}"
         return f"sector {sector} holds {value:#x}, which nobody wrote there; it should hold {now}"
 
     # Flushes.

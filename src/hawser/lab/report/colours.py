@@ -11,7 +11,8 @@ from hawser.lab.look import Palette
 
 SERIES_LIGHT: Final = ("#0184f4", "#de6b0d", "#9f2d94", "#195447", "#5e0dde", "#5a420e", "#1b0b37")
 SERIES_DARK: Final = ("#35a8e7", "#de9541", "#e0428a", "#4df8ab", "#a554fa", "#faee31", "#d0f2f6")
-# What tells one series from another besides: the marks of its points, and beyond the seventh its dashes, or how a bar is hatched.
+# What tells one series from another besides: the marks of its points, others where colours come again, and beyond the seventh its
+# dashes, or how a bar is hatched.
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: Final = ("solid", (0, (5, 1.5)), (0, (1.2, 1.2)))
 HATCHES: Final = ("", "////", "....")

@@ -140,7 +140,7 @@ class Data:
         return {
             "linewidth": 1.7 if few else 1.4,
             "linestyle": DASHES[number // len(MARKERS) % len(DASHES)],
-            "marker": MARKERS[number % len(MARKERS)] if few else "None",
+            "marker": MARKERS[(number + number // len(MARKERS)) % len(MARKERS)] if few else "None",
             "markersize": 4.6,
         }
 

@@ -41,7 +41,9 @@ def iostat(system: System, argv: list[str], output: Output) -> Run:
         if argv[1] == "snap":
             system.snapshots[name] = now
             continue
-        before = system.snapshots[name]
+        before = system.snapshots.get(name)
+        if before is None:
+            raise ValueError(f"no iostat snap was taken of {name!r}")
         deltas = {word: now[place] - before[place] for place, word in enumerate(numbers)}
         output.put(f"{name}: " + " ".join(f"{word}={deltas[word]}" for word in SHOWN.split()))
     yield from ()
@@ -53,7 +55,7 @@ def _device_of(system: System, name: str) -> BlockDevice:
     number = system.nodes.number_of(node if node.startswith("/") else f"/dev/mapper/{node}")
     device = system.devices.by_number(number)
     if device is None:
-        raise ValueError(f"iostat: there is no device {name!r}")
+        raise ValueError(f"there is no device {name!r}")
     return device
 
 
