@@ -15,7 +15,7 @@ from hawser.block.elevators.base import ELEVATORS
 from hawser.block.flush import FlushMachine
 from hawser.block.leftovers import Dropped, drop_dead, is_dead, without_dead
 from hawser.block.limits import QueueLimits
-from hawser.block.ops import DISCARD, IN_COMPANY, READ, WRITE, WRITE_ZEROES, Buffer
+from hawser.block.ops import DISCARD, FLUSH, IN_COMPANY, READ, WRITE, WRITE_ZEROES, Buffer
 from hawser.block.plug import Plug
 from hawser.block.request import IDLE, IN_FLIGHT, NOT_SENT, Request
 from hawser.block.stats import Counters
@@ -298,7 +298,12 @@ class RequestQueue(DispatchQueue):
         self._is_kicked = False
         self._requeued_bytes = 0
         while self._requeued:
-            self._enter(self._requeued.popleft(), True)
+            request = self._requeued.popleft()
+            # Linux: blk_mq_insert_request(); the command itself passes the elevator by.
+            if request.op == FLUSH and request.owner is self.flushes:
+                self._dispatch.appendleft(request)
+            else:
+                self._enter(request, True)
         while self._requeued_flushes:
             self._dispatch.appendleft(self._requeued_flushes.popleft())
         self.rerun()

@@ -186,7 +186,11 @@ class BioStack(Stack):
 
     def _map(self, clone: CloneBio, plug: Plug) -> None:
         result = clone.target.map_bio(clone)
-        if clone.start_ns == NEVER and clone.counts and (result == REMAPPED or result == SUBMITTED):
+        if (
+            clone.start_ns == NEVER
+            and clone.counts
+            and (result == REMAPPED or (result == SUBMITTED and not clone.target.accounts_remapped))
+        ):
             self._begin(clone)
         if result == REMAPPED:
             device: BlockDevice | None = clone.device
@@ -209,6 +213,11 @@ class BioStack(Stack):
         elif self._watcher is not None:
             # It may be withheld now, which a noflush suspend does not wait for.
             self.turn.defer(self._watcher)
+
+    def begin_bio(self, clone: CloneBio) -> None:
+        """Linux: dm_submit_bio_remap() of a target that accounts_remapped_io."""
+        if clone.start_ns == NEVER and clone.counts:
+            self._begin(clone)
 
     def finish_bio(self, clone: CloneBio) -> None:
         original = clone.original

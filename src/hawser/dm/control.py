@@ -13,7 +13,7 @@ from typing import Final
 
 from hawser.block.device import BlockDevice
 from hawser.core.log import LogSink
-from hawser.dm.condition import Waiting
+from hawser.dm.condition import WaitingBool
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.parameters import Parameters
 from hawser.dm.registry import MINORS_MAX, DeviceRegistry
@@ -34,7 +34,8 @@ RESERVED_NAMES: Final = ("control", ".", "..")
 
 # Makes a mapped device of a name and a number.
 DeviceMaker = Callable[[str, str], MappedDevice]
-Freezer = Callable[[MappedDevice], Waiting]
+# Whether it went well.
+Freezer = Callable[[MappedDevice], WaitingBool]
 
 
 class TableFinder(DeviceFinder):

@@ -97,9 +97,19 @@ def suspend(control: Control, device: MappedDevice, noflush: bool, lock_fs: bool
 
 
 def _freeze(control: Control, device: MappedDevice) -> Waiting:
-    """Unlike lock_fs(), before targets know of the suspend: without a path this may take as long as queueing does."""
-    if control.freeze is not None:
-        yield from control.freeze(device)
+    """What is cached above is written out; if that fails the device stays as it is, though its targets have been told of the
+    suspend. Linux: lock_fs() of __dm_suspend()."""
+    if control.freeze is None:
+        return
+    device.prepare_suspend()
+    went_well = False
+    try:
+        went_well = yield from control.freeze(device)
+    finally:
+        if not went_well:
+            device.forget_preparation()
+    if not went_well:
+        raise control.refuse("EIO")
 
 
 def resume(

@@ -57,6 +57,9 @@ class Host(TargetHost):
     def map_again(self, clones: list[CloneBio]) -> None:
         self.device.stack().map_again(clones)
 
+    def begin_bio(self, clone: CloneBio) -> None:
+        self.device.stack().begin_bio(clone)
+
     def finish_bio(self, clone: CloneBio) -> None:
         self.device.stack().finish_bio(clone)
         self.device.retired.look_later()

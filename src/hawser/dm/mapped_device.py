@@ -221,6 +221,14 @@ class MappedDevice(BlockDevice):
         """
         self._suspension.begin(noflush, listener)
 
+    def prepare_suspend(self) -> None:
+        """Tell the targets of a flushing suspend that is to follow, unless it is forgotten."""
+        self._suspension.prepare()
+
+    def forget_preparation(self) -> None:
+        """The suspend does not follow; what the targets have made of it stays until a resume."""
+        self._suspension.prepared = False
+
     def cancel_suspend(self) -> None:
         """Give up a suspend that is not complete; its listener is told. Without one nothing happens."""
         if self._suspension.state == SUSPENDING:

@@ -101,5 +101,8 @@ class Stack:
     def map_again(self, clones: list[CloneBio]) -> None:
         raise AssertionError("a request-based device has no clone bios")
 
+    def begin_bio(self, clone: CloneBio) -> None:
+        raise AssertionError("a request-based device has no clone bios")
+
     def finish_bio(self, clone: CloneBio) -> None:
         raise AssertionError("a request-based device has no clone bios")

@@ -99,6 +99,8 @@ class Suspension(Work):
         self._suspenders: list[ControlListener] = []
         self._resumers: list[ControlListener] = []
         self._then_resume = False
+        # Whether targets know already of the suspend that is to come.
+        self.prepared = False
         # Whether ghosts are waited for, too.
         self._heeds_ghosts = False
         self._ghosts_late = _GhostsLate(self)
@@ -117,6 +119,14 @@ class Suspension(Work):
             if self._heeds_ghosts and self.device.ghosts():
                 self.device.timers.arm(self._ghosts_late, GHOSTS_NS)
 
+    def prepare(self) -> None:
+        """Tell the targets before what is cached above is written out. Linux: __dm_suspend(). If that fails, they are not told:
+        queueing stays off until a resume."""
+        if self.state == ACTIVE and not self.prepared:
+            self.prepared = True
+            for target in self.device.live_targets():
+                target.presuspend(False)
+
     def then_resume(self, noflush: bool, listener: ControlListener | None) -> None:
         """Suspend (if need be), and resume as soon as that is done."""
         if listener is not None:
@@ -130,8 +140,10 @@ class Suspension(Work):
         self.state = SUSPENDING
         self.noflush = noflush
         self._heeds_ghosts = not noflush and not self._then_resume
-        for target in device.live_targets():
-            target.presuspend(noflush)
+        if not self.prepared:
+            for target in device.live_targets():
+                target.presuspend(noflush)
+        self.prepared = False
         device.close(noflush)
         device.turn.defer(self)
 

@@ -120,6 +120,10 @@ class TargetHost:
         """Map clones that the target kept."""
         raise NotImplementedError
 
+    def begin_bio(self, clone: "CloneBio") -> None:
+        """A clone that the target kept goes down now, and counts from here on (`accounts_remapped`)."""
+        raise NotImplementedError
+
     def finish_bio(self, clone: "CloneBio") -> None:
         """End the original of a clone that the target kept, with the clone's status."""
         raise NotImplementedError
@@ -187,6 +191,8 @@ class Target(FlushGate):
         self.iterates_devices = True
         # Whether it tells who watches itself where it maps I/O to, as it has reasons to give.
         self.explains = False
+        # Whether what it keeps counts only when it goes down (Linux: ti->accounts_remapped_io).
+        self.accounts_remapped = False
         # What it says of a device that it cannot use.
         self.lookup_error = "error getting device"
 

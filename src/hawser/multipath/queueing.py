@@ -103,7 +103,12 @@ class Queueing(WaitingRoom):
 
     def presuspend(self, noflush: bool) -> None:
         if not noflush or self.kind == BIO_BASED:
-            self._saved_queue_if_no_path = self.queue_if_no_path
+            if self._is_set_aside and self._saved_queue_if_no_path and not self.queue_if_no_path:
+                self.context.log.error(
+                    f"multipath: {self.host.name()}: QIFNP disabled but saved as enabled, saving again loses state, not saving!"
+                )
+            else:
+                self._saved_queue_if_no_path = self.queue_if_no_path
             self._is_set_aside = True
             self.queue_if_no_path = False
         if noflush:

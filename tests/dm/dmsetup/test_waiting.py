@@ -107,9 +107,10 @@ def test_what_is_cached_above_is_written_before_a_new_table(suspended: bool, wor
         shell.say("suspend", "mp")
     calls: list[MappedDevice] = []
 
-    def freeze(device: MappedDevice) -> Generator[Condition, None, None]:
+    def freeze(device: MappedDevice) -> Generator[Condition, None, bool]:
         calls.append(device)
         yield from ()
+        return True
 
     shell.control.freeze = freeze
     assert shell.say("load", "mp", "--table", TABLE)[0] == 0
@@ -128,9 +129,10 @@ def test_wiping_flushes_unless_it_is_told_or_forced_not_to(words: list[str], fro
     shell = Shell()
     calls: list[MappedDevice] = []
 
-    def freeze(device: MappedDevice) -> Generator[Condition, None, None]:
+    def freeze(device: MappedDevice) -> Generator[Condition, None, bool]:
         calls.append(device)
         yield from ()
+        return True
 
     shell.control.freeze = freeze
     assert shell.say("wipe_table", *words, "mp")[0] == 0

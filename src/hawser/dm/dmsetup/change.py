@@ -331,7 +331,8 @@ def message(call: Call, words: list[str]) -> bool:
     except ControlError as error:
         return task.failed("message", error.errno_name)
     if reply:
-        call.put(reply)
+        # A reply that ends its last line itself needs no other end.
+        call.put(reply.removesuffix("\n"))
     return True
 
 

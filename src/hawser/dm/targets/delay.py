@@ -75,6 +75,7 @@ class DelayTarget(Target):
     def __init__(self, context: TargetContext, start: int, length: int, words: list[str]) -> None:
         super().__init__("delay", start, length)
         self.passes_on = True
+        self.accounts_remapped = True
         self.num_write_zeroes_bios = 0
         self.lookup_error = "Device lookup failed"
         self.host: TargetHost = context.host
@@ -142,6 +143,7 @@ class DelayTarget(Target):
         for clone in clones:
             device = clone.device
             assert device is not None
+            self.host.begin_bio(clone)
             plug = Plug()
             device.submit(clone, plug)
             plug.finish()

@@ -34,6 +34,8 @@ class OpenFile:
         self.writes = writes
         self.is_exclusive = is_exclusive
         self.is_open = True
+        # What of the device's write errors it has heard of.
+        self.errors_since = 0
 
 
 class Files:
@@ -78,7 +80,9 @@ class Files:
         elif disk is not None:
             disk.openers += 1
             disk.claimed += int(is_exclusive)
-        return OpenFile(device, disk, writes, is_exclusive)
+        file = OpenFile(device, disk, writes, is_exclusive)
+        file.errors_since = self.caches.errors(device).sample()
+        return file
 
     def close(self, file: OpenFile) -> Closing:
         """What nobody else has open any more is written out and forgotten; errors of that are nobody's."""
@@ -104,6 +108,7 @@ class Files:
     def _write_out(self, cache: PageCache) -> Closing:
         if cache.is_dirty():
             yield from cache.sync()
+            cache.errors.take_flag()
 
     def _openers(self, file: OpenFile) -> int:
         device = file.device

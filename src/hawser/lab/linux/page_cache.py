@@ -4,6 +4,7 @@ Linux: block_write_full_folio() and __block_write_begin() in fs/buffer.c, write_
 of its place, one bio per block, all in one plug. Reading, and reading ahead, is in hawser.lab.linux.read_ahead.
 """
 
+from collections import deque
 from collections.abc import Generator
 from typing import Final
 
@@ -38,6 +39,88 @@ class Page:
         self.filling: Bios | None = None
 
 
+class WriteErrors:
+    """What went wrong when pages of a device were written, until whoever asks has heard of it. It outlives the pages.
+    Linux: errseq_t wb_err, and AS_EIO (`flagged`), of an address_space."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seen = True
+        self.flagged = False
+
+    def note(self) -> None:
+        self.flagged = True
+        if self.seen:
+            self.count += 1
+            self.seen = False
+
+    def sample(self) -> int:
+        """At an open. Linux: errseq_sample()."""
+        return self.count if self.seen else 0
+
+    def check(self, since: int) -> bool:
+        """Whether something went wrong since. Linux: file_check_and_advance_wb_err()."""
+        self.flagged = False
+        if self.count == since:
+            return False
+        self.seen = True
+        return True
+
+    def take_flag(self) -> bool:
+        """Linux: filemap_check_errors()."""
+        was, self.flagged = self.flagged, False
+        return was
+
+
+class _Place:
+    """Somebody in the line for an `InodeLock`."""
+
+    def __init__(self, exclusive: bool) -> None:
+        self.exclusive = exclusive
+
+
+class _Granted(Condition):
+    def __init__(self, lock: "InodeLock", place: _Place) -> None:
+        super().__init__()
+        self.lock = lock
+        self.place = place
+
+    def ready(self) -> bool:
+        return self.lock.may_enter(self.place)
+
+
+class InodeLock:
+    """i_rwsem of a block device's inode: discards, zeroes and lseek(2) alone, buffered reads and writes together; who came first
+    goes first. Linux: blk_ioctl_discard(), blk_ioctl_zeroout(), blkdev_llseek(), blkdev_read_iter(), blkdev_write_iter()."""
+
+    def __init__(self) -> None:
+        self._line: deque[_Place] = deque()
+        self._shared = 0
+        self._exclusive = False
+
+    def may_enter(self, place: _Place) -> bool:
+        return self._line[0] is place and not self._exclusive and not (place.exclusive and self._shared)
+
+    def take(self, exclusive: bool) -> Waiting:
+        place = _Place(exclusive)
+        self._line.append(place)
+        try:
+            while not self.may_enter(place):
+                yield _Granted(self, place)
+        finally:
+            self._line.remove(place)
+        if exclusive:
+            self._exclusive = True
+        else:
+            self._shared += 1
+
+    def give(self, exclusive: bool) -> None:
+        if exclusive:
+            self._exclusive = False
+        else:
+            self._shared -= 1
+
+
 class PageCache:
     """Of one device. `block` is the size in which it is written: as large a power of two as its size allows, up to a page."""
 
@@ -46,6 +129,10 @@ class PageCache:
         self.device = device
         self.block = block_size(device)
         self.pages: dict[int, Page] = {}
+        self.lock = InodeLock()
+        self.errors = WriteErrors()
+        # Writes under way, and the pages that are in them.
+        self._writing: list[tuple[Bios, list[int]]] = []
 
     def write(self, position: int, data: Buffer) -> StatusLater:
         """Take `data`; blocks that it covers only in part are read first."""
@@ -88,7 +175,7 @@ class PageCache:
         return bios.status
 
     def is_dirty(self) -> bool:
-        return any(page.dirty for page in self.pages.values())
+        return bool(self._writing) or any(page.dirty for page in self.pages.values())
 
     def sync(self, first: int = 0, end: int | None = None) -> StatusLater:
         """Write what is dirty, between two places if they are given, and wait for it."""
@@ -102,10 +189,24 @@ class PageCache:
                 batch.append(bios.bio(WRITE, place >> SECTOR_SHIFT, self.block, data))
             page.dirty.clear()
         if batch:
+            self._writing.append((bios, sorted({(bio.sector << SECTOR_SHIFT) // PAGE for bio in batch})))
             submit_batch(self.kit, self.device, batch)
-            yield AllDone(bios)
-        # Whatever was wrong, a writer hears of an I/O error.
-        return OK if bios.status == OK else IOERR
+        # Linux: filemap_fdatawait_range(), which waits for what others write, too.
+        status = OK
+        for under_way in [
+            entry
+            for entry in self._writing
+            if any((index + 1) * PAGE > first and (end is None or index * PAGE < end) for index in entry[1])
+        ]:
+            yield AllDone(under_way[0])
+            if under_way in self._writing:
+                self._writing.remove(under_way)
+                if under_way[0].status != OK:
+                    self.errors.note()
+            if under_way[0].status != OK:
+                # Whatever was wrong, a writer hears of an I/O error.
+                status = IOERR
+        return status
 
     def forget(self, first: int = 0, end: int | None = None) -> None:
         """Drop pages, dirty or not: all, or those that something has gone over that does not know of them."""
@@ -123,11 +224,20 @@ class PageCaches:
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
         self._caches: dict[str, PageCache] = {}
+        self._errors: dict[str, tuple[BlockDevice, WriteErrors]] = {}
+
+    def errors(self, device: BlockDevice) -> WriteErrors:
+        found = self._errors.get(device.devt)
+        if found is None or found[0] is not device:
+            found = (device, WriteErrors())
+            self._errors[device.devt] = found
+        return found[1]
 
     def of(self, device: BlockDevice) -> PageCache:
         cache = self._caches.get(device.devt)
         if cache is None or cache.device is not device:
             cache = PageCache(self.kit, device)
+            cache.errors = self.errors(device)
             self._caches[device.devt] = cache
         return cache
 
@@ -136,11 +246,12 @@ class PageCaches:
         cache = self._caches.get(device.devt)
         return cache if cache is not None and cache.device is device else None
 
-    def freeze(self, device: BlockDevice) -> Waiting:
-        """Write out what is dirty of a device; errors of that are nobody's. Linux: bdev_freeze()."""
+    def freeze(self, device: BlockDevice) -> Generator[Condition, None, bool]:
+        """Write out what is dirty of a device; whether that went well. Linux: bdev_freeze()."""
         cache = self.known(device)
         if cache is not None and cache.is_dirty():
             yield from cache.sync()
+        return not self.errors(device).take_flag()
 
     def drop(self, device: BlockDevice) -> None:
         self._caches.pop(device.devt, None)

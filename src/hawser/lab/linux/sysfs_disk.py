@@ -7,7 +7,9 @@ nothing is known here (`uevent`, `diskseq`, ...) are there, and empty.
 from typing import Final
 
 from hawser.block.device import BlockDevice
+from hawser.block.partition import Partition
 from hawser.block.queue import RequestQueue
+from hawser.block.request import Request
 from hawser.dm.mapped_device import MappedDevice
 from hawser.lab.linux.devices import LinuxDevices
 from hawser.lab.linux.disk import LinuxDisk
@@ -128,8 +130,36 @@ class DiskFolder(Folder):
 
 def in_flight(device: BlockDevice, reads: bool) -> int:
     """How many I/Os of a kind are under way. Linux: part_in_flight(), blk_mq_in_flight_rw()."""
-    stats = device.stats
-    return int(stats.reads_in_flight if reads else stats.writes_in_flight)
+    if isinstance(device, MappedDevice) and device.queue is None:
+        stats = device.stats
+        return int(stats.reads_in_flight if reads else stats.writes_in_flight)
+    return sum((request.op & 1 == 0) == reads for request in _started(device))
+
+
+def _all_started(device: BlockDevice) -> list[Request]:
+    if isinstance(device, MappedDevice) and device.queue is not None:
+        return [request for below in slaves_of(device) for request in _all_started(below)]
+    return device.outstanding()
+
+
+def _started(device: BlockDevice) -> list[Request]:
+    """The requests of a device's own queue that its driver has. Linux: blk_mq_check_inflight()."""
+    queue = device.queue
+    if isinstance(device, MappedDevice):
+        own: list[Request] = []
+        for request in [request for below in slaves_of(device) for request in _all_started(below)]:
+            upper: Request | None = request
+            while upper is not None and upper.queue is not queue:
+                upper = upper.original
+            if upper is not None:
+                own.append(upper)
+        return [request for request in own if request.owner is not request.queue.flushes]
+    found = device.outstanding()
+    if isinstance(device, Partition):
+        first, end = device.first_sector, device.first_sector + device.size_sectors
+        found = [request for request in found if request.original is None and first <= request.sector < end]
+    # What the flush machine sends is nobody's I/O (no RQF_IO_STAT).
+    return [request for request in found if request.owner is not request.queue.flushes]
 
 
 def dm_facts(device: MappedDevice) -> dict[str, str]:

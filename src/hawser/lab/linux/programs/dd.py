@@ -142,7 +142,11 @@ def dd(system: System, argv: list[str], output: Output) -> Run:
             output.complain(f"dd: {error}")
             return 1
         try:
+            if operands.place("skip", "iseek"):
+                yield from source.settle_seek()
             _place(source, operands.place("skip", "iseek") * operands.block("ibs"), operands.source, "skip")
+            if operands.place("seek", "oseek"):
+                yield from target.settle_seek()
             _place(target, operands.place("seek", "oseek") * operands.block("obs"), operands.target, "seek")
             rc = yield from _copy(operands, source, target, counts, output)
             failed = yield from _synchronize(operands, target, output)

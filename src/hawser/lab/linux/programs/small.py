@@ -131,9 +131,11 @@ def flush(system: System, file: OpenFile) -> Waiting:
     """fsync(2). OsError. Linux: blkdev_fsync()."""
     cache = system.caches.known(file.device)
     if cache is not None:
-        status = yield from cache.sync()
-        if status != OK:
-            raise OsError("EIO")
+        yield from cache.sync()
+    errors = system.caches.errors(file.device)
+    if errors.check(file.errors_since):
+        file.errors_since = errors.count
+        raise OsError("EIO")
     bios = Bios(system.kit.cpu)
     submit_alone(file.device, bios.bio(FLUSH, 0, 0))
     yield AllDone(bios)
@@ -152,6 +154,15 @@ def discard(system: System, file: OpenFile, offset: int, length: int) -> Waiting
     end = offset + length
     if (offset | length) & (block - 1) or not length or end > device.size_sectors << SECTOR_SHIFT:
         raise OsError("EINVAL")
+    cache = system.caches.of(device)
+    yield from cache.lock.take(True)
+    try:
+        yield from _discard_locked(system, device, offset, end)
+    finally:
+        cache.lock.give(True)
+
+
+def _discard_locked(system: System, device: BlockDevice, offset: int, end: int) -> Waiting:
     system.caches.of(device).forget(offset, end)
     bios = Bios(system.kit.cpu)
     batch: list[Bio] = []
@@ -176,10 +187,19 @@ def _discard_limit(device: BlockDevice, sector: int) -> int:
 def zeroout(system: System, file: OpenFile, offset: int, length: int) -> Waiting:
     """BLKZEROOUT. OsError. Linux: blk_ioctl_zeroout(), blkdev_issue_zeroout()."""
     device = file.device
-    block = device.limits.logical_block_size
     end = offset + length
     if (offset | length) & 511 or end > device.size_sectors << SECTOR_SHIFT or not length:
         raise OsError("EINVAL")
+    cache = system.caches.of(device)
+    yield from cache.lock.take(True)
+    try:
+        yield from _zeroout_locked(system, device, offset, length, end)
+    finally:
+        cache.lock.give(True)
+
+
+def _zeroout_locked(system: System, device: BlockDevice, offset: int, length: int, end: int) -> Waiting:
+    block = device.limits.logical_block_size
     system.caches.of(device).forget(offset, end)
     if (offset | length) & (block - 1):
         raise OsError("EINVAL")

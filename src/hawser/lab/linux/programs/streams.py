@@ -38,6 +38,10 @@ class Stream:
         """Go to a place; whether there is one."""
         return True
 
+    def settle_seek(self) -> Waiting:
+        """Wait for what lseek(2) waits for."""
+        yield from ()
+
     def read(self, size: int) -> DataLater:
         """Up to `size` bytes; nothing at the end. OsError."""
         yield from ()
@@ -100,7 +104,12 @@ class DeviceStream(Stream):
         size = min(size, self._end() - self.position)
         if size <= 0:
             return b""
-        data = yield from self._reader.read(self.position, size)
+        lock = self._reader.cache.lock
+        yield from lock.take(False)
+        try:
+            data = yield from self._reader.read(self.position, size)
+        finally:
+            lock.give(False)
         if data is None:
             raise OsError("EIO")
         self.position += len(data)
@@ -125,7 +134,12 @@ class DeviceStream(Stream):
             count = min(len(data), self._end() - self.position)
             if count <= 0:
                 raise OsError("ENOSPC")
-            status = yield from self.system.caches.of(device).write(self.position, data[:count])
+            cache = self.system.caches.of(device)
+            yield from cache.lock.take(False)
+            try:
+                status = yield from cache.write(self.position, data[:count])
+            finally:
+                cache.lock.give(False)
             if status != OK:
                 raise OsError("EIO")
         self.position += count
@@ -136,8 +150,10 @@ class DeviceStream(Stream):
     def _sync_written(self, count: int) -> Waiting:
         """Linux: generic_write_sync()."""
         cache = self.system.caches.of(self.file.device)
-        status = yield from cache.sync(self.position - count, self.position)
-        if status != OK:
+        yield from cache.sync(self.position - count, self.position)
+        errors = self.system.caches.errors(self.file.device)
+        if errors.check(self.file.errors_since):
+            self.file.errors_since = errors.count
             raise OsError("EIO")
         bios = Bios(self.system.kit.cpu)
         bio: Bio = bios.bio(FLUSH, 0, 0)
@@ -145,6 +161,12 @@ class DeviceStream(Stream):
         yield AllDone(bios)
         if bios.status not in (OK, NOTSUPP):
             raise OsError(errno_name(bios.status))
+
+    def settle_seek(self) -> Waiting:
+        """Linux: blkdev_llseek()."""
+        lock = self._reader.cache.lock
+        yield from lock.take(True)
+        lock.give(True)
 
     def sync(self) -> Waiting:
         yield from flush(self.system, self.file)
