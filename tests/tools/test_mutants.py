@@ -435,7 +435,7 @@ def test_of_several_commands_the_first_that_fails_is_the_last(tmp_path: Path):
     runner = Runner(ROOT, tmp_path / "1", (TRANSCRIPTS,), guarded)
     words = guarded(TRANSCRIPTS, "dm", ["hawser.dm.registry"], [])
     assert [word for word in words if word.startswith("tests/")] == [
-        f"tests/conformance/{name}" for name in ("transcripts", "corners", "more")
+        f"tests/conformance/{name}" for name in ("transcripts", "corners", "more", "random")
     ]
     for first, ends in (("--help", (0, 2)), ("--nosuch", (2, 1))):
         commands = [*words[:4], "lab", first, "++", "lab", "--help"]

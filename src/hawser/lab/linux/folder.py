@@ -39,6 +39,7 @@ class Folder:
         raise OsError("EACCES" if name in self.names() else "ENOENT")
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class FixedFolder(Folder):
     """Files that never change, and folders."""
 
