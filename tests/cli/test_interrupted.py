@@ -1,5 +1,7 @@
 """Ctrl-C: every command ends in one way, `interrupted` and 130, unless it has more to say."""
 
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -28,14 +30,20 @@ def test_a_command(monkeypatch: pytest.MonkeyPatch, words: list[str]):
 def test_a_trace_leaves_no_part_of_a_file(fleet: Fleet):
     gateway = fleet.serve(["ram:?size=1M"])
     file = fleet.directory / "io.json"
-    part = fleet.directory / "io.json.part"
-    command = [*HAWSER, "trace", "--control", str(gateway.control), "--seconds", "30", "-o", str(file)]
+    # In the background of a shell SIGINT is ignored, which a program inherits.
+    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [HAWSER[0], "-c", hears + HAWSER[2]]
+    command += ["trace", "--control", str(gateway.control), "--seconds", "30", "-o", str(file)]
+
+    def parts() -> list[Path]:
+        return list(fleet.directory.glob("*io.json*"))
+
     tracing = Process("tracing", command, fleet.directory)
     try:
-        tracing.wait_until(part.exists, "it has begun")
+        tracing.wait_until(parts, "it has begun")
         tracing.signal(2)
         assert tracing.wait() == program.INTERRUPTED
     finally:
         tracing.kill()
     assert tracing.log() == "\ninterrupted\n"
-    assert not part.exists() and not file.exists()
+    assert parts() == []
