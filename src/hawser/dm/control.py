@@ -45,14 +45,21 @@ class TableFinder(DeviceFinder):
         self.registry: DeviceRegistry = registry
         self.owner = owner
         self.read_only = read_only
+        self._found: list[BlockDevice] = []
 
     def find(self, name: str) -> BlockDevice | None:
         device = self.registry.find(name)
         if device is None:
             return self._held(name)
-        if self.owner.uses(device) or not self.registry.why_not(device, self.read_only):
+        if self.owner.uses(device) or not self._why_not(device):
+            self._found.append(device)
             return device
         return None
+
+    def _why_not(self, device: BlockDevice) -> str:
+        if self.registry.exclude_each_other(device, self._found):
+            return "EBUSY"
+        return self.registry.why_not(device, self.read_only)
 
     def _held(self, number: str) -> BlockDevice | None:
         """A device that is gone, but that a table of the owner still has. Linux: find_table_device()."""
@@ -67,7 +74,7 @@ class TableFinder(DeviceFinder):
 
     def why(self, name: str) -> str:
         device = self.registry.find(name)
-        return self.registry.why(name) if device is None else self.registry.why_not(device, self.read_only)
+        return self.registry.why(name) if device is None else self._why_not(device)
 
     def cpus(self) -> int:
         return self.registry.cpus()

@@ -82,6 +82,10 @@ class DeviceRegistry(DeviceFinder):
         """The errno with which `device` cannot be opened for a table, `read_only` or not; or an empty string."""
         return ""
 
+    def exclude_each_other(self, device: BlockDevice, others: list[BlockDevice]) -> bool:
+        """Whether who has one of `others` cannot have `device`, whoever it is."""
+        return False
+
     def by_uuid(self, uuid: str) -> MappedDevice | None:
         for device in self._mapped.values():
             if device.uuid == uuid:

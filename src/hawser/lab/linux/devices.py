@@ -86,6 +86,16 @@ class LinuxDevices(DeviceRegistry):
             return "EROFS"
         return "EBUSY" if self.is_taken_from_device_mapper(disk) else ""
 
+    def exclude_each_other(self, device: BlockDevice, others: list[BlockDevice]) -> bool:
+        """A disk and a part of it are not both to be had, even by one table. Linux: bd_may_claim()."""
+        disk = self.disk_of(device)
+        if disk is None:
+            return False
+        for found in [self.disk_of(other) for other in others]:
+            if found is not None and found is not disk and (found.whole is disk or disk.whole is found):
+                return True
+        return False
+
     def is_taken_from_device_mapper(self, disk: LinuxDisk) -> bool:
         """Whether a program has it, or what it is a part of, for itself; or anybody a part of it."""
         if disk.claimed or disk.whole.claimed:

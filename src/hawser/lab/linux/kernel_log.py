@@ -3,6 +3,9 @@
 from hawser.core.log import LogSink
 
 PREFIX = "device-mapper: "
+# What is said so often at most at once, and how its text ends. Linux: DMWARN_LIMIT, pr_warn_ratelimited().
+BURST = 10
+LIMITED = "repeat_count > 1 is deprecated, using 1 instead"
 
 
 class KernelLog(LogSink):
@@ -13,7 +16,10 @@ class KernelLog(LogSink):
         self._unread: list[str] = []
 
     def emit(self, level: int, text: str) -> None:
-        self._unread.append(PREFIX + text)
+        line = PREFIX + text
+        if text.endswith(LIMITED) and self._unread.count(line) >= BURST:
+            return
+        self._unread.append(line)
 
     def remark(self, text: str) -> None:
         pass

@@ -82,4 +82,7 @@ def _perform(system: System, file: OpenFile, command: str, words: list[str], out
         yield from cache.sync()
         cache.forget()
     elif command == "--rereadpt":
-        raise OsError("EINVAL")
+        # Linux: disk_scan_partitions(), which wants the disk for itself. Partitions are what the header says: none is found anew.
+        disk = system.devices.disk_of(device)
+        is_taken = disk is not None and disk.whole is disk and system.devices.is_taken_from_programs(disk)
+        raise OsError("EBUSY" if is_taken else "EINVAL")
