@@ -33,6 +33,10 @@ class LogSink:
     def warning(self, text: str) -> None:
         self.emit(WARNING, text)
 
+    def warning_limited(self, text: str) -> None:
+        """A warning that comes only so often, where the world limits it. Linux: DMWARN_LIMIT()."""
+        self.warning(text)
+
     def info(self, text: str) -> None:
         self.emit(INFO, text)
 

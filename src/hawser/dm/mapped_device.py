@@ -21,7 +21,8 @@ from hawser.core.status import IOERR
 from hawser.core.turn import Turn
 from hawser.dm.bio_based import BioStack
 from hawser.dm.host import Host
-from hawser.dm.request_based import QueueMaker, RequestStack
+from hawser.dm.parameters import Parameters
+from hawser.dm.request_based import SCHEDULER_DEFAULT, QueueMaker, RequestStack
 from hawser.dm.retired import RetiredTables
 from hawser.dm.stack import Stack
 from hawser.dm.suspension import DEFERRED_MAX, SUSPENDED, SUSPENDING, ControlError, ControlListener, Suspension
@@ -67,6 +68,7 @@ class MappedDevice(BlockDevice):
         self.open_count = 0
         # Whether it goes when the last client does (`dmsetup remove --deferred`); whether something else depends on it.
         self.deferred_remove = False
+        self.hw_queues = 1
         self.in_service = False
         self.removed = False
         # Cylinders, heads, sectors and start, for whoever asks; forgotten when the size changes.
@@ -104,7 +106,10 @@ class MappedDevice(BlockDevice):
         try:
             self._check_table(table)
             if self._stack is None:
-                self._first_load(table)
+                self._first_load(table, devices.module_parameters())
+            devices.module_parameters().use(
+                "reserved_bio_based_ios" if table.kind == BIO_BASED else "reserved_rq_based_ios"
+            )
         except BaseException:
             table.destroy()
             raise
@@ -128,7 +133,7 @@ class MappedDevice(BlockDevice):
                     raise TableError(message, "EINVAL", [f"table: {message}", ADDING_FAILED])
         check_replacement(table, self.table, self.kind)
 
-    def _first_load(self, table: Table) -> None:
+    def _first_load(self, table: Table, parameters: Parameters) -> None:
         """The first table that is loaded decides the kind, for ever, and must fit at once. Linux: dm_setup_md_queue()."""
         try:
             limits = table.calculate_limits(self.devt, self.log)
@@ -140,7 +145,11 @@ class MappedDevice(BlockDevice):
             self.cuts_reads_and_writes = False
             self._stack = BioStack(self.turn, self.clock, self.stats)
         else:
-            stack = RequestStack(self.name, limits, self.turn, self.timers, self.make_queue)
+            depth = parameters.use("dm_mq_queue_depth")
+            self.hw_queues = parameters.use("dm_mq_nr_hw_queues")
+            # Linux: elevator_get_default().
+            scheduler = SCHEDULER_DEFAULT if self.hw_queues == 1 else "none"
+            stack = RequestStack(self.name, limits, self.turn, self.timers, self.make_queue, depth, scheduler)
             self.stats = stack.own.stats
             self._stack = stack
         self._stack.device = self

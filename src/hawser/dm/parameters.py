@@ -19,6 +19,14 @@ MULTIPATH_VERSIONS: Final = {LINUX_6_12: "1.14.0", LINUX_6_16: "1.15.0"}
 DIGITS_MAX: Final = 20
 ULONG_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
 
+# Of dm_mod: what a value of 0 becomes when it is used, and the most.
+USED: Final = {
+    "dm_mq_nr_hw_queues": (1, 32),
+    "dm_mq_queue_depth": (2048, 10240),
+    "reserved_bio_based_ios": (16, 1024),
+    "reserved_rq_based_ios": (256, 1024),
+}
+
 
 class ParameterError(ValueError):
     """There is no such parameter, or it cannot have that value; the message says what would be right."""
@@ -30,6 +38,14 @@ class Parameters:
     def __init__(self) -> None:
         self.queue_if_no_path_timeout_secs = 0
         self.semantics = LINUX_6_12
+        # Of dm_mod, by name.
+        self.core: dict[str, int] = {name: default for name, (default, _) in USED.items()}
+
+    def use(self, name: str) -> int:
+        """The value of a parameter of dm_mod, which is put right when it is used. Linux: __dm_get_module_param()."""
+        default, most = USED[name]
+        self.core[name] = min(self.core[name], most) or default
+        return self.core[name]
 
     def set(self, name: str, value: str) -> None:
         """Set the parameter of that name. ParameterError; then nothing has changed."""

@@ -183,12 +183,20 @@ class _CloneOwner(RequestOwner):
 
 class RequestStack(Stack):
     def __init__(
-        self, name: str, limits: QueueLimits, turn: Turn, timers: Timers, make_queue: QueueMaker = RequestQueue
+        self,
+        name: str,
+        limits: QueueLimits,
+        turn: Turn,
+        timers: Timers,
+        make_queue: QueueMaker = RequestQueue,
+        depth: int = DEPTH,
+        scheduler: str = SCHEDULER_DEFAULT,
     ) -> None:
         self.device = None
         self.mapper = RequestMapper(self, turn)
-        self.own = make_queue(name, self.mapper, limits, turn, timers, DEPTH)
-        self.own.set_scheduler(SCHEDULER_DEFAULT)
+        self.mapper.contexts_free = depth
+        self.own = make_queue(name, self.mapper, limits, turn, timers, depth)
+        self.own.set_scheduler(scheduler)
         self.queue = self.own
         self.takes_while_blocked = True
         self.clones: RequestOwner = _CloneOwner(self)

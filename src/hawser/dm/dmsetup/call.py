@@ -29,6 +29,7 @@ STRERROR: Final = {
     "ENXIO": "No such device or address",
     "ENODEV": "No such device",
     "ENOTBLK": "Block device required",
+    "ENOTDIR": "Not a directory",
     "EACCES": "Permission denied",
     "EROFS": "Read-only file system",
     "EIO": "Input/output error",
@@ -100,6 +101,10 @@ class Surroundings:
 
     def remove_node(self, name: str) -> None:
         """Take /dev/mapper/NAME away, if it is there."""
+
+    def node_names(self) -> list[str]:
+        """Of all that is in /dev/mapper."""
+        return []
 
     def rename_node(self, name: str, new: str) -> None:
         """The node follows its device."""

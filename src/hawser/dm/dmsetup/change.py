@@ -162,18 +162,23 @@ def _create_concise(call: Call, words: list[str]) -> WaitingBool:
     for option in ("table", "minor", "uuid", "notable", "inactive"):
         if call.has(option):
             return call.complain("--concise is incompatible with --[no]table, --minor, --uuid and --inactive.")
-    for fields in split_concise(words[0] if words else call.stdin.strip("\n")):
-        if len(fields) != 5 or not fields[4]:
+    text = words[0] if words else call.stdin.strip("\n")
+    devices = split_concise(text)
+    for number, fields in enumerate(devices):
+        # A device ends with a semicolon or with the last character; not with a comma.
+        open_ended = number == len(devices) - 1 and text.endswith(",")
+        if len(fields) != 5 or open_ended:
             padded = [*fields, "(null)", "(null)", "(null)", "(null)"][:5]
-            call.complain("Incomplete entry: five comma-separated fields are required for each device")
+            start = "Incomplete entry: five" if open_ended else "Five"
+            call.complain(f"{start} comma-separated fields are required for each device")
             names = ("name", "uuid", "minor", "flags", "table")
             named = " ".join(f"{name}: {value}" for name, value in zip(names, padded, strict=True))
             return call.complain(f"Parsed {len(fields)} fields: {named}")
         name, uuid, minor, flags, table = fields
         if flags not in ("", "ro", "rw"):
             return call.complain(f"Invalid flags parameter '{flags}' must be 'ro' or 'rw' or empty.")
-        number = leading_number(minor) if minor else -1
-        done = yield from _create_one(call, NewDevice(name, uuid, number, flags == "ro", table, ""))
+        wanted = leading_number(minor) if minor else -1
+        done = yield from _create_one(call, NewDevice(name, uuid, wanted, flags == "ro", table, ""))
         if not done:
             return False
     return True
@@ -346,7 +351,6 @@ def _sector(text: str) -> int | None:
 
 def mknodes(call: Call, words: list[str]) -> bool:
     """Make the nodes in /dev what they should be, of one device or of all."""
-    devices = call.control.registry.all_mapped()
     if words:
         task = task_for(call, words[0])
         if task is None:
@@ -355,10 +359,19 @@ def mknodes(call: Call, words: list[str]) -> bool:
         if device is None:
             call.surroundings.remove_node(task.name)
             return True
-        devices = [device]
-    for found in devices:
-        call.surroundings.add_node(found)
+        call.surroundings.add_node(device)
+        return True
+    tidy_nodes(call)
     return True
+
+
+def tidy_nodes(call: Call) -> None:
+    """Each device has its node, and what is the node of none goes."""
+    devices = call.control.registry.all_mapped()
+    for name in set(call.surroundings.node_names()) - {device.name for device in devices}:
+        call.surroundings.remove_node(name)
+    for device in devices:
+        call.surroundings.add_node(device)
 
 
 def wait(call: Call, words: list[str]) -> WaitingBool:

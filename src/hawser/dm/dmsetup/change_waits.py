@@ -12,7 +12,7 @@ from hawser.dm.condition import Delay, WaitingBool
 from hawser.dm.control_waits import resume as resume_device
 from hawser.dm.control_waits import suspend as suspend_device
 from hawser.dm.dmsetup.call import Call
-from hawser.dm.dmsetup.change import show_node
+from hawser.dm.dmsetup.change import show_node, tidy_nodes
 from hawser.dm.dmsetup.show import put_info
 from hawser.dm.dmsetup.task import Task, task_for
 from hawser.dm.suspension import ControlError
@@ -83,8 +83,9 @@ def _remove(call: Call, task: Task) -> WaitingBool:
             return task.failed("remove", "ENXIO")
         name = device.name
         try:
-            if call.control.remove(device, call.has("deferred")):
-                call.surroundings.remove_node(name)
+            call.control.remove(device, call.has("deferred"))
+            # At once, even if the device stays until its last user has gone.
+            call.surroundings.remove_node(name)
             return True
         except ControlError as error:
             task.failed("remove", error.errno_name)
@@ -100,6 +101,7 @@ def remove_all(call: Call, words: list[str]) -> WaitingBool:
         left = len(call.control.registry.all_mapped())
         if left:
             call.complain(f"Unable to remove {left} device(s).")
+    tidy_nodes(call)
     return True
 
 

@@ -68,6 +68,8 @@ class LinuxDevices(DeviceRegistry):
             return "ENXIO"
         if self.nodes.number_of(name):
             return "ENXIO"
+        if self.nodes.is_below_a_file(name):
+            return "ENOTDIR"
         return "ENOTBLK" if self.nodes.is_other_file(name) else "ENOENT"
 
     def cpus(self) -> int:
@@ -183,7 +185,8 @@ class Maker:
 
     def _backing(self, facts: Facts) -> BlockDevice:
         label = facts.part("backing").text("device")
-        numbered = self.devices.by_number(label)
+        # What a step has made has no label of its own: its number, or the name under which the recorder knew it.
+        numbered = self.devices.by_number(label) or self.devices.mapped_name(label)
         if label not in self.by_label and numbered is not None:
             return numbered
         if label not in self.by_label:
@@ -218,7 +221,11 @@ class Maker:
     def _loop(self, facts: Facts) -> BlockDevice:
         offset = facts.part("backing").number("start")
         is_direct = facts.part("params").number("dio") != 0
-        driver = LoopDriver(self.kit, self._backing(facts), offset, is_direct, self.caches)
+        backing = self._backing(facts)
+        if isinstance(backing, MappedDevice):
+            # The file of a loop device is open as long as it has one.
+            backing.open_count += 1
+        driver = LoopDriver(self.kit, backing, offset, is_direct, self.caches)
         return self._on_queue(facts, driver)
 
     def _on_queue(self, facts: Facts, driver: "ScsiDriver | NullDriver | LoopDriver") -> BlockDevice:
@@ -227,6 +234,9 @@ class Maker:
         limits = limits_of(queue_facts)
         if isinstance(driver, ScsiDriver):
             limits = _with_pages(limits, facts.part("params").part("effective"))
+            # READ CAPACITY (16); the driver does not show it.
+            lowest = facts.part("params").part("given").number("lowest_aligned", 0) & 0x3FFF
+            limits = replace(limits, alignment_offset=lowest * limits.logical_block_size)
         queue = RequestQueue(name, driver, limits, self.kit.turn, self.kit.timers, tags_of(facts))
         scheduler = selected(queue_facts.text("scheduler"))
         if scheduler in ELEVATORS:

@@ -109,6 +109,28 @@ class MultipathFolder(ParameterFolder):
             self.parameters.set(NO_PATH_TIMEOUT, self.values[name])
 
 
+class CoreFolder(ParameterFolder):
+    """Those of dm_mod."""
+
+    def __init__(self, values: Json, parameters: Parameters) -> None:
+        super().__init__(values)
+        self.parameters = parameters
+        for name in values:
+            self._tell(name)
+
+    def show(self, name: str) -> str:
+        known = self.parameters.core.get(name)
+        return super().show(name) if known is None else str(known)
+
+    def store(self, name: str, value: str) -> None:
+        super().store(name, value)
+        self._tell(name)
+
+    def _tell(self, name: str) -> None:
+        if name in self.parameters.core:
+            self.parameters.core[name] = int(self.values[name])
+
+
 class LinkFolder(Folder):
     """Links to devices (`slaves`, `holders`), of which only the names matter."""
 

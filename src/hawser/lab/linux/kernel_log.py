@@ -2,10 +2,13 @@
 
 from hawser.core.log import LogSink
 
-PREFIX = "device-mapper: "
-# What is said so often at most at once, and how its text ends. Linux: DMWARN_LIMIT, pr_warn_ratelimited().
+# Linux: DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST.
+INTERVAL_NS = 5_000_000_000
 BURST = 10
-LIMITED = "repeat_count > 1 is deprecated, using 1 instead"
+# What a step takes on Linux, above what it takes here.
+STEP_MORE_NS = 80_000_000
+
+PREFIX = "device-mapper: "
 
 
 class KernelLog(LogSink):
@@ -14,12 +17,27 @@ class KernelLog(LogSink):
     def __init__(self) -> None:
         super().__init__()
         self._unread: list[str] = []
+        # What the time was when the last step ended: on Linux a step takes about so long.
+        self.now_ns = 0
+        self._steps = 0
+        # When the current interval began and what has come in it, by text.
+        self._limits: dict[str, tuple[int, int]] = {}
+
+    def step_ended(self, now_ns: int) -> None:
+        self._steps += 1
+        self.now_ns = now_ns + self._steps * STEP_MORE_NS
+
+    def warning_limited(self, text: str) -> None:
+        """Linux: ___ratelimit()."""
+        begun_ns, count = self._limits.get(text, (self.now_ns, 0))
+        if self.now_ns > begun_ns + INTERVAL_NS:
+            begun_ns, count = self.now_ns, 0
+        self._limits[text] = (begun_ns, count + 1)
+        if count < BURST:
+            self.warning(text)
 
     def emit(self, level: int, text: str) -> None:
-        line = PREFIX + text
-        if text.endswith(LIMITED) and self._unread.count(line) >= BURST:
-            return
-        self._unread.append(line)
+        self._unread.append(PREFIX + text)
 
     def remark(self, text: str) -> None:
         pass

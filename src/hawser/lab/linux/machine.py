@@ -82,6 +82,7 @@ class Machine:
         """What is behind every step; the log's lines."""
         self._pass(STEP_NS)
         self.system.control.reap()
+        self.system.kit.log.step_ended(self.system.kit.clock.now_ns)
         return self.system.kit.log.take()
 
     def _pass(self, duration_ns: int, watched: Task | None = None) -> None:

@@ -29,7 +29,17 @@ class Nodes:
 
     def number_of(self, path: str) -> str:
         """The device's number, or an empty string. A relative path begins at the root, where commands are run."""
-        return self._numbers.get(absolute(path), "")
+        return "" if self.is_below_a_file(path) else self._numbers.get(absolute(path), "")
+
+    def is_below_a_file(self, path: str) -> bool:
+        """Whether it leads through something that is no directory, be it by a slash at its end."""
+        start = path.find("/", 1)
+        while start > 0:
+            above = path[:start]
+            if self.exists(above) and not self.is_directory(above):
+                return True
+            start = path.find("/", start + 1)
+        return False
 
     def exists(self, path: str) -> bool:
         place = absolute(path)
@@ -56,5 +66,10 @@ class Nodes:
 
 def absolute(path: str) -> str:
     """Without doubled slashes, and from the root."""
-    words = [word for word in path.split("/") if word not in ("", ".")]
+    words: list[str] = []
+    for word in path.split("/"):
+        if word == "..":
+            words = words[:-1]
+        elif word not in ("", "."):
+            words.append(word)
     return "/" + "/".join(words)

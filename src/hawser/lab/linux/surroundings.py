@@ -47,17 +47,22 @@ class LinuxSurroundings(Surroundings):
         self.sysfs.settings_of(device).read_ahead_pages = sectors // SECTORS_PER_PAGE
 
     def why_no_read_ahead(self, device: MappedDevice) -> str:
-        """libdm opens the device to find out."""
+        """libdm reads it in sysfs, where a device is from its first table on; else it opens the device."""
+        if device.kind:
+            return ""
         node = f"{MAPPER}/{device.name}"
         if self.nodes.number_of(node) != device.devt:
             return f"{node}: open failed: {strerror('ENOENT')}"
-        return "" if device.kind else f"{node}: open failed: {strerror('ENXIO')}"
+        return f"{node}: open failed: {strerror('ENXIO')}"
 
     def add_node(self, device: MappedDevice) -> None:
         self.nodes.add(f"{MAPPER}/{device.name}", device.devt)
 
     def remove_node(self, name: str) -> None:
         self.nodes.remove(f"{MAPPER}/{name}")
+
+    def node_names(self) -> list[str]:
+        return [name for name in self.nodes.in_mapper() if name != "control"]
 
     def rename_node(self, name: str, new: str) -> None:
         self.nodes.rename(f"{MAPPER}/{name}", f"{MAPPER}/{new}")

@@ -12,7 +12,7 @@ from hawser.dm.mapped_device import MappedDevice
 from hawser.lab.linux.devices import LinuxDevices
 from hawser.lab.linux.facts import Facts, Json
 from hawser.lab.linux.files import Files, OsError
-from hawser.lab.linux.folder import FixedFolder, Folder, MultipathFolder, ParameterFolder
+from hawser.lab.linux.folder import CoreFolder, FixedFolder, Folder, MultipathFolder, ParameterFolder
 from hawser.lab.linux.nodes import absolute
 from hawser.lab.linux.scsi_debug import ScsiDebug
 from hawser.lab.linux.sysfs_disk import DiskFolder
@@ -56,6 +56,8 @@ class Sysfs:
         self._parameters = {name: self._module(name, parameters.part(name).values) for name in parameters.names()}
 
     def _module(self, name: str, values: Json) -> ParameterFolder:
+        if name == "dm_mod":
+            return CoreFolder(values, self.devices.parameters)
         return MultipathFolder(values, self.devices.parameters) if name == "dm_multipath" else ParameterFolder(values)
 
     # Files.
@@ -149,7 +151,7 @@ class Sysfs:
         owner = disk.whole.device if disk is not None and disk.whole.device is not device else device
         known = self._settings.get(owner.devt)
         if known is None or known.device is not owner:
-            facts = disk.whole.facts if disk is not None else self._mapped_facts()
+            facts = disk.whole.facts if disk is not None else self._mapped_facts(owner)
             known = QueueSettings(owner, facts.part("queue"), self.clock, facts.part("hw_queues"))
             self._settings[owner.devt] = known
         known.can_poll = self._can_poll(owner)
@@ -158,13 +160,23 @@ class Sysfs:
     def _can_poll(self, device: BlockDevice) -> bool:
         """Whether completions may be polled for. A bio-based device can if all below can. Linux: BLK_FEAT_POLL."""
         if isinstance(device, MappedDevice):
+            if device.queue is not None:
+                return False
             return device.table is not None and all(self._can_poll(below) for below in device.table.devices())
         disk = self.devices.disk_of(device)
         return disk is not None and disk.whole.facts.part("queue").text("io_poll") == "1"
 
-    def _mapped_facts(self) -> Facts:
-        processors = ", ".join(str(number) for number in range(self.header.number("cpus", 1)))
-        return Facts({"hw_queues": {"0": {"cpu_list": processors}}}, "mapped device")
+    def _mapped_facts(self, device: BlockDevice) -> Facts:
+        """Processors are shared out in runs. Linux: blk_mq_map_queues(), group_cpus_evenly()."""
+        processors = self.header.number("cpus", 1)
+        count = min(device.hw_queues, processors) if isinstance(device, MappedDevice) else 1
+        lists: list[list[str]] = [[] for _ in range(count)]
+        for number in range(processors):
+            lists[number * count // processors].append(str(number))
+        return Facts(
+            {"hw_queues": {str(number): {"cpu_list": ", ".join(cpus)} for number, cpus in enumerate(lists)}},
+            "mapped device",
+        )
 
 
 def _folders(folders: dict[str, Folder]) -> Folder:

@@ -14,6 +14,7 @@ from hawser.block.queue import RequestQueue
 from hawser.block.stats import IN_FLIGHT_FIELD
 from hawser.core.clock import Clock
 from hawser.core.units import KIB, SECTOR_SHIFT
+from hawser.dm.mapped_device import MappedDevice
 from hawser.lab.linux.facts import Facts
 from hawser.lab.linux.files import OsError
 from hawser.lab.linux.folder import UINT_MAX, Folder, parse_number
@@ -88,6 +89,8 @@ class QueueSettings:
         self.read_ahead_pages = default_read_ahead_pages(device.limits)
         if facts.has("read_ahead_kb"):
             self.read_ahead_pages = facts.number("read_ahead_kb") * KIB // PAGE
+        # Of write-back throttling: what it begins with stays, whatever later tables bring. Linux: wbt_init().
+        self.latency = LATENCY_ROTATIONAL_USEC if device.limits.rotational else LATENCY_USEC
         # The limits as they were before users set any, and those that were set then.
         self._base = device.limits
         self._set = device.limits
@@ -124,6 +127,8 @@ class QueueSettings:
             self.user_sectors = 0
             self.user_discard_sectors = UINT_MAX
             self.cache_disabled = False
+            for name in FLAGS if isinstance(self.device, MappedDevice) else ():
+                self.said.pop(name, None)
             self.read_ahead_pages = max(self.read_ahead_pages, default_read_ahead_pages(self._base))
 
     def apply(self) -> None:
@@ -227,7 +232,7 @@ class QueueFolder(Folder):
         if name == "rq_affinity":
             return self.settings.said.get(name, self.facts.text(name, "1"))
         if name == "wbt_lat_usec" and name not in self.settings.said:
-            return self.facts.text(name) if self.facts.has(name) else self._default_latency()
+            return self.facts.text(name) if self.facts.has(name) else str(self.settings.latency)
         return None
 
     def _default_latency(self) -> str:

@@ -173,5 +173,5 @@ def parse_repeat_count(selector: PathSelector, words: list[str]) -> int:
     if count == NOT_A_NUMBER:
         raise TableError(f"{selector.name} ps: invalid repeat count")
     if count > 1:
-        selector.log.warning(f"multipath {selector.name}: repeat_count > 1 is deprecated, using 1 instead")
+        selector.log.warning_limited(f"multipath {selector.name}: repeat_count > 1 is deprecated, using 1 instead")
     return min(count, 1)

@@ -84,5 +84,10 @@ def _perform(system: System, file: OpenFile, command: str, words: list[str], out
     elif command == "--rereadpt":
         # Linux: disk_scan_partitions(), which wants the disk for itself. Partitions are what the header says: none is found anew.
         disk = system.devices.disk_of(device)
-        is_taken = disk is not None and disk.whole is disk and system.devices.is_taken_from_programs(disk)
-        raise OsError("EBUSY" if is_taken else "EINVAL")
+        if disk is None or disk.whole is not disk or disk.facts.text("kind") not in ("brd", "null_blk", "scsi_debug"):
+            raise OsError("EINVAL")
+        parts = system.devices.parts_of(disk)
+        if system.devices.is_taken_from_programs(disk) or any(
+            part.openers or system.devices.holders(part.device) for part in parts
+        ):
+            raise OsError("EBUSY")
