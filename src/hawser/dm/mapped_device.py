@@ -22,7 +22,7 @@ from hawser.core.turn import Turn
 from hawser.dm.bio_based import BioStack
 from hawser.dm.host import Host
 from hawser.dm.parameters import Parameters
-from hawser.dm.request_based import SCHEDULER_DEFAULT, QueueMaker, RequestStack
+from hawser.dm.request_based import QueueMaker, RequestStack
 from hawser.dm.retired import RetiredTables
 from hawser.dm.stack import Stack
 from hawser.dm.suspension import DEFERRED_MAX, SUSPENDED, SUSPENDING, ControlError, ControlListener, Suspension
@@ -64,11 +64,11 @@ class MappedDevice(BlockDevice):
         self.timers = timers
         self.log = log
         self.event_nr = 0
+        self.hw_queues = 1
         # By how many clients it is open; those of mapped devices above are the registry's to count.
         self.open_count = 0
         # Whether it goes when the last client does (`dmsetup remove --deferred`); whether something else depends on it.
         self.deferred_remove = False
-        self.hw_queues = 1
         self.in_service = False
         self.removed = False
         # Cylinders, heads, sectors and start, for whoever asks; forgotten when the size changes.
@@ -107,9 +107,7 @@ class MappedDevice(BlockDevice):
             self._check_table(table)
             if self._stack is None:
                 self._first_load(table, devices.module_parameters())
-            devices.module_parameters().use(
-                "reserved_bio_based_ios" if table.kind == BIO_BASED else "reserved_rq_based_ios"
-            )
+            devices.module_parameters().use_reserve(table.kind == BIO_BASED)
         except BaseException:
             table.destroy()
             raise
@@ -145,11 +143,8 @@ class MappedDevice(BlockDevice):
             self.cuts_reads_and_writes = False
             self._stack = BioStack(self.turn, self.clock, self.stats)
         else:
-            depth = parameters.use("dm_mq_queue_depth")
-            self.hw_queues = parameters.use("dm_mq_nr_hw_queues")
-            # Linux: elevator_get_default().
-            scheduler = SCHEDULER_DEFAULT if self.hw_queues == 1 else "none"
-            stack = RequestStack(self.name, limits, self.turn, self.timers, self.make_queue, depth, scheduler)
+            depth, self.hw_queues = parameters.use_queues()
+            stack = RequestStack(self.name, limits, self.turn, self.timers, self.make_queue, depth, self.hw_queues)
             self.stats = stack.own.stats
             self._stack = stack
         self._stack.device = self

@@ -81,3 +81,11 @@ class Parameters:
     def multipath_version(self) -> str:
         """That of the multipath target."""
         return MULTIPATH_VERSIONS[self.semantics]
+
+    def use_reserve(self, is_bio_based: bool) -> None:
+        """A table is there, with the I/Os that are kept for it."""
+        self.use("reserved_bio_based_ios" if is_bio_based else "reserved_rq_based_ios")
+
+    def use_queues(self) -> tuple[int, int]:
+        """How many tags a request-based map gets, and how many hardware queues."""
+        return self.use("dm_mq_queue_depth"), self.use("dm_mq_nr_hw_queues")

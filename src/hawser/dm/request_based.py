@@ -190,13 +190,14 @@ class RequestStack(Stack):
         timers: Timers,
         make_queue: QueueMaker = RequestQueue,
         depth: int = DEPTH,
-        scheduler: str = SCHEDULER_DEFAULT,
+        hw_queues: int = 1,
     ) -> None:
         self.device = None
         self.mapper = RequestMapper(self, turn)
         self.mapper.contexts_free = depth
         self.own = make_queue(name, self.mapper, limits, turn, timers, depth)
-        self.own.set_scheduler(scheduler)
+        # Linux: elevator_get_default().
+        self.own.set_scheduler(SCHEDULER_DEFAULT if hw_queues == 1 else "none")
         self.queue = self.own
         self.takes_while_blocked = True
         self.clones: RequestOwner = _CloneOwner(self)
