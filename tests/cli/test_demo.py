@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support.processes import Process
 
-from hawser.cli.main import INTERRUPTED
+from hawser.cli.exit_status import INTERRUPTED
 from hawser.service.control import ask
 
 HAWSER = (sys.executable, "-c", "from hawser.cli.main import main; main()")

@@ -10,6 +10,7 @@ from tests.support.gateway import HAWSER
 from tests.support.processes import Process
 
 from hawser.cli import main as program
+from hawser.cli.exit_status import INTERRUPTED
 
 
 @pytest.mark.parametrize("words", [["demo", "kernel"], ["demo", "researcher"], ["stats", "--control", "nowhere"]])
@@ -23,7 +24,7 @@ def test_a_command(monkeypatch: pytest.MonkeyPatch, words: list[str]):
             command = command.commands[word]
     monkeypatch.setattr(command, "callback", interrupt)
     done = CliRunner().invoke(program.main, words)
-    assert (done.exit_code, done.stdout, done.stderr) == (program.INTERRUPTED, "", "\ninterrupted\n")
+    assert (done.exit_code, done.stdout, done.stderr) == (INTERRUPTED, "", "\ninterrupted\n")
 
 
 @pytest.mark.interop
@@ -42,7 +43,7 @@ def test_a_trace_leaves_no_part_of_a_file(fleet: Fleet):
     try:
         tracing.wait_until(parts, "it has begun")
         tracing.signal(2)
-        assert tracing.wait() == program.INTERRUPTED
+        assert tracing.wait() == INTERRUPTED
     finally:
         tracing.kill()
     assert tracing.log() == "\ninterrupted\n"

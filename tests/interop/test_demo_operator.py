@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support.gateway import HAWSER
 
-from hawser.cli.main import INTERRUPTED
+from hawser.cli.exit_status import INTERRUPTED
 from hawser.core.units import MIB
 from hawser.service.demo_child import ChildError
 from hawser.service.demo_cost import measure

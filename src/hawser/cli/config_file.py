@@ -25,7 +25,7 @@ from hawser.exports.listen_uri import ListenError
 from hawser.paths.uri import UriError
 from hawser.service.apart import check_apart
 from hawser.service.gateways import DISKS_MAX
-from hawser.service.options import OptionError, ProcessOptions, ServeOptions, check_name
+from hawser.service.options import OptionError, ProcessOptions, ServeOptions
 
 FILE_MAX: Final = MIB
 DISKS: Final = "disk"
@@ -116,7 +116,6 @@ class _Reader:
         try:
             if not isinstance(table, dict):
                 raise ConfigError(f"is no table: a disk is [{DISKS}.NAME], with {' and '.join(_NEEDED)}")
-            check_name(name)
             words = _words(self._disk, table)
             for key in _NEEDED:
                 if not table.get(key):

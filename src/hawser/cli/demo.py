@@ -17,6 +17,7 @@ from rich.console import Console
 
 from hawser.cli.demo_text import PlainAudience, summary_lines
 from hawser.cli.demo_view import HEIGHT_MIN, WIDTH_MIN, LiveAudience
+from hawser.cli.exit_status import INTERRUPTED
 from hawser.cli.places import PlaceError, make_folder, reason
 from hawser.service.demo import Demo
 from hawser.service.demo_rig import MAP, SIZE, Rig
@@ -26,8 +27,6 @@ from hawser.service.hangup import end_signals
 from hawser.service.loop import run_in_own_loop
 from hawser.service.start_error import StartError
 
-# As `hawser` ends whenever it is interrupted; here a summary says so.
-INTERRUPTED: Final = 130
 USAGE: Final = 2
 
 

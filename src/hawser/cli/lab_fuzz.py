@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from hawser.cli.exit_status import INTERRUPTED
 from hawser.cli.lab_plans import SAFE, draw, replay_command
 from hawser.cli.lab_pool import Result, WorkerDiedError, chunks, default_jobs, in_order, play_chunk
 from hawser.cli.lab_progress import Meter
@@ -20,7 +21,6 @@ from hawser.lab.shrink import is_loss
 MARKED_SEEDS_MIN: Final = 1000
 FAILURES_SHOWN: Final = 5
 FAULTS_SHOWN: Final = 3
-INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
+from hawser.cli.exit_status import INTERRUPTED
 from hawser.cli.lab_pool import WorkerDiedError, default_jobs, in_order
 from hawser.cli.lab_progress import Meter
-from hawser.cli.lab_run import INTERRUPTED, USAGE, told, write_results
+from hawser.cli.lab_run import USAGE, told, write_results
 from hawser.cli.places import make_folder, reason
 from hawser.lab.experiments.replay import Replay, Work, policies_of
 from hawser.lab.experiments.results import as_data

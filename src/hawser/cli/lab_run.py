@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from hawser.cli.exit_status import INTERRUPTED
 from hawser.cli.lab_pool import WorkerDiedError, default_jobs, in_order
 from hawser.cli.lab_progress import Meter
 from hawser.cli.places import PlaceError, check_file, half_of, make_folder, reason
@@ -20,7 +21,6 @@ WIDTH: Final = 120
 INDENT: Final = "  "
 USAGE: Final = 2
 TRACEBACK_LINES: Final = 8
-INTERRUPTED: Final = 130
 HOLDS: Final = "holds"
 FAILS: Final = "DOES NOT HOLD"
 

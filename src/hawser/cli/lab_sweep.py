@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from hawser.cli.exit_status import INTERRUPTED
 from hawser.cli.lab_dask import Cluster, ClusterError
 from hawser.cli.lab_identity import identity, outside
 from hawser.cli.lab_pool import default_jobs
@@ -25,7 +26,6 @@ from hawser.lab.model.scenario_file import load, plain
 
 JOBS_MAX: Final = 1_000_000
 FAILED_SHOWN: Final = 20
-INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The `hawser` command, and the one way in which every part of it ends by Ctrl-C."""
 
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -9,6 +9,7 @@ from hawser.build_info import describe
 from hawser.cli.demo import demo
 from hawser.cli.demo_more import operator, researcher
 from hawser.cli.dm import dm
+from hawser.cli.exit_status import INTERRUPTED
 from hawser.cli.lab import lab
 from hawser.cli.parameters import parameters
 from hawser.cli.path import path
@@ -18,9 +19,6 @@ from hawser.cli.resize import resize
 from hawser.cli.serve import serve
 from hawser.cli.stats import stats
 from hawser.cli.trace import trace
-
-# As a shell has it of a program that SIGINT has ended.
-INTERRUPTED: Final = 130
 
 
 class Program(click.Group):

@@ -14,8 +14,6 @@ from hawser.service.tracing import FINISH_SECONDS, SECONDS_MAX
 
 # Beside the time that was asked for, and that which I/Os may take to end: how long a piece may be on its way.
 PATIENCE_SECONDS: Final = 30.0
-# The numbers about the whole are within the first of them.
-HEAD_CHARACTERS: Final = 1000
 
 
 @click.command()
@@ -38,7 +36,8 @@ def trace(control: str, map_name: str, seconds: float, output: Path) -> None:
         with part.open("w") as file:
             patience_s = seconds + FINISH_SECONDS + PATIENCE_SECONDS
             for text in pieces(control, "trace", [repr(seconds)], patience_s, map_name):
-                lost = lost or not_followed(text[:HEAD_CHARACTERS])
+                if not size:
+                    lost = not_followed(text)
                 size += file.write(text)
         if part != output:
             part.replace(output)

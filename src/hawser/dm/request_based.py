@@ -66,13 +66,13 @@ class _DelayedRequeue(Work):
 class RequestMapper(Driver):
     """The driver of a request-based device's own queue."""
 
-    def __init__(self, stack: "RequestStack", turn: Turn) -> None:
+    def __init__(self, stack: "RequestStack", turn: Turn, depth: int) -> None:
         super().__init__(turn)
         self.stack = stack
         self.target: Target | None = None
         # Clones that may exist at once. Linux: the contexts come with the tags (dm_mq_init_request), so that memory cannot
         # run out.
-        self.contexts_free = DEPTH
+        self.contexts_free = depth
         # Whether it asks if the paths are busy. Off: it learns it from the refusal of a clone (the laboratory compares).
         self.asks = True
         self._touched: list[Driver] = []
@@ -193,8 +193,7 @@ class RequestStack(Stack):
         hw_queues: int = 1,
     ) -> None:
         self.device = None
-        self.mapper = RequestMapper(self, turn)
-        self.mapper.contexts_free = depth
+        self.mapper = RequestMapper(self, turn, depth)
         self.own = make_queue(name, self.mapper, limits, turn, timers, depth)
         # Linux: elevator_get_default().
         self.own.set_scheduler(SCHEDULER_DEFAULT if hw_queues == 1 else "none")

@@ -122,10 +122,15 @@ class Suspension(Work):
     def prepare(self) -> None:
         """Tell the targets before what is cached above is written out. Linux: __dm_suspend(). If that fails, they are not told:
         queueing stays off until a resume."""
-        if self.state == ACTIVE and not self.prepared:
+        if self.state == ACTIVE:
+            self._tell_targets(False)
+
+    def _tell_targets(self, noflush: bool) -> None:
+        """Unless they know."""
+        if not self.prepared:
             self.prepared = True
             for target in self.device.live_targets():
-                target.presuspend(False)
+                target.presuspend(noflush)
 
     def then_resume(self, noflush: bool, listener: ControlListener | None) -> None:
         """Suspend (if need be), and resume as soon as that is done."""
@@ -140,9 +145,7 @@ class Suspension(Work):
         self.state = SUSPENDING
         self.noflush = noflush
         self._heeds_ghosts = not noflush and not self._then_resume
-        if not self.prepared:
-            for target in device.live_targets():
-                target.presuspend(noflush)
+        self._tell_targets(noflush)
         self.prepared = False
         device.close(noflush)
         device.turn.defer(self)

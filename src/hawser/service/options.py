@@ -145,18 +145,15 @@ def _path_words(text: str, weights: list[int]) -> list[list[str]]:
 
 def _make_selector(text: str, what: str) -> PathSelector:
     """OptionError, which calls it `what`, when there is no such selector, or it refuses its arguments."""
-    words = text.split()
+    name, *rest = text.split() or [""]
+    arguments = rest[1:]
     try:
-        make = find_selector(words[0]) if words else None
-        if make is None:
-            raise OptionError(f"{what} {text!r}: unknown path selector; there are {', '.join(selector_names())}")
-        if len(words) < 2 or words[1] != str(len(words) - 2):
-            right = " ".join([words[0], str(max(0, len(words) - 2)), *words[2:]])
-            raise OptionError(
-                f'{what} {text!r}: its name, the number of its arguments, and these are wanted: "{right}"'
-            )
-        return make(words[2:])
-    except OptionError:
-        raise
+        make = find_selector(name)
+        if make is not None and rest[:1] == [str(len(arguments))]:
+            return make(arguments)
     except ValueError as error:
         raise OptionError(f"{what} {text!r}: {error}") from None
+    if make is None:
+        raise OptionError(f"{what} {text!r}: unknown path selector; there are {', '.join(selector_names())}")
+    right = " ".join([name, str(len(arguments)), *arguments])
+    raise OptionError(f'{what} {text!r}: its name, the number of its arguments, and these are wanted: "{right}"')

@@ -44,7 +44,7 @@ def chunks(recorder: Recorder, start_ns: int, name: str, surroundings: dict[str,
 
 
 def not_followed(beginning: str) -> int:
-    """How many I/Os were passed over, by the beginning of a file's text."""
+    """How many I/Os were passed over, by the first piece of a file."""
     found = re.search(rf'"{NOT_FOLLOWED}":(\d+)', beginning)
     return int(found[1]) if found is not None else 0
 

@@ -1,8 +1,7 @@
 """The `trace` verb of the control socket: follow every I/O for a while, and send the trace file piece by piece.
 
 The pieces are made between turns, a small one at a time, and after each the process is left to I/O for longer than the piece has
-taken, so that clients are served while the file is on its way. Whoever asked may go
-away: then nothing is followed any more.
+taken, so that clients are served while the file is on its way. Whoever asked may go away: then nothing is followed any more.
 """
 
 import asyncio

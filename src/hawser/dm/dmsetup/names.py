@@ -92,7 +92,7 @@ def is_plain(text: str) -> bool:
 
 def is_mangled(text: str) -> bool:
     """Whether there is nothing in it that would have to be mangled, but for backslashes."""
-    return all(_is_plain(byte) or byte == ord("\\") for byte in text.encode("utf-8", "replace"))
+    return is_plain(text.replace("\\", ""))
 
 
 def unmangle(text: str) -> str:

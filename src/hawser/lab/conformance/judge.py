@@ -6,6 +6,7 @@ that names and minor numbers go on as they would, and remembers what the table s
 
 from typing import Final
 
+from hawser.block.device import BlockDevice
 from hawser.block.elevators.base import ELEVATORS
 from hawser.dm.dmsetup.program import VERBS
 from hawser.dm.dmsetup.report import explains_itself
@@ -137,10 +138,15 @@ class Judge:
         system = self.machine.system
         for device in system.devices.all_devices():
             if device.disk_name() == disk:
-                number = device.devt
-                labels = {label for label, node in system.labels.items() if system.nodes.number_of(node) == number}
-                return {disk, number, device.name, *labels}
+                return self._all_names(device)
         return {disk}
+
+    def _all_names(self, device: BlockDevice) -> set[str]:
+        """Those of the recorder's, too."""
+        system = self.machine.system
+        number = device.devt
+        labels = {label for label, node in system.labels.items() if system.nodes.number_of(node) == number}
+        return {number, device.disk_name(), device.name, *labels}
 
     def _is_sorted_elsewhere(self, step: StepWords) -> bool:
         """Whether it counts the I/O of a device with such an elevator, looks at its settings, or lists the elevators that are
@@ -182,9 +188,7 @@ class Judge:
         todo = [device for device in devices if device is not None]
         while todo:
             device = todo.pop()
-            number = device.devt
-            found |= {number, device.disk_name(), device.name}
-            found |= {label for label, node in system.labels.items() if system.nodes.number_of(node) == number}
+            found |= self._all_names(device)
             if isinstance(device, MappedDevice) and device.table is not None:
                 todo += device.table.devices()
         return found

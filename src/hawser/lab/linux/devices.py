@@ -36,6 +36,7 @@ NO_HANDLER: Final = "detached"
 DEV_SIZE_MB: Final = 8
 DEV_BLOCKS_MIN: Final = 0x400
 DEV_BLOCKS_MAX: Final = 0xFFFF
+LOWEST_ALIGNED_MAX: Final = 0x3FFF
 
 # Linux: dm_devt_from_path() reads "%u:%u%c" and wants the two numbers and nothing behind them.
 _NUMBER: Final = re.compile(r"\s*[+]?\d+:\s*[+]?\d+")
@@ -233,10 +234,7 @@ class Maker:
         queue_facts = facts.part("queue")
         limits = limits_of(queue_facts)
         if isinstance(driver, ScsiDriver):
-            limits = _with_pages(limits, facts.part("params").part("effective"))
-            # READ CAPACITY (16); the driver does not show it.
-            lowest = facts.part("params").part("given").number("lowest_aligned", 0) & 0x3FFF
-            limits = replace(limits, alignment_offset=lowest * limits.logical_block_size)
+            limits = _with_pages(limits, facts.part("params"))
         queue = RequestQueue(name, driver, limits, self.kit.turn, self.kit.timers, tags_of(facts))
         scheduler = selected(queue_facts.text("scheduler"))
         if scheduler in ELEVATORS:
@@ -249,13 +247,16 @@ class Maker:
         return Partition(kernel_name(facts), facts.text("dev"), whole, start, facts.number("sectors"))
 
 
-def _with_pages(limits: QueueLimits, effective: Facts) -> QueueLimits:
-    """With what a scsi_debug disk's VPD pages say and its queue's folder does not. Linux: inquiry_vpd_b0() of scsi_debug.c."""
+def _with_pages(limits: QueueLimits, params: Facts) -> QueueLimits:
+    """With what a scsi_debug disk says of itself and its queue's folder does not. Linux: inquiry_vpd_b0() of scsi_debug.c; and
+    READ CAPACITY (16), for whose alignment the driver shows no parameter."""
+    effective = params.part("effective")
     block = limits.logical_block_size
+    lowest = params.part("given").number("lowest_aligned", 0) & LOWEST_ALIGNED_MAX
     blocks = max((effective.number("dev_size_mb", DEV_SIZE_MB) << 20) // block, DEV_BLOCKS_MIN)
     alignment = effective.number("unmap_alignment", 0) * block if limits.max_discard_sectors else 0
     most = min(blocks, DEV_BLOCKS_MAX) * limits.block_sectors()
-    return replace(limits, discard_alignment=alignment, max_dev_sectors=most)
+    return replace(limits, alignment_offset=lowest * block, discard_alignment=alignment, max_dev_sectors=most)
 
 
 def tags_of(facts: Facts) -> int:

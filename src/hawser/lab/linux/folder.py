@@ -88,45 +88,42 @@ class ParameterFolder(Folder):
         return UINT_MAX
 
 
-class MultipathFolder(ParameterFolder):
-    """The parameters of dm_multipath: those that decide something are the machine's."""
+class MachineFolder(ParameterFolder):
+    """Parameters of which those that decide something are the machine's: it is told of them."""
 
     def __init__(self, values: Json, parameters: Parameters) -> None:
         super().__init__(values)
         self.parameters = parameters
         for name in values:
-            self._tell(name)
+            self.tell(name)
+
+    def store(self, name: str, value: str) -> None:
+        super().store(name, value)
+        self.tell(name)
+
+    def tell(self, name: str) -> None:
+        """What the parameter of that name is now."""
+
+
+class MultipathFolder(MachineFolder):
+    """The parameters of dm_multipath."""
 
     def most(self, name: str) -> int:
         return ULONG_MAX if f"dm_multipath.{name}" == NO_PATH_TIMEOUT else super().most(name)
 
-    def store(self, name: str, value: str) -> None:
-        super().store(name, value)
-        self._tell(name)
-
-    def _tell(self, name: str) -> None:
+    def tell(self, name: str) -> None:
         if f"dm_multipath.{name}" == NO_PATH_TIMEOUT:
             self.parameters.set(NO_PATH_TIMEOUT, self.values[name])
 
 
-class CoreFolder(ParameterFolder):
+class CoreFolder(MachineFolder):
     """Those of dm_mod."""
-
-    def __init__(self, values: Json, parameters: Parameters) -> None:
-        super().__init__(values)
-        self.parameters = parameters
-        for name in values:
-            self._tell(name)
 
     def show(self, name: str) -> str:
         known = self.parameters.core.get(name)
         return super().show(name) if known is None else str(known)
 
-    def store(self, name: str, value: str) -> None:
-        super().store(name, value)
-        self._tell(name)
-
-    def _tell(self, name: str) -> None:
+    def tell(self, name: str) -> None:
         if name in self.parameters.core:
             self.parameters.core[name] = int(self.values[name])
 

@@ -1,12 +1,13 @@
 """KernelLog: the lines that the kernel's log would have got since it was last read."""
 
 from hawser.core.log import LogSink
+from hawser.core.units import NS_PER_MS, NS_PER_S
 
 # Linux: DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST.
-INTERVAL_NS = 5_000_000_000
+INTERVAL_NS = 5 * NS_PER_S
 BURST = 10
 # What a step takes on Linux, above what it takes here.
-STEP_MORE_NS = 80_000_000
+STEP_MORE_NS = 80 * NS_PER_MS
 
 PREFIX = "device-mapper: "
 

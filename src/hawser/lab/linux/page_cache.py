@@ -6,7 +6,7 @@ of its place, one bio per block, all in one plug. Reading, and reading ahead, is
 
 from collections import deque
 from collections.abc import Generator
-from typing import Final
+from typing import Final, TypeVar
 
 from hawser.block.bio import Bio
 from hawser.block.device import BlockDevice
@@ -24,6 +24,7 @@ PAGE: Final = 4 * KIB
 READ_AHEAD_PAGES: Final = 32
 
 StatusLater = Generator[Condition, None, int]
+T = TypeVar("T")
 
 
 class Page:
@@ -114,6 +115,14 @@ class InodeLock:
         else:
             self._shared += 1
 
+    def during(self, exclusive: bool, work: Generator[Condition, None, T]) -> Generator[Condition, None, T]:
+        """Do that with the lock."""
+        yield from self.take(exclusive)
+        try:
+            return (yield from work)
+        finally:
+            self.give(exclusive)
+
     def give(self, exclusive: bool) -> None:
         if exclusive:
             self._exclusive = False
@@ -124,13 +133,13 @@ class InodeLock:
 class PageCache:
     """Of one device. `block` is the size in which it is written: as large a power of two as its size allows, up to a page."""
 
-    def __init__(self, kit: Kit, device: BlockDevice) -> None:
+    def __init__(self, kit: Kit, device: BlockDevice, errors: WriteErrors) -> None:
         self.kit = kit
         self.device = device
         self.block = block_size(device)
         self.pages: dict[int, Page] = {}
         self.lock = InodeLock()
-        self.errors = WriteErrors()
+        self.errors = errors
         # Writes under way, and the pages that are in them.
         self._writing: list[tuple[Bios, list[int]]] = []
 
@@ -193,19 +202,18 @@ class PageCache:
             submit_batch(self.kit, self.device, batch)
         # Linux: filemap_fdatawait_range(), which waits for what others write, too.
         status = OK
-        for under_way in [
-            entry
-            for entry in self._writing
-            if any((index + 1) * PAGE > first and (end is None or index * PAGE < end) for index in entry[1])
-        ]:
-            yield AllDone(under_way[0])
-            if under_way in self._writing:
-                self._writing.remove(under_way)
-                if under_way[0].status != OK:
-                    self.errors.note()
-            if under_way[0].status != OK:
+        for under_way in list(self._writing):
+            writes, pages = under_way
+            if not any((index + 1) * PAGE > first and (end is None or index * PAGE < end) for index in pages):
+                continue
+            yield AllDone(writes)
+            if writes.status != OK:
                 # Whatever was wrong, a writer hears of an I/O error.
                 status = IOERR
+            if under_way in self._writing:
+                self._writing.remove(under_way)
+                if writes.status != OK:
+                    self.errors.note()
         return status
 
     def forget(self, first: int = 0, end: int | None = None) -> None:
@@ -236,8 +244,7 @@ class PageCaches:
     def of(self, device: BlockDevice) -> PageCache:
         cache = self._caches.get(device.devt)
         if cache is None or cache.device is not device:
-            cache = PageCache(self.kit, device)
-            cache.errors = self.errors(device)
+            cache = PageCache(self.kit, device, self.errors(device))
             self._caches[device.devt] = cache
         return cache
 

@@ -137,6 +137,7 @@ def in_flight(device: BlockDevice, reads: bool) -> int:
 
 
 def _all_started(device: BlockDevice) -> list[Request]:
+    """What the drivers below have: of a request-based map those of its paths."""
     if isinstance(device, MappedDevice) and device.queue is not None:
         return [request for below in slaves_of(device) for request in _all_started(below)]
     return device.outstanding()
@@ -144,18 +145,17 @@ def _all_started(device: BlockDevice) -> list[Request]:
 
 def _started(device: BlockDevice) -> list[Request]:
     """The requests of a device's own queue that its driver has. Linux: blk_mq_check_inflight()."""
-    queue = device.queue
+    found = _all_started(device)
     if isinstance(device, MappedDevice):
         own: list[Request] = []
-        for request in [request for below in slaves_of(device) for request in _all_started(below)]:
+        for request in found:
             upper: Request | None = request
-            while upper is not None and upper.queue is not queue:
+            while upper is not None and upper.queue is not device.queue:
                 upper = upper.original
             if upper is not None:
                 own.append(upper)
-        return [request for request in own if request.owner is not request.queue.flushes]
-    found = device.outstanding()
-    if isinstance(device, Partition):
+        found = own
+    elif isinstance(device, Partition):
         first, end = device.first_sector, device.first_sector + device.size_sectors
         found = [request for request in found if request.original is None and first <= request.sector < end]
     # What the flush machine sends is nobody's I/O (no RQF_IO_STAT).

@@ -90,7 +90,7 @@ class QueueSettings:
         if facts.has("read_ahead_kb"):
             self.read_ahead_pages = facts.number("read_ahead_kb") * KIB // PAGE
         # Of write-back throttling: what it begins with stays, whatever later tables bring. Linux: wbt_init().
-        self.latency = LATENCY_ROTATIONAL_USEC if device.limits.rotational else LATENCY_USEC
+        self.latency = default_latency(device.limits)
         # The limits as they were before users set any, and those that were set then.
         self._base = device.limits
         self._set = device.limits
@@ -153,6 +153,11 @@ class QueueSettings:
 
     def _flag(self, name: str, default: bool) -> bool:
         return self.said[name] != "0" if name in self.said else default
+
+
+def default_latency(limits: QueueLimits) -> int:
+    """In microseconds. Linux: wbt_default_latency_nsec()."""
+    return LATENCY_ROTATIONAL_USEC if limits.rotational else LATENCY_USEC
 
 
 def largest_io(limits: QueueLimits, user_sectors: int) -> int:
@@ -235,9 +240,6 @@ class QueueFolder(Folder):
             return self.facts.text(name) if self.facts.has(name) else str(self.settings.latency)
         return None
 
-    def _default_latency(self) -> str:
-        return str(LATENCY_ROTATIONAL_USEC if self.device.limits.rotational else LATENCY_USEC)
-
     # Storing.
 
     def store(self, name: str, value: str) -> None:
@@ -268,7 +270,7 @@ class QueueFolder(Folder):
                 settings.said[name] = str(number)
         elif name == "wbt_lat_usec":
             number = parse_number(value, -1, UINT_MAX)
-            settings.said[name] = self._default_latency() if number == -1 else str(number)
+            settings.said[name] = str(default_latency(self.device.limits)) if number == -1 else str(number)
         elif name == "io_timeout":
             settings.said[name] = str(parse_number(value, 1, UINT_MAX))
         elif name == "io_poll":

@@ -127,11 +127,11 @@ def blk(system: System, argv: list[str], output: Output) -> Run:
     return 0
 
 
-def flush(system: System, file: OpenFile) -> Waiting:
-    """fsync(2). OsError. Linux: blkdev_fsync()."""
+def flush(system: System, file: OpenFile, first: int = 0, end: int | None = None) -> Waiting:
+    """fsync(2), of all or between two places. OsError. Linux: blkdev_fsync(), generic_write_sync()."""
     cache = system.caches.known(file.device)
     if cache is not None:
-        yield from cache.sync()
+        yield from cache.sync(first, end)
     errors = system.caches.errors(file.device)
     if errors.check(file.errors_since):
         file.errors_since = errors.count
@@ -154,12 +154,7 @@ def discard(system: System, file: OpenFile, offset: int, length: int) -> Waiting
     end = offset + length
     if (offset | length) & (block - 1) or not length or end > device.size_sectors << SECTOR_SHIFT:
         raise OsError("EINVAL")
-    cache = system.caches.of(device)
-    yield from cache.lock.take(True)
-    try:
-        yield from _discard_locked(system, device, offset, end)
-    finally:
-        cache.lock.give(True)
+    yield from system.caches.of(device).lock.during(True, _discard_locked(system, device, offset, end))
 
 
 def _discard_locked(system: System, device: BlockDevice, offset: int, end: int) -> Waiting:
@@ -190,12 +185,7 @@ def zeroout(system: System, file: OpenFile, offset: int, length: int) -> Waiting
     end = offset + length
     if (offset | length) & 511 or end > device.size_sectors << SECTOR_SHIFT or not length:
         raise OsError("EINVAL")
-    cache = system.caches.of(device)
-    yield from cache.lock.take(True)
-    try:
-        yield from _zeroout_locked(system, device, offset, length, end)
-    finally:
-        cache.lock.give(True)
+    yield from system.caches.of(device).lock.during(True, _zeroout_locked(system, device, offset, length, end))
 
 
 def _zeroout_locked(system: System, device: BlockDevice, offset: int, length: int, end: int) -> Waiting:

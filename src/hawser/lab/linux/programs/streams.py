@@ -5,19 +5,15 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from hawser.block.bio import Bio
-from hawser.block.ops import FLUSH, FUA, READ, WRITE
-from hawser.core.status import NOTSUPP, OK
+from hawser.block.ops import FUA, READ, WRITE
+from hawser.core.status import OK
 from hawser.core.units import SECTOR_SHIFT
 from hawser.dm.condition import Condition, Waiting
 from hawser.lab.linux.direct_io import DirectIo, IoDone, start
-from hawser.lab.linux.errnos import errno_name
 from hawser.lab.linux.files import OpenFile, OsError
 from hawser.lab.linux.programs.small import flush
 from hawser.lab.linux.read_ahead import Reader
-from hawser.lab.linux.submission import submit_alone
 from hawser.lab.linux.system import System
-from hawser.lab.linux.waits import AllDone, Bios
 
 ZEROES: Final = ("/dev/zero", "/dev/full", "/dev/urandom", "/dev/random")
 
@@ -104,12 +100,7 @@ class DeviceStream(Stream):
         size = min(size, self._end() - self.position)
         if size <= 0:
             return b""
-        lock = self._reader.cache.lock
-        yield from lock.take(False)
-        try:
-            data = yield from self._reader.read(self.position, size)
-        finally:
-            lock.give(False)
+        data = yield from self._reader.cache.lock.during(False, self._reader.read(self.position, size))
         if data is None:
             raise OsError("EIO")
         self.position += len(data)
@@ -135,32 +126,13 @@ class DeviceStream(Stream):
             if count <= 0:
                 raise OsError("ENOSPC")
             cache = self.system.caches.of(device)
-            yield from cache.lock.take(False)
-            try:
-                status = yield from cache.write(self.position, data[:count])
-            finally:
-                cache.lock.give(False)
+            status = yield from cache.lock.during(False, cache.write(self.position, data[:count]))
             if status != OK:
                 raise OsError("EIO")
         self.position += count
         if self.is_synchronous:
-            yield from self._sync_written(count)
+            yield from flush(self.system, self.file, self.position - count, self.position)
         return count
-
-    def _sync_written(self, count: int) -> Waiting:
-        """Linux: generic_write_sync()."""
-        cache = self.system.caches.of(self.file.device)
-        yield from cache.sync(self.position - count, self.position)
-        errors = self.system.caches.errors(self.file.device)
-        if errors.check(self.file.errors_since):
-            self.file.errors_since = errors.count
-            raise OsError("EIO")
-        bios = Bios(self.system.kit.cpu)
-        bio: Bio = bios.bio(FLUSH, 0, 0)
-        submit_alone(self.file.device, bio)
-        yield AllDone(bios)
-        if bios.status not in (OK, NOTSUPP):
-            raise OsError(errno_name(bios.status))
 
     def settle_seek(self) -> Waiting:
         """Linux: blkdev_llseek()."""
