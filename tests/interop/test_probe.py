@@ -213,7 +213,8 @@ def test_a_server_that_takes_one_client_is_asked_what_one_can_ask(fleet):
 def test_people_read_it_as_it_comes(fleet):
     server = fleet.server("qemu-nbd", "one", fleet.image("disk", 16 * MIB))
     fleet.direct_client(server)
-    done = run([*HAWSER, "probe", server.uri(eof="drains"), "--scratch", RANGE, "--watch", "0.2"], 60)
+    # Nothing is declared: that it does not drain is found by chance here, as none of its writes is slow.
+    done = run([*HAWSER, "probe", server.uri(), "--scratch", RANGE, "--watch", "0.2"], 60)
     for words in (
         f"({server.process.popen.args[0].rpartition('/')[2]}) can be watched",
         "minimum 1, preferred 4096",
