@@ -63,6 +63,31 @@ def test_fail_if_no_path_fails_what_waits(mode: str):
     assert rig.at_rest()
 
 
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize(
+    ("selector", "words"), [("queue-length 0", ("0", "-1")), ("service-time 0", ("0 1", "-4096 1"))]
+)
+def test_what_fails_for_want_of_a_path_is_counted_off_once_and_as_linux_does_twice(
+    selector: str, words: tuple[str, str], twice: bool
+):
+    world = World()
+    world.registry.parameters.counts_off_twice = twice
+    rig = make_multipath(world, paths=1, mode="bio", features="queue_if_no_path", selector=selector)
+    rig.paths[0].driver.script += [Answer(TRANSPORT), Answer(OK), Answer(TRANSPORT)]
+    failed = rig.client.write(0, DATA)
+    world.pass_time(NS_PER_S)
+    rig.message("reinstate_path 259:0")
+    world.run()
+    assert failed.status == OK, "what has a path again is counted off by that one"
+    failed = rig.client.write(0, DATA)
+    world.pass_time(NS_PER_S)
+    never_tried = rig.client.write(8192, DATA)
+    rig.message("fail_if_no_path")
+    world.run()
+    assert (failed.status, never_tried.status) == (IOERR, IOERR)
+    assert rig.status().rstrip().endswith(f"259:0 F 2 {words[twice]}")
+
+
 def test_queue_if_no_path_may_be_turned_on_later(mode: str):
     rig = make_dead(mode, features="")
     rig.message("queue_if_no_path")

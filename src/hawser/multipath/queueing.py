@@ -6,6 +6,11 @@ whose parked bios are handed back instead.
 
 The no-path timer (enable_nopath_timeout()) turns queueing off for good when the machine allows a map without paths only so long
 (hawser.dm.parameters). It runs from the moment at which there is none and the map queues, until a path is reinstated.
+
+Linux counts off twice what has failed on a path and then finds none: its selector is told of the end when the path fails, and
+once more when the parked bio is ended for want of a path, as process_queued_bios() ends it by bio_endio() and it still names that
+path. `queue-length` says -1 in flight of it then, and prefers it for ever. Nobody is served like that: counts_off_twice of
+hawser.dm.parameters is for machines that are compared with Linux.
 """
 
 from mypy_extensions import mypyc_attr
@@ -16,6 +21,7 @@ from hawser.core.units import NS_PER_S
 from hawser.dm.clone import CloneBio
 from hawser.dm.target import BIO_BASED, KILL, REQUEUE, SUBMITTED, TargetContext
 from hawser.multipath.disk import SharedDisk
+from hawser.multipath.path import Path
 from hawser.multipath.waiting import WaitingRoom
 
 
@@ -52,6 +58,9 @@ class Queueing(WaitingRoom):
         self.sleeper: Sleeper | None = None
         self.parameters = context.devices.module_parameters()
         self._no_path_timer = _NoPathTimer(self)
+        self._counts_off_twice = self.parameters.counts_off_twice
+        # On which path each parked bio was tried last; of a map that counts off twice.
+        self._tried: dict[CloneBio, Path] = {}
 
     def wait_for_path(self, valid_paths: int) -> None:
         """Something has happened after which there may be no path, and queueing may be on: then its time begins."""
@@ -71,6 +80,12 @@ class Queueing(WaitingRoom):
         self.wait_no_more()
         super().destroy()
 
+    def _park_tried(self, clone: CloneBio, path: Path) -> None:
+        """It has failed on this path, and is to be mapped once more."""
+        if self._counts_off_twice:
+            self._tried[clone] = path
+        self._park_for_replay(clone)
+
     def _park_without_path(self, clone: CloneBio) -> int:
         """What to do with a bio for which there is no path."""
         if self.queue_if_no_path:
@@ -78,7 +93,17 @@ class Queueing(WaitingRoom):
             if clone.life is not None:
                 clone.life.note(PARKED, "until there is a path")
             return SUBMITTED
+        if self._tried:
+            path = self._tried.pop(clone, None)
+            if path is not None:
+                path.group.selector.end_io(path, clone.size, clone.mapped_ns)
         return REQUEUE if self.handing_back else KILL
+
+    def replay(self) -> None:
+        super().replay()
+        if self._tried:
+            # The others have a path again.
+            self._tried = {clone: self._tried[clone] for clone in self._parked if clone in self._tried}
 
     def set_queue_if_no_path(self, on: bool) -> None:
         """Turned off, what was parked is mapped once more, and fails if there is still no path.

@@ -179,7 +179,7 @@ class Multipath(Activating):
             clone.status = IOERR
             return END_DONE
         clone.context = None
-        self._park_for_replay(clone)
+        self._park_tried(clone, path)
         return END_INCOMPLETE
 
     def _retry_answered_bio(self, clone: CloneBio, path: Path) -> int:

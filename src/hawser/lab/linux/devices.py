@@ -50,6 +50,7 @@ class LinuxDevices(DeviceRegistry):
 
     def __init__(self, major: int, nodes: Nodes) -> None:
         super().__init__(major)
+        self.parameters.counts_off_twice = True
         self.nodes = nodes
         # Linux: nr_cpu_ids.
         self.processors = 1
