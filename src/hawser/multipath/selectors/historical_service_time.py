@@ -29,6 +29,7 @@ BASE_WEIGHT_DEFAULT: Final = 972
 BUCKET_SHIFT: Final = 24
 BUCKETS: Final = 64
 SERVICE_TIME_MAX: Final = (1 << 54) - 1
+COUNT_MAX: Final = (1 << 64) - 1
 # From so many in flight on averages are compared in whole nanoseconds.
 MANY_IN_FLIGHT: Final = 1024
 
@@ -151,7 +152,8 @@ class HistoricalServiceTime(RepeatingSelector):
 
     def info_words(self, path: Path) -> str:
         past = history(path)
-        return f"{past.average} {past.outstanding} {past.stale_after_ns}"
+        # (Below 0 it is where things are counted as Linux does, in 64 bits: hawser.multipath.queueing.)
+        return f"{past.average} {past.outstanding & COUNT_MAX} {past.stale_after_ns}"
 
     def table_words(self, path: Path) -> str:
         return "0"
