@@ -76,7 +76,7 @@ def test_what_fails_for_want_of_a_path_is_counted_off_once_and_as_linux_does_twi
     selector: str, place: int, words: tuple[str, str], twice: bool
 ):
     world = World()
-    world.registry.parameters.counts_off_twice = twice
+    world.registry.parameters.faithful = twice
     rig = make_multipath(world, paths=1, mode="bio", features="queue_if_no_path", selector=selector)
     rig.paths[0].driver.script += [Answer(TRANSPORT), Answer(OK), Answer(TRANSPORT)]
     failed = rig.client.write(0, DATA)

@@ -38,9 +38,9 @@ class Parameters:
     def __init__(self) -> None:
         self.queue_if_no_path_timeout_secs = 0
         self.semantics = LINUX_6_12
-        # Whether a bio that has been tried, and finds no path any more, is counted off its last path once more, as Linux does
-        # (hawser.multipath.queueing). For a machine that shall print what Linux prints.
-        self.counts_off_twice = False
+        # Whether what Linux does is done where something better is done otherwise (docs/differences.md says where); for a machine
+        # that is compared with Linux.
+        self.faithful = False
         # Of dm_mod, by name.
         self.core: dict[str, int] = {name: default for name, (default, _) in USED.items()}
 

@@ -9,8 +9,9 @@ The no-path timer (enable_nopath_timeout()) turns queueing off for good when the
 
 Linux counts off twice what has failed on a path and then finds none: its selector is told of the end when the path fails, and
 once more when the parked bio is ended for want of a path, as process_queued_bios() ends it by bio_endio() and it still names that
-path. `queue-length` says -1 in flight of it then, and prefers it for ever. Nobody is served like that: counts_off_twice of
-hawser.dm.parameters is for machines that are compared with Linux.
+path. `queue-length` says -1 in flight of it then, and prefers it for ever. And a suspend that is interrupted leaves queueing off,
+as nobody undoes multipath_presuspend(). Nobody is served like that; a machine that is compared with Linux does the same
+(`faithful` of hawser.dm.parameters).
 """
 
 from mypy_extensions import mypyc_attr
@@ -58,8 +59,8 @@ class Queueing(WaitingRoom):
         self.sleeper: Sleeper | None = None
         self.parameters = context.devices.module_parameters()
         self._no_path_timer = _NoPathTimer(self)
-        self._counts_off_twice = self.parameters.counts_off_twice
-        # On which path each parked bio was tried last; of a map that counts off twice.
+        self._faithful = self.parameters.faithful
+        # On which path each parked bio was tried last; of a faithful one, which counts off twice.
         self._tried: dict[CloneBio, Path] = {}
 
     def wait_for_path(self, valid_paths: int) -> None:
@@ -82,7 +83,7 @@ class Queueing(WaitingRoom):
 
     def _park_tried(self, clone: CloneBio, path: Path) -> None:
         """It has failed on this path, and is to be mapped once more."""
-        if self._counts_off_twice:
+        if self._faithful:
             self._tried[clone] = path
         self._park_for_replay(clone)
 
@@ -111,10 +112,12 @@ class Queueing(WaitingRoom):
         Unlike the kernel: while a suspend has turned it off, turning it on again waits for the resume, as the suspend might else
         never end.
         """
-        if self._is_set_aside:
+        if self._is_set_aside and not self._faithful:
             self._saved_queue_if_no_path = on
         else:
             self.queue_if_no_path = on
+            if not on:
+                self._saved_queue_if_no_path = False
         if not on:
             self.kick()
 
@@ -142,8 +145,11 @@ class Queueing(WaitingRoom):
         self.kick()
 
     def presuspend_undo(self) -> None:
-        # Unlike the kernel, where queueing stays off when a suspend was interrupted.
-        self.resume()
+        if self._faithful:
+            self.handing_back = False
+        else:
+            # Unlike the kernel, where queueing stays off when a suspend was interrupted.
+            self.resume()
 
     def postsuspend(self) -> None:
         self.handing_back = False
@@ -154,7 +160,7 @@ class Queueing(WaitingRoom):
         self.is_suspended = False
         if self._is_set_aside:
             self._is_set_aside = False
-            self.queue_if_no_path = self._saved_queue_if_no_path
+            self.queue_if_no_path = self.queue_if_no_path or self._saved_queue_if_no_path
 
     def abandon(self) -> None:
         """The process ends: whatever waits behind a fence fails, as nothing will lift it any more."""

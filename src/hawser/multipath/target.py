@@ -412,10 +412,8 @@ class Multipath(Activating):
         if path.is_active:
             self.state.fail(path, reason)
             self.wait_for_path(self.state.valid_paths)
-            path.device.bounce()
-
-    def bounce(self) -> None:
-        """A path that leads through this map has failed. The paths of this one have not."""
+            if not self._faithful:
+                path.device.bounce()
 
     def reinstate(self, path: Path) -> None:
         """Put a path back in use, and let go what waited for one."""

@@ -86,6 +86,9 @@ class WaitingRoom(Target):
         if self._ear in self.fences.listeners:
             self.fences.listeners.remove(self._ear)
 
+    def bounce(self) -> None:
+        """A path that leads through this map has failed. The paths of this one have not."""
+
     def _fence_bio(self, clone: CloneBio) -> int:
         """What to do with a bio that a fence blocks."""
         if self.abandoned:

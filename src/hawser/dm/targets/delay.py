@@ -94,6 +94,7 @@ class DelayTarget(Target):
         self._classes: list[_Class] = [self.reads, self.writes, self.flushes]
         self.moves_sectors = any(group.start != start for group in self._classes)
         self.may_delay = True
+        self._faithful = context.devices.module_parameters().faithful
         self._serial = 0
         self._expiry = _Expiry(self)
 
@@ -173,7 +174,7 @@ class DelayTarget(Target):
 
     def presuspend_undo(self) -> None:
         # Unlike the kernel, where nothing is delayed any more until a resume.
-        self.may_delay = True
+        self.may_delay = not self._faithful
 
     def resume(self) -> None:
         self.may_delay = True

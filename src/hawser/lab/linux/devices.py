@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from hawser.block.device import BlockDevice
+from hawser.block.device import BlockDevice, QueueDevice
 from hawser.block.elevators.base import ELEVATORS
 from hawser.block.limits import QueueLimits
 from hawser.block.partition import Partition
@@ -17,7 +17,7 @@ from hawser.core.units import SECTOR_SHIFT
 from hawser.dm.mapped_device import MappedDevice
 from hawser.dm.registry import DeviceRegistry
 from hawser.lab.linux.brd import ErrorDisk, RamDisk, ZeroDisk
-from hawser.lab.linux.disk import LinuxDisk, QueueDisk, kernel_name
+from hawser.lab.linux.disk import LinuxDisk, kernel_name
 from hawser.lab.linux.facts import FactError, Facts
 from hawser.lab.linux.kit import Kit
 from hawser.lab.linux.limits import limits_of
@@ -50,7 +50,7 @@ class LinuxDevices(DeviceRegistry):
 
     def __init__(self, major: int, nodes: Nodes) -> None:
         super().__init__(major)
-        self.parameters.counts_off_twice = True
+        self.parameters.faithful = True
         self.nodes = nodes
         # Linux: nr_cpu_ids.
         self.processors = 1
@@ -240,7 +240,7 @@ class Maker:
         scheduler = selected(queue_facts.text("scheduler"))
         if scheduler in ELEVATORS:
             queue.set_scheduler(scheduler)
-        return QueueDisk(name, facts.text("dev"), facts.number("sectors"), queue, self.kit.turn)
+        return QueueDevice(name, facts.text("dev"), facts.number("sectors"), queue, self.kit.turn)
 
     def _partition(self, facts: Facts) -> BlockDevice:
         start = facts.part("backing").number("start")

@@ -1,18 +1,11 @@
 """Disks that are not device mapper's: what the machine knows of one, and the block devices that behave as the kernel's.
 
-Hawser's own care for data (paths that bounce what waits, answers that are final, caches that are fenced) has no place here:
-these are plain devices, one cache behind all of them, whose errors are answers like any other.
+Hawser's own care for data (answers that are final, caches that are fenced) has no place here: these are plain devices, one cache
+behind all of them, whose errors are answers like any other.
 """
 
-from hawser.block.device import BlockDevice, QueueDevice
+from hawser.block.device import BlockDevice
 from hawser.lab.linux.facts import Facts
-
-
-class QueueDisk(QueueDevice):
-    """Request-based. What waits in its queue stays there when a path over it fails."""
-
-    def bounce(self) -> None:
-        """Unlike a path of hawser's own: nothing comes back undispatched."""
 
 
 class LinuxDisk:
