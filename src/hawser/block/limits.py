@@ -78,10 +78,11 @@ class QueueLimits:
         """The logical block in sectors."""
         return self.logical_block_size >> SECTOR_SHIFT
 
-    def settled(self) -> "QueueLimits":
+    def settled(self, may_exceed: bool = False) -> "QueueLimits":
         """These limits with what follows from others worked out. Linux: blk_validate_limits().
 
-        Unlike the kernel `max_sectors` never exceeds what it is already: devices below may take less than their hardware could.
+        Unlike the kernel neither `max_sectors` nor, unless it `may_exceed` it, `max_discard_sectors` exceeds what it is already:
+        devices below may take less than their hardware could.
         """
         physical = max(self.physical_block_size, self.logical_block_size)
         io_min = max(self.io_min, physical)
@@ -89,7 +90,9 @@ class QueueLimits:
         hardware = self.max_hw_sectors // self.block_sectors() * self.block_sectors()
         cap = max(io_opt, io_min) >> SECTOR_SHIFT if max(io_opt, io_min) >> SECTOR_SHIFT > MAX_SECTORS_DEFAULT else 0
         most = min(hardware, self.max_user_sectors or cap or MAX_SECTORS_DEFAULT, self.max_sectors)
-        discard = min(self.max_hw_discard_sectors, self.max_user_discard_sectors, self.max_discard_sectors)
+        discard = min(self.max_hw_discard_sectors, self.max_user_discard_sectors)
+        if not (may_exceed and self.max_discard_sectors):
+            discard = min(discard, self.max_discard_sectors)
         return replace(
             self,
             physical_block_size=physical,

@@ -18,8 +18,11 @@ from hawser.dm.target import TableError, Target
 _NO_DEVICES: Final = replace(STACKING_START, max_discard_sectors=0)
 
 
-def calculate_limits(targets: list[Target], owner: str, log: LogSink) -> QueueLimits:
-    """The limits of the device `owner` over these targets. TableError when a device below is too small or blocks do not fit."""
+def calculate_limits(targets: list[Target], owner: str, log: LogSink, faithful: bool = False) -> QueueLimits:
+    """The limits of the device `owner` over these targets. TableError when a device below is too small or blocks do not fit.
+
+    Where they are `faithful` to Linux, discards may be as large as hardware below takes, not as its administrator allows.
+    """
     whole = STACKING_START
     for target in targets:
         below = _stack_devices(target, owner, log)
@@ -33,10 +36,10 @@ def calculate_limits(targets: list[Target], owner: str, log: LogSink) -> QueueLi
             )
         whole = stack_limits(whole, part)
     _check_blocks(targets, whole.logical_block_size, owner, log)
-    return restrict(targets, whole)
+    return restrict(targets, whole, faithful)
 
 
-def restrict(targets: list[Target], limits: QueueLimits) -> QueueLimits:
+def restrict(targets: list[Target], limits: QueueLimits, faithful: bool = False) -> QueueLimits:
     """`limits` without what not all of the targets offer."""
     discards = all(_supports_discards(target) for target in targets)
     write_zeroes = all(_supports_write_zeroes(target) for target in targets)
@@ -46,7 +49,7 @@ def restrict(targets: list[Target], limits: QueueLimits) -> QueueLimits:
         discard_alignment=limits.discard_alignment if discards else 0,
         max_write_zeroes_sectors=limits.max_write_zeroes_sectors if write_zeroes else 0,
         nowait=limits.nowait and all(target.target_type().nowait for target in targets),
-    ).settled()
+    ).settled(faithful)
 
 
 def has_no_data_devices(targets: list[Target]) -> bool:

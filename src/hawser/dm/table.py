@@ -54,6 +54,8 @@ class Table:
 
     def __init__(self, targets: list[Target], device_kind: str = "", live_kind: str = "") -> None:
         self.targets = targets
+        # Parameters.faithful of the machine.
+        self.faithful = False
         self._starts = [target.start for target in targets]
         last = targets[-1] if targets else None
         self.size_sectors = last.start + last.length if last else 0
@@ -95,11 +97,11 @@ class Table:
 
     def calculate_limits(self, owner: str, log: LogSink) -> QueueLimits:
         """The limits of the device `owner` with this table. TableError when a device below is too small or blocks do not fit."""
-        return calculate_limits(self.targets, owner, log)
+        return calculate_limits(self.targets, owner, log, self.faithful)
 
     def retain_limits(self, limits: QueueLimits) -> QueueLimits:
         """Those of the table before, for want of devices to take any from, without what this one lacks."""
-        return restrict(self.targets, limits)
+        return restrict(self.targets, limits, self.faithful)
 
     def has_no_data_devices(self) -> bool:
         return has_no_data_devices(self.targets)
@@ -129,7 +131,9 @@ def load_table(lines: list[TableLine], context: TargetContext, device_kind: str 
     try:
         for line in lines:
             targets.append(_add_target(line, targets, context))
-        return Table(targets, device_kind, live_kind)
+        table = Table(targets, device_kind, live_kind)
+        table.faithful = context.devices.module_parameters().faithful
+        return table
     except BaseException:
         for target in targets:
             target.destroy()

@@ -36,7 +36,8 @@ def create(word: str) -> tuple[World, Answer]:
         ("a,,,,0 8 zero;  b,,,,0 8 error", [["a", "", "", "", "0 8 zero"], ["b", "", "", "", "0 8 error"]]),
         ("a,,,,0 8 zero;", [["a", "", "", "", "0 8 zero"]]),
         ("a\\,b,,,,0 8 zero", [["a,b", "", "", "", "0 8 zero"]]),
-        ("a\\", [["a\\"]]),
+        ("a\\", [["a"]]),
+        ("\\", [[""]]),
     ],
 )
 def test_fields_are_cut_at_commas_and_devices_at_semicolons(word: str, devices: list[list[str]]) -> None:
@@ -60,6 +61,19 @@ def test_each_device_is_made_with_all_its_lines() -> None:
         ("a,U,1", "Parsed 3 fields: name: a uuid: U minor: 1 flags: (null) table: (null)"),
         ("a,U,1,rw", "Parsed 4 fields: name: a uuid: U minor: 1 flags: rw table: (null)"),
         ("a,U,1,rw,", "Parsed 5 fields: name: a uuid: U minor: 1 flags: rw table: "),
+        (
+            "a,,,,0 8 zero\\",
+            "Backslash must be followed by another character at end of string.\nParsed 5 fields: name: a ",
+        ),
+        ("\\", "at end of string.\nParsed 1 fields: name:  uuid: (null) minor: (null) flags: (null) table: (null)"),
+        (
+            "a,,,,0 8 zero\\;",
+            "Incomplete entry: five comma-separated fields are required for each device\nParsed 5 fields: ",
+        ),
+        (
+            "a,,,,0 8 zero\\\\",
+            "Incomplete entry: five comma-separated fields are required for each device\nParsed 5 fields: ",
+        ),
         ("a,,,r,0 8 zero", "Invalid flags parameter 'r' must be 'ro' or 'rw' or empty."),
     ],
 )

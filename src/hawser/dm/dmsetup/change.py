@@ -165,12 +165,15 @@ def _create_concise(call: Call, words: list[str]) -> WaitingBool:
     text = words[0] if words else call.stdin.strip("\n")
     devices = split_concise(text)
     for number, fields in enumerate(devices):
-        # A device ends with a semicolon or with the last character; not with a comma.
-        open_ended = number == len(devices) - 1 and text.endswith(",")
-        if len(fields) != 5 or open_ended:
+        is_last = number == len(devices) - 1
+        # A device ends with a semicolon or with the last character; not with a comma, or with a character behind a backslash.
+        open_ended = is_last and (text.endswith(",") or _is_quoted(text, len(text) - 1))
+        cut_off = is_last and text.endswith("\\") and not open_ended
+        if len(fields) != 5 or open_ended or cut_off:
             padded = [*fields, "(null)", "(null)", "(null)", "(null)"][:5]
             start = "Incomplete entry: five" if open_ended else "Five"
-            call.complain(f"{start} comma-separated fields are required for each device")
+            complaint = f"{start} comma-separated fields are required for each device"
+            call.complain("Backslash must be followed by another character at end of string." if cut_off else complaint)
             names = ("name", "uuid", "minor", "flags", "table")
             named = " ".join(f"{name}: {value}" for name, value in zip(names, padded, strict=True))
             return call.complain(f"Parsed {len(fields)} fields: {named}")
@@ -185,15 +188,15 @@ def _create_concise(call: Call, words: list[str]) -> WaitingBool:
 
 
 def split_concise(text: str) -> list[list[str]]:
-    """The devices of a concise word, each as its fields; a backslash takes the next character as it is."""
+    """The devices of a concise word, each as its fields; a backslash takes the next character, if there is one, as it is."""
     devices: list[list[str]] = [[""]]
     place = 0
     while place < len(text):
         letter = text[place]
         place += 1
         fields = devices[-1]
-        if letter == "\\" and place < len(text):
-            fields[-1] += text[place]
+        if letter == "\\":
+            fields[-1] += text[place : place + 1]
             place += 1
         elif letter == "," and len(fields) < 5:
             fields.append("")
@@ -205,7 +208,13 @@ def split_concise(text: str) -> list[list[str]]:
             place = _after_space(text, place)
         else:
             fields[-1] += letter
-    return devices if devices[-1] != [""] else devices[:-1]
+    return devices if devices[-1] != [""] or text.endswith("\\") else devices[:-1]
+
+
+def _is_quoted(text: str, place: int) -> bool:
+    """Whether the character there stands behind a backslash."""
+    before = text[:place]
+    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
 def _after_space(text: str, place: int) -> int:

@@ -140,7 +140,7 @@ def target_line(target: Target, verb: str) -> str:
 
 
 def _put_concise(call: Call, device: MappedDevice, targets: list[Target], said: str) -> None:
-    fields = [_quoted(said), _quoted(device.uuid), str(device.minor())]
+    fields = [_quoted(said), _quoted(call.shown(device.uuid)), str(device.minor())]
     fields.append("ro" if device.shows_read_only() else "rw")
     for target in targets:
         head = f"{target.start} {target.length} {target.type_name} "
