@@ -209,7 +209,7 @@ class MappedDevice(BlockDevice):
         self.disk = table.disk(self.disk)
         stack.set_table(table, limits)
         if changed:
-            stack.refit(self)
+            stack.refit(self, table.faithful)
         if old is not None:
             self.retired.add(old)
         for listener in self.table_listeners:

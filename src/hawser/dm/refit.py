@@ -1,6 +1,7 @@
 """Refit: what waits in a request-based device's own queue is made to fit a new table's limits and size.
 
-Unlike the kernel: there such a request fails when it is inserted below (blk_insert_cloned_request()), and takes the path with it.
+Unlike the kernel: there such a request fails when it is inserted below (blk_insert_cloned_request()), and takes the path with
+it. So it does on a machine that is faithful (hawser.dm.parameters).
 """
 
 from hawser.block.bio import Bio
@@ -11,22 +12,23 @@ from hawser.block.split import SplitBio
 from hawser.core.status import IOERR, NOTSUPP, OK
 
 
-def refit(requests: list[Request], device: BlockDevice) -> list[Request]:
+def refit(requests: list[Request], device: BlockDevice, faithful: bool) -> list[Request]:
     """`requests`, in order, those that do not fit `device` cut up. Bios that it cannot take at all are refused."""
     fitting: list[Request] = []
     for request in requests:
         # A clone from a device above cannot be cut here, that device would have to; nor can data of a flush sequence.
-        if request.owner is not request.queue or _fits(request, device):
+        if request.owner is not request.queue or _fits(request, device, faithful):
             fitting.append(request)
         else:
             fitting.extend(_cut(request, device))
     return fitting
 
 
-def _fits(request: Request, device: BlockDevice) -> bool:
+def _fits(request: Request, device: BlockDevice, faithful: bool) -> bool:
     limits = device.limits
     request.count_segments(limits)
-    if request.size > limits.max_bytes_of(request.op) or request.segments > limits.max_segments:
+    is_larger = request.size > limits.max_bytes_of(request.op) or request.segments > limits.max_segments
+    if is_larger and not faithful:
         return False
     for bio in request.bios:
         if device.check(bio) != OK:

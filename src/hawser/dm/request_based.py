@@ -236,9 +236,9 @@ class RequestStack(Stack):
     def in_flight(self) -> int:
         return self.own.in_flight
 
-    def refit(self, device: BlockDevice) -> None:
+    def refit(self, device: BlockDevice, faithful: bool) -> None:
         own = self.own
-        own.put_back(refit(own.take_waiting(), device))
+        own.put_back(refit(own.take_waiting(), device, faithful))
 
     def fail_waiting(self) -> None:
         self.own.bounce(IOERR)

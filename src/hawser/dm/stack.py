@@ -65,8 +65,8 @@ class Stack:
         """What was begun and has not ended, parked, fenced and withheld I/O included."""
         raise NotImplementedError
 
-    def refit(self, device: BlockDevice) -> None:
-        """The limits or the size of `device` have changed: what waits here must fit."""
+    def refit(self, device: BlockDevice, faithful: bool) -> None:
+        """The limits or the size of `device` have changed: what waits here must fit; with `faithful` to Linux, its size alone."""
 
     def fail_waiting(self) -> None:
         """What waits here fails."""
