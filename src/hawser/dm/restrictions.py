@@ -18,7 +18,7 @@ from hawser.dm.target import TableError, Target
 _NO_DEVICES: Final = replace(STACKING_START, max_discard_sectors=0)
 
 
-def calculate_limits(targets: list[Target], owner: str, log: LogSink, faithful: bool = False) -> QueueLimits:
+def calculate_limits(targets: list[Target], owner: str, log: LogSink, faithful: bool) -> QueueLimits:
     """The limits of the device `owner` over these targets. TableError when a device below is too small or blocks do not fit.
 
     Where they are `faithful` to Linux, discards may be as large as hardware below takes, not as its administrator allows.
@@ -39,7 +39,7 @@ def calculate_limits(targets: list[Target], owner: str, log: LogSink, faithful: 
     return restrict(targets, whole, faithful)
 
 
-def restrict(targets: list[Target], limits: QueueLimits, faithful: bool = False) -> QueueLimits:
+def restrict(targets: list[Target], limits: QueueLimits, faithful: bool) -> QueueLimits:
     """`limits` without what not all of the targets offer."""
     discards = all(_supports_discards(target) for target in targets)
     write_zeroes = all(_supports_write_zeroes(target) for target in targets)

@@ -49,13 +49,15 @@ def parse_lines(text: str) -> list[TableLine]:
 class Table:
     """Targets in order of their start, without gaps, from sector 0 to `size_sectors`.
 
-    `device_kind` is the kind of the device that it is for (empty: not fixed yet), `live_kind` that of the device's live table.
+    `device_kind` is the kind of the device that it is for (empty: not fixed yet), `live_kind` that of the device's live table;
+    `faithful` is what the machine's Parameters say.
     """
 
-    def __init__(self, targets: list[Target], device_kind: str = "", live_kind: str = "") -> None:
+    def __init__(
+        self, targets: list[Target], device_kind: str = "", live_kind: str = "", faithful: bool = False
+    ) -> None:
         self.targets = targets
-        # Parameters.faithful of the machine.
-        self.faithful = False
+        self.faithful = faithful
         self._starts = [target.start for target in targets]
         last = targets[-1] if targets else None
         self.size_sectors = last.start + last.length if last else 0
@@ -131,9 +133,7 @@ def load_table(lines: list[TableLine], context: TargetContext, device_kind: str 
     try:
         for line in lines:
             targets.append(_add_target(line, targets, context))
-        table = Table(targets, device_kind, live_kind)
-        table.faithful = context.devices.module_parameters().faithful
-        return table
+        return Table(targets, device_kind, live_kind, context.devices.module_parameters().faithful)
     except BaseException:
         for target in targets:
             target.destroy()

@@ -165,15 +165,10 @@ def _create_concise(call: Call, words: list[str]) -> WaitingBool:
     text = words[0] if words else call.stdin.strip("\n")
     devices = split_concise(text)
     for number, fields in enumerate(devices):
-        is_last = number == len(devices) - 1
-        # A device ends with a semicolon or with the last character; not with a comma, or with a character behind a backslash.
-        open_ended = is_last and (text.endswith(",") or _is_quoted(text, len(text) - 1))
-        cut_off = is_last and text.endswith("\\") and not open_ended
-        if len(fields) != 5 or open_ended or cut_off:
+        complaint = _bad_end(text) if number == len(devices) - 1 else ""
+        if complaint or len(fields) != 5:
             padded = [*fields, "(null)", "(null)", "(null)", "(null)"][:5]
-            start = "Incomplete entry: five" if open_ended else "Five"
-            complaint = f"{start} comma-separated fields are required for each device"
-            call.complain("Backslash must be followed by another character at end of string." if cut_off else complaint)
+            call.complain(complaint or "Five comma-separated fields are required for each device")
             names = ("name", "uuid", "minor", "flags", "table")
             named = " ".join(f"{name}: {value}" for name, value in zip(names, padded, strict=True))
             return call.complain(f"Parsed {len(fields)} fields: {named}")
@@ -211,10 +206,14 @@ def split_concise(text: str) -> list[list[str]]:
     return devices if devices[-1] != [""] or text.endswith("\\") else devices[:-1]
 
 
-def _is_quoted(text: str, place: int) -> bool:
-    """Whether the character there stands behind a backslash."""
-    before = text[:place]
-    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
+def _bad_end(text: str) -> str:
+    """What is wrong with the end of a concise word. A device ends with a semicolon or with the last character; not with a comma,
+    or with a character that stands behind a backslash."""
+    before = text[:-1]
+    is_quoted = (len(before) - len(before.rstrip("\\"))) % 2 == 1
+    if is_quoted or text.endswith(","):
+        return "Incomplete entry: five comma-separated fields are required for each device"
+    return "Backslash must be followed by another character at end of string." if text.endswith("\\") else ""
 
 
 def _after_space(text: str, place: int) -> int:
