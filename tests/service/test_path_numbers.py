@@ -13,9 +13,9 @@ def test_a_number_is_given_out_once():
 def test_a_number_that_a_device_of_this_machine_has_is_passed_over():
     # Its paths are 259:0 and 259:1.
     rig = make_multipath(World())
-    registry = DeviceRegistry()
-    registry.add(rig.paths[1].device)
-    numbers = PathNumbers(registry)
+    known = DeviceRegistry()
+    known.add(rig.paths[1].device)
+    numbers = PathNumbers(known)
     first = numbers.reserve(3)
     assert numbers.devt("8:16", first, []) == "8:16"
     assert numbers.devt("", first, []) == "259:0"
@@ -28,9 +28,9 @@ def test_a_number_that_a_device_of_this_machine_has_is_passed_over():
 
 def test_a_name_that_is_taken_gets_a_number():
     rig = make_multipath(World())
-    registry = DeviceRegistry()
-    registry.add(rig.paths[0].device)
-    numbers = PathNumbers(registry)
+    known = DeviceRegistry()
+    known.add(rig.paths[0].device)
+    numbers = PathNumbers(known)
     name, other = rig.paths[0].device.name, rig.paths[1].device.name
     assert numbers.name(name, 7, []) == f"{name} (path 7)"
     assert numbers.name(other, 7, []) == other

@@ -15,6 +15,7 @@ from hawser.core.status import OK
 from hawser.core.units import SECTOR_SHIFT
 from hawser.dm.disks import disks_below
 from hawser.dm.mapped_device import MappedDevice, TableListener
+from hawser.dm.registry import DeviceRegistry
 from hawser.dm.table import parse_lines
 from hawser.dm.target import TableError
 from hawser.exports.listen_uri import ListenError
@@ -67,7 +68,7 @@ class Gateway:
         self.log = log
         self.common = common if common is not None else Common(ProcessOptions(), log)
         self.loop = self.common.loop
-        self.registry = self.common.registry
+        self.registry: DeviceRegistry = self.common.registry
         self.disk = SharedDisk(options.name, log)
         self.disk.fences.enabled = not options.unsafe_no_fence
         self.disk.retain_bytes = options.retain_bytes
