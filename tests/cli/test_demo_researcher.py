@@ -129,7 +129,6 @@ def test_scenarios_that_are_no_tournament(spoil, said: str):
         Tournament(scenario, [OWN])
 
 
-@pytest.mark.timeout(120)
 def test_a_tournament_played_from_the_command_line(short: Path, tmp_path: Path):
     words = [
         "demo",
@@ -155,7 +154,6 @@ def test_a_tournament_played_from_the_command_line(short: Path, tmp_path: Path):
     assert "Ranking by p99.9 during the fault" in (tmp_path / "kept" / "tournament.txt").read_text()
 
 
-@pytest.mark.timeout(120)
 def test_the_examples_are_there_wherever_it_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     assert load(Path(example("examples/gray-tournament.toml"))).name == "gray-tournament"

@@ -200,7 +200,6 @@ def test_a_job_that_was_unlucky_is_played_again(file: Path, tmp_path: Path, caps
     assert sorted(path.name for path in marks.iterdir()) == ["0", "1", "2"]
 
 
-@pytest.mark.timeout(150)
 def test_ctrl_c_leaves_what_is_done(file: Path, tmp_path: Path):
     into = tmp_path / "out"
     words = (f"write-percent=0,{HANGS}", "depth=1", "selector=service-time 0")

@@ -23,7 +23,6 @@ pytestmark = [
         find_spec("distributed") is None, reason="dask.distributed is not installed (extras sweep, test)"
     ),
     # Every process imports all of Dask.
-    pytest.mark.timeout(180),
 ]
 
 TOY = "tests.support.toy_play:play"

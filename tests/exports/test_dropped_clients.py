@@ -9,7 +9,7 @@ from tests.support.upstreams import content
 
 from hawser.nbd import protocol
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "gcc"), pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "gcc")]
 
 MODES = ["rq", "bio"]
 WRITES = 400

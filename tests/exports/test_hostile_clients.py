@@ -14,7 +14,7 @@ from tests.support.nbd_client import NbdClient, NbdError
 from hawser.nbd import protocol
 from hawser.nbd.protocol import option_request, request_header
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 FLAGS = struct.pack(">I", 3)
 SIZE = 8 * MIB

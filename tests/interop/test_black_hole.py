@@ -10,7 +10,7 @@ from tests.support.black_hole import BlackHole
 from tests.support.fleet import MIB, Fleet
 from tests.support.upstreams import content
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "ip"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "ip")]
 
 OLD = b"W" * 4096
 NEW = b"N" * 4096

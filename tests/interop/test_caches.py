@@ -12,7 +12,7 @@ from tests.support.upstreams import content
 
 from hawser.nbd.protocol import EIO
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server")]
 
 MODES = ["rq", "bio"]
 

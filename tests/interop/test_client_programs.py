@@ -12,7 +12,7 @@ from tests.support.processes import run
 from tests.support.programs import missing
 from tests.support.upstreams import content
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.interop
 
 SIZE = 24 * MIB
 SYSTEM_PYTHON = "/usr/bin/python3"

@@ -19,7 +19,7 @@ from hawser.service.demo_database import DATABASE_BYTES, KINDS
 from hawser.service.demo_outage import Event, Outage
 from hawser.service.demo_servers import Room
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit")]
 
 
 def start(directory: Path, *words: str) -> "subprocess.Popen[str]":

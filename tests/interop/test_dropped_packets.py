@@ -8,7 +8,7 @@ from tests.support.black_hole import BlackHole
 from tests.support.fleet import MIB, Fleet
 from tests.support.journalled_disk import JournalledDisk
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "ip", "nft"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "ip", "nft")]
 
 # How long a path is kept after a timeout for the late answer (hawser.paths.nbd.LINGER_NS).
 LINGER_S = 5.0

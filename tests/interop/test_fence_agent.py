@@ -7,7 +7,7 @@ import pytest
 from tests.support.fleet import MIB, Fleet
 from tests.support.upstreams import Upstream, content
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "gcc"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "gcc")]
 
 OLD, NEW = b"W" * 4096, b"N" * 4096
 

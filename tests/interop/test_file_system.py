@@ -15,7 +15,6 @@ from tests.support.programs import require_program
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.needs("nbdkit", *NEEDS),
-    pytest.mark.timeout(180),
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.fleet import Fleet
 from tests.support.stacks import ABOVE, Case, Stack
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("fio", "nbdkit"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("fio", "nbdkit")]
 
 # Each mode with each elevator, each kind of trouble, each device above, both ways to suspend; and how many seconds it takes.
 FEW = [

@@ -15,7 +15,6 @@ from hawser.nbd.protocol import CMD_FLAG_FUA, EIO
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server", "losetup", "mount"),
-    pytest.mark.timeout(120),
 ]
 
 ROOM = 2 * MIB

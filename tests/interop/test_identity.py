@@ -10,7 +10,7 @@ from tests.support.gateway import HAWSER, Gateway
 from tests.support.processes import run
 from tests.support.upstreams import Upstream
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit")]
 
 SIZE = 16 * MIB
 # How long a path that is retried would be retried within: reconnects come every 2 s at least, checks every second.

@@ -12,7 +12,7 @@ from tests.support.fleet import MIB, Fleet
 from tests.support.journalled_disk import JournalledDisk
 from tests.support.upstreams import content
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server")]
 
 BLOCKS = 24
 

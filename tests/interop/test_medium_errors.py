@@ -13,7 +13,7 @@ from tests.support.load import FUA, MIX, READ, WRITE, ZEROES, Load
 from tests.support.processes import run
 from tests.support.programs import missing, require_program
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "mount"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "mount")]
 
 MODES = ["rq", pytest.param("bio", marks=pytest.mark.soak)]
 CHANGES = (WRITE, ZEROES, FUA)

@@ -15,7 +15,7 @@ from tools.mptest.cases import Case, Messages, NoFailure
 from tools.mptest.plan import CASES, MODES, QUICK_SECONDS, Variant
 from tools.mptest.trial import Result
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("fio", "nbdkit"), pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("fio", "nbdkit")]
 
 RATE_IOPS = 60
 # Of what takes milliseconds on a machine that has nothing else to do.

@@ -19,7 +19,6 @@ from tests.support.upstreams import Upstream, content, wait_for_content
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server", "gcc"),
-    pytest.mark.timeout(120),
 ]
 
 SERVERS = ["nbdkit", "qemu-nbd", "nbd-server"]

@@ -12,7 +12,7 @@ from tests.support.processes import run
 
 from hawser.service.control import ask_for_pieces
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.interop
 
 SIZE = 8 * MIB
 BLOCK = 4096

@@ -12,7 +12,7 @@ from tests.support.upstreams import Upstream
 
 from hawser.nbd.protocol import EIO
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "fio"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "fio")]
 
 DOWN_S = 0.4
 ALL_DOWN_S = 3.0

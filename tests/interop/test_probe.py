@@ -23,7 +23,6 @@ from hawser.service.probe.zeroing import Zeroing
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server", "gcc"),
-    pytest.mark.timeout(120),
 ]
 SLOW_S = 1.0
 SCRATCH = (MIB, 8 * MIB)

@@ -10,7 +10,7 @@ from tests.support.processes import run
 
 from hawser.nbd.protocol import EINVAL
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server")]
 
 
 def refused(call, *args) -> bool:

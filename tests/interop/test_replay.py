@@ -11,7 +11,7 @@ from tests.support.programs import require_program
 
 from hawser.lab.model.trace_read import read_trace
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("fio"), pytest.mark.needs("nbdkit"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("fio"), pytest.mark.needs("nbdkit")]
 
 SLOW_MS = 4
 QUICK_MS = 1

@@ -10,7 +10,7 @@ from tests.support.processes import run
 
 from hawser.nbd.protocol import EINVAL, ENOSPC
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.interop
 
 SIZE, LARGE = 8 * MIB, 16 * MIB
 BLOCK = 4096

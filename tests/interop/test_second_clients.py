@@ -13,7 +13,7 @@ from tests.support.processes import Process
 from tests.support.programs import require_program
 from tests.support.upstreams import content
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "fio"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit", "fio")]
 
 BLOCK = 4096
 BLOCKS = 60

@@ -13,7 +13,7 @@ from tests.support.upstreams import Upstream
 
 from hawser.service.control import ask_for_pieces
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120), pytest.mark.needs("nbdkit")]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit")]
 
 SIZE = 8 * MIB
 BLOCK = 4096

@@ -5,7 +5,7 @@ import time
 import pytest
 from tests.support.slow_group import SERVERS, SlowGroup
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("fio", "nbdkit", "gcc"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("fio", "nbdkit", "gcc")]
 
 SLOW = 50
 # A read or write of nbdkit over a file, as hawser sees it on a machine that does other things, too.

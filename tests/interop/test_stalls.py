@@ -8,7 +8,7 @@ from tools.stalls import proofs, trial
 from tools.stalls.plan import BEYOND_TIMEOUT_S, Variant
 from tools.stalls.trial import Result
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit")]
 
 # Of what takes milliseconds on an idle machine.
 SLACK_S = 2.0

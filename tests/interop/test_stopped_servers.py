@@ -10,7 +10,6 @@ from tests.support.journalled_disk import JournalledDisk
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.needs("nbdkit", "qemu-nbd", "nbd-server"),
-    pytest.mark.timeout(180),
 ]
 
 TIMEOUT_S = 1.0

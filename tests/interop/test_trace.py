@@ -12,7 +12,7 @@ from tests.support.lives import assert_complete
 from tests.support.processes import run
 from tests.support.trace_events import STILL_OPEN, Span, TraceFile
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("fio"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("fio")]
 
 DEPTH = 3
 OFFSET = 32 * MIB

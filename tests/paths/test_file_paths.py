@@ -15,7 +15,7 @@ from tests.support.upstreams import content
 from hawser.nbd import protocol
 from hawser.nbd.protocol import EIO
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 MODES = ["rq", "bio"]
 

@@ -22,8 +22,6 @@ from hawser.paths.machine import (
     socket_name,
 )
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def child() -> Iterator[subprocess.Popen[bytes]]:

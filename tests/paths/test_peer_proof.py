@@ -10,8 +10,6 @@ import pytest
 from hawser.paths import aftermath
 from hawser.paths.aftermath import NO_PIDFD, is_gone, open_peer
 
-pytestmark = pytest.mark.timeout(60)
-
 # A daemon: the launcher listens and ends, its child keeps the socket until its stdin ends.
 DAEMON = """
 import os, socket, sys

@@ -14,7 +14,7 @@ from tests.support.processes import run, wait_for
 
 from hawser.nbd.protocol import EIO, EPERM
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 
 def refused(fleet: Fleet, paths: list[str], *options: str, listen: str = "") -> subprocess.CompletedProcess[str]:

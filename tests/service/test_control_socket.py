@@ -10,7 +10,7 @@ from tests.support.gateway import Gateway
 
 from hawser.service.control import CLIENTS_MAX, ask
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 
 @pytest.fixture

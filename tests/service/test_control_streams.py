@@ -14,7 +14,7 @@ from tests.support.trace_events import TraceFile
 
 from hawser.service.control import ask
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 # More I/Os than fit into one piece.
 IOS = 600

@@ -20,7 +20,7 @@ from hawser.service.gateway import Gateway
 from hawser.service.options import OptionError, ServeOptions
 from hawser.service.start_error import StartError
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 SECTORS = 2048
 HALF = SECTORS // 2

@@ -8,7 +8,7 @@ from tests.support.gateway import Gateway
 
 from hawser.service.control import Reply, ask
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 SECTORS = 2048
 

@@ -11,7 +11,7 @@ from hawser.paths.fence_agent import FenceCall
 from hawser.service.fence_agent import OUTPUT_MAX, TRIES_MAX, CommandAgent
 from hawser.service.loop import Loop, own_loop
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.interop
 
 WAIT_S = 20.0
 

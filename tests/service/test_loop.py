@@ -10,7 +10,7 @@ import uvloop
 from hawser.core.reactor import Handler
 from hawser.service.loop import Loop, own_loop
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.interop
 
 
 class Ear(Handler):

@@ -26,7 +26,6 @@ def probe(gateway: Gateway) -> tuple[str, str]:
 
 
 @pytest.mark.interop
-@pytest.mark.timeout(90)
 def test_of_a_server(fleet):
     gateway = fleet.serve(PATHS, "--parameter", f"{SEMANTICS}=6.16", "--parameter", f"{TIMEOUT}=7")
     control = str(gateway.control)
@@ -54,7 +53,6 @@ def test_of_a_server(fleet):
 
 
 @pytest.mark.interop
-@pytest.mark.timeout(90)
 def test_of_a_server_under_the_rules_of_6_12_there_is_no_probe(fleet):
     gateway = fleet.serve(PATHS)
     said = "Inappropriate ioctl for device: the map's table was loaded under the rules of Linux 6.12: "

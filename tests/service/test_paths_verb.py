@@ -8,7 +8,7 @@ from tests.support.fleet import MIB, Fleet
 from tests.support.gateway import HAWSER, Gateway
 from tests.support.processes import run
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 
 def paths(gateway: Gateway, *words: str) -> tuple[int, str]:

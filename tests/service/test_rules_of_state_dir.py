@@ -20,8 +20,6 @@ from hawser.service.loop import Loop, own_loop
 from hawser.service.start_error import StartError
 from hawser.service.state_dir import StateDir
 
-pytestmark = pytest.mark.timeout(60)
-
 SIZE = 2048
 HERE = look_around()
 

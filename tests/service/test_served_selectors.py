@@ -8,7 +8,7 @@ from tests.support.processes import run
 
 from hawser.core.units import KIB
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.interop
 
 PATHS = ["ram:?size=1M"] * 3
 

@@ -17,7 +17,7 @@ from hawser.nbd import protocol
 from hawser.service.control import ask
 from hawser.service.serve import HANGUP
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 LIMIT_S = 5.0
 MODES = ["rq", "bio"]

@@ -14,7 +14,7 @@ from tests.support.processes import Process, run
 
 from hawser.paths.write_table import FILE_NAME, HEADER_BYTES, SESSION_BYTES, SESSIONS_MAX, WriteTable
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.interop
 
 HOLD = """
 import fcntl, sys, time

@@ -15,7 +15,7 @@ from tests.support.programs import require_program
 from hawser.cli.stats import latency_lines
 from hawser.service.statistics import FIELDS, DeviceLatency
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 GROUPS = {"read": "rd_ios", "write": "wr_ios", "discard": "ds_ios", "flush": "fl_ios"}
 

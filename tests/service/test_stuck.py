@@ -12,7 +12,7 @@ from tests.support.processes import run, wait_for
 from tests.support.programs import find_program, missing
 from tests.support.upstreams import Upstream
 
-pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit"), pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.needs("nbdkit")]
 
 LIMIT_S = 5.0
 # Longer than the test: nothing is to be waited for.

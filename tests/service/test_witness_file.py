@@ -123,7 +123,6 @@ def swap(fleet: Fleet, link: Path) -> None:
 
 
 @pytest.mark.interop
-@pytest.mark.timeout(90)
 def test_a_path_to_an_old_copy_is_kept_out_at_the_next_start(fleet: Fleet):
     links = written(fleet)
     assert len(json.loads((fleet.directory / "state" / FILE_NAME).read_bytes())["entries"]) == 1
@@ -140,7 +139,6 @@ def test_a_path_to_an_old_copy_is_kept_out_at_the_next_start(fleet: Fleet):
 
 
 @pytest.mark.interop
-@pytest.mark.timeout(90)
 def test_an_old_copy_behind_every_path_is_not_served_before_somebody_says_that_it_is_right(fleet: Fleet):
     links = written(fleet)
     for link in links:
@@ -155,7 +153,6 @@ def test_an_old_copy_behind_every_path_is_not_served_before_somebody_says_that_i
 
 
 @pytest.mark.interop
-@pytest.mark.timeout(90)
 def test_after_a_crash_nothing_is_held_against_the_paths(fleet: Fleet):
     links = written(fleet)
     gateway = serve(fleet, links)
@@ -168,7 +165,6 @@ def test_after_a_crash_nothing_is_held_against_the_paths(fleet: Fleet):
 
 
 @pytest.mark.interop
-@pytest.mark.timeout(90)
 def test_who_writes_nothing_hands_on_what_it_was_handed(fleet: Fleet):
     links = written(fleet)
     for _ in range(2):
@@ -184,7 +180,6 @@ def test_who_writes_nothing_hands_on_what_it_was_handed(fleet: Fleet):
 
 @pytest.mark.interop
 @pytest.mark.needs("nbdkit")
-@pytest.mark.timeout(90)
 def test_a_server_that_comes_later_is_held_against_it_too(fleet: Fleet):
     links = written(fleet)
     old = fleet.nbdkit("old", "file", fleet.directory / "old.img")

@@ -29,12 +29,13 @@ def calculate_limits(targets: list[Target], owner: str, log: LogSink, faithful: 
         part = target.limits(below)
         for device, start, length in target.areas():
             _check_area(device, start, length, part.logical_block_size, owner)
-        if _clash(whole, part, 0):
+        stacked = stack_limits(whole, part)
+        if stacked.misaligned and _clash(whole, part, 0):
             log.warning(
                 f"table: {owner}: adding target device (start sect {target.start} len {target.length}) "
                 "caused an alignment inconsistency"
             )
-        whole = stack_limits(whole, part)
+        whole = stacked
     _check_blocks(targets, whole.logical_block_size, owner, log)
     return restrict(targets, whole, faithful)
 
@@ -65,13 +66,14 @@ def _stack_devices(target: Target, owner: str, log: LogSink) -> QueueLimits:
         # A driver here need not have worked out what follows from the limits that it has named.
         below = device.limits.settled()
         first = device.first_sector + start
-        if _clash(whole, below, first):
+        stacked = stack_limits(whole, below, first)
+        if stacked.misaligned and _clash(whole, below, first):
             log.warning(
                 f"table: {owner}: adding target device {device.disk_name()} caused an alignment inconsistency: "
                 f"physical_block_size={below.physical_block_size}, logical_block_size={below.logical_block_size}, "
                 f"alignment_offset={below.alignment_offset}, start={start << SECTOR_SHIFT}"
             )
-        whole = stack_limits(whole, below, first)
+        whole = stacked
     return whole
 
 

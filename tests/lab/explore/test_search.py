@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.support.explored import EXPLORING_S
 
 from hawser.core.status import OK
 from hawser.lab.explore.moves import move_of_name
@@ -10,6 +11,8 @@ from hawser.lab.explore.perform import perform
 from hawser.lab.explore.scenarios import MODES, SCENARIOS, SMALL, Scenario, Shape
 from hawser.lab.explore.search import STUCK, Exploration, Search, explore, make_move_in
 from hawser.lab.explore.small_world import BROKEN, SmallWorld
+
+pytestmark = pytest.mark.timeout(EXPLORING_S)
 
 TINY = Shape(("w0 | r0",), timeouts=1)
 TINY_RESET = Shape(("w0 r0",), resets=1)
