@@ -63,16 +63,18 @@ def test_the_retry_of_an_answered_error_below_goes_elsewhere_below(modes: tuple[
 
 
 def test_a_map_below_keeps_what_waits_for_a_tag_when_the_path_through_it_fails():
-    """Bounced, it would come back as an error of the lower map's own path, which works."""
-    stacked = Stacked(("bio", "bio"), depth=1)
-    (path,) = stacked.paths[0]
+    """The lower map's own path works: what waits there keeps its place."""
+    stacked = Stacked(("bio", "bio"), paths=2, depth=1)
     stacked.device.message(0, ["fail_path", "254:1"])
-    path.driver.script.append(SLOW)
-    bios = [stacked.client.read(0, 512), stacked.client.write(8, DATA)]
+    for path in stacked.paths[0]:
+        path.driver.script.append(SLOW)
+    bios = [stacked.client.read(0, 512), stacked.client.read(80, 512), stacked.client.write(160, DATA)]
     stacked.device.message(0, ["fail_path", "254:0"])
     stacked.world.run()
-    assert [bio.status for bio in bios] == [OK, OK]
-    assert "259:0 A 0" in stacked.lower[0].live_targets()[0].status_info()
+    assert [bio.status for bio in bios] == [OK, OK, OK]
+    sent = [path.driver.sent for path in stacked.paths[0]]
+    assert sent == [[(READ, 0, 512), (WRITE, 160, 4096)], [(READ, 80, 512)]]
+    assert "259:0 A 0 259:1 A 0" in stacked.lower[0].live_targets()[0].status_info()
 
 
 # A map over linear devices. They are bio-based, so that the map is, too.

@@ -331,7 +331,8 @@ def withheld(mode: str) -> tuple[Rig, Bio]:
 def test_a_flush_suspend_waits_for_a_withheld_write(mode: str):
     rig, write = withheld(mode)
     heard = begin_suspend(rig.device)
-    rig.world.pass_time(NS_PER_S)
+    # Longer than for the ghost itself.
+    rig.world.pass_time(2 * GHOSTS_NS)
     assert heard.words == []
     rig.paths[0].driver.settle(PROOF_ANSWER)
     rig.world.run()

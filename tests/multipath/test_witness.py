@@ -236,6 +236,20 @@ def test_beside_a_ghost_that_has_ended_nothing_testifies_where_they_meet(rig: Ri
     assert told(rig) == {4: b"m" * 512, 8: b"n" * 2048}
 
 
+def test_nor_does_what_shares_a_block_of_the_server_with_it(rig: Rig):
+    """Its neighbours in that block may have been written again as they were before."""
+    rig.world.disk.fences.unit_sectors = 8
+    rig.paths[0].driver.script.append(Answer(TIMEOUT, fate=UNKNOWN, delay_ns=1))
+    rig.paths[1].driver.script.append(Answer(delay_ns=2 * NS_PER_MS))
+    rig.client.write(0, DATA[:512])
+    second = rig.client.write(4, b"n" * 4096)
+    rig.world.pass_time(1)
+    rig.paths[0].driver.settle(PROOF_ANSWER)
+    rig.world.pass_time(NS_PER_S)
+    assert second.status == OK
+    assert told(rig) == {0: DATA[:512], 8: b"n" * 2048}
+
+
 def test_the_retry_of_a_ghost_testifies_though_that_has_ended_beside_it(rig: Rig):
     first, _ = beside(rig, 100, b"n" * 512)
     rig.paths[1].driver.default = Answer(delay_ns=2 * NS_PER_MS)
