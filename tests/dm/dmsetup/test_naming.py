@@ -46,6 +46,8 @@ def test_a_path_is_that_of_a_map_in_the_folder_of_maps_and_nowhere_else() -> Non
         ("/dev/mapper/nosuch", False),
         ("/tmp/b", False),
         ("/dev/b", False),
+        # As long as the right one.
+        ("/dev/others/b", False),
     ):
         said = (0, "0 8 linear \n8 8 error \n", "")
         refusal = (1, "", f"Device {path} not found\nCommand failed.\n")
