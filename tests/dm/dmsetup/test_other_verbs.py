@@ -132,3 +132,14 @@ def test_help_says_how_it_is_used_and_which_fields_there_are() -> None:
     assert shell.say("help", "x")[0] == 1
     assert shell.say("ls", "-o", "dev,zz,x")[2] == "Option not recognised: zz,x.\nCouldn't process command line.\n"
     assert shell.say("ls", "--tree", "-o", "c,zz,x")[2].startswith("Tree options not recognised: zz,x.\n")
+
+
+def test_fields_are_listed_with_their_types_where_they_are_selected_by() -> None:
+    shell = Shell()
+    columns, selection = (shell.say("info", "-c", option, "help")[2] for option in ("-o", "-S"))
+    assert "info_all" in columns
+    assert "[" not in columns
+    assert "info_all" not in selection
+    assert "minor number [number]\n" in selection
+    assert "what it is called [string]\n" in selection
+    assert "this list [unselectable number]\n" in selection
