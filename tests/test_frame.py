@@ -17,9 +17,9 @@ SOURCE = ROOT / "src" / "hawser"
 
 LINES_MAX = 450
 
-# Directories that only one person's machine has, and the hosts and settings of package registries.
+# Directories that only one person's machine has, and the hosts and settings of package registries: none matches itself.
 MACHINE_PATH = re.compile(r"(?<![.\w/-])/(?:work|farm|home/\w+|root|Users/\w+)/")
-REGISTRY = re.compile(r"index-url|trusted-host|find-links|registry *= *\W?http|/simple/")
+REGISTRY = re.compile(r"[i]ndex-url|[t]rusted-host|[f]ind-links|[r]egistry *= *\W?http|/[s]imple/")
 
 
 def source_files() -> list[Path]:
@@ -31,8 +31,7 @@ def source_files() -> list[Path]:
 def text_files() -> list[Path]:
     """Every file that could name a machine or a registry."""
     fixed = [ROOT / name for name in ("Makefile", "pyproject.toml", ".pre-commit-config.yaml", ".ci/run")]
-    found = [*source_files(), *fixed, *ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tools/*.sh")]
-    return [path for path in found if path != Path(__file__).resolve()]  # which holds the patterns themselves
+    return [*source_files(), *fixed, *ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tools/*.sh")]
 
 
 def name_of(path: Path) -> str:
