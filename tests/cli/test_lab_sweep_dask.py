@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.skipif(
         find_spec("distributed") is None, reason="dask.distributed is not installed (extras sweep, test)"
     ),
-    # Every process imports all of Dask.
 ]
 
 TOY = "tests.support.toy_play:play"

@@ -208,11 +208,11 @@ def test_what_failed_takes_its_own_sectors_only(rig: Rig):
     assert told(rig) == {0: DATA[:1024], 4: DATA[2048:]}
 
 
-def beside(rig: Rig, sector: int, data: bytes) -> tuple[Bio, Bio]:
-    """A write of sectors 0..7 that is given up, and another one beside it that takes 2 ms."""
+def beside(rig: Rig, sector: int, data: bytes, given_up: bytes = DATA) -> tuple[Bio, Bio]:
+    """A write from sector 0 on that is given up, and another one beside it that takes 2 ms."""
     rig.paths[0].driver.script.append(Answer(TIMEOUT, fate=UNKNOWN, delay_ns=1))
     rig.paths[1].driver.script.append(Answer(delay_ns=2 * NS_PER_MS))
-    first, second = rig.client.write(0, DATA), rig.client.write(sector, data)
+    first, second = rig.client.write(0, given_up), rig.client.write(sector, data)
     rig.world.pass_time(1)
     return first, second
 
@@ -239,11 +239,7 @@ def test_beside_a_ghost_that_has_ended_nothing_testifies_where_they_meet(rig: Ri
 def test_nor_does_what_shares_a_block_of_the_server_with_it(rig: Rig):
     """Its neighbours in that block may have been written again as they were before."""
     rig.world.disk.fences.unit_sectors = 8
-    rig.paths[0].driver.script.append(Answer(TIMEOUT, fate=UNKNOWN, delay_ns=1))
-    rig.paths[1].driver.script.append(Answer(delay_ns=2 * NS_PER_MS))
-    rig.client.write(0, DATA[:512])
-    second = rig.client.write(4, b"n" * 4096)
-    rig.world.pass_time(1)
+    _, second = beside(rig, 4, b"n" * 4096, given_up=DATA[:512])
     rig.paths[0].driver.settle(PROOF_ANSWER)
     rig.world.pass_time(NS_PER_S)
     assert second.status == OK

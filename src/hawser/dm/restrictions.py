@@ -30,7 +30,7 @@ def calculate_limits(targets: list[Target], owner: str, log: LogSink, faithful: 
         for device, start, length in target.areas():
             _check_area(device, start, length, part.logical_block_size, owner)
         stacked = stack_limits(whole, part)
-        if stacked.misaligned and _clash(whole, part, 0):
+        if _clash(stacked, whole, part, 0):
             log.warning(
                 f"table: {owner}: adding target device (start sect {target.start} len {target.length}) "
                 "caused an alignment inconsistency"
@@ -67,7 +67,7 @@ def _stack_devices(target: Target, owner: str, log: LogSink) -> QueueLimits:
         below = device.limits.settled()
         first = device.first_sector + start
         stacked = stack_limits(whole, below, first)
-        if stacked.misaligned and _clash(whole, below, first):
+        if _clash(stacked, whole, below, first):
             log.warning(
                 f"table: {owner}: adding target device {device.disk_name()} caused an alignment inconsistency: "
                 f"physical_block_size={below.physical_block_size}, logical_block_size={below.logical_block_size}, "
@@ -77,8 +77,10 @@ def _stack_devices(target: Target, owner: str, log: LogSink) -> QueueLimits:
     return whole
 
 
-def _clash(top: QueueLimits, below: QueueLimits, start: int) -> bool:
-    """Whether these two do not line up, whatever did not before. Linux: what blk_stack_limits() returns."""
+def _clash(stacked: QueueLimits, top: QueueLimits, below: QueueLimits, start: int) -> bool:
+    """Whether the two that were `stacked` do not line up, whatever did not before. Linux: what blk_stack_limits() returns."""
+    if not stacked.misaligned:
+        return False
     return stack_limits(replace(top, misaligned=False), replace(below, misaligned=False), start).misaligned
 
 

@@ -37,7 +37,10 @@ class Shell:
 
     def begin(self, *argv: str, stdin: str = "") -> tuple[Generator[Condition, None, None], Answer]:
         answer = Answer()
-        return dmsetup(self.control, Clocked(self.control, self.world), list(argv), stdin, answer), answer
+        return dmsetup(self.control, self.surroundings(), list(argv), stdin, answer), answer
+
+    def surroundings(self) -> Surroundings:
+        return Clocked(self.control, self.world)
 
     def say(self, *argv: str) -> tuple[int, str, str]:
         """Run it to its end, with what the world has to do meanwhile."""

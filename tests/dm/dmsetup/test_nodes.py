@@ -4,12 +4,11 @@ from tests.dm.dmsetup.shell import Shell
 
 from hawser.dm.control import Control
 from hawser.dm.dmsetup.call import Surroundings
-from hawser.dm.dmsetup.program import Answer, dmsetup
 from hawser.dm.mapped_device import MappedDevice
 
 
 class Folder(Surroundings):
-    """/dev/mapper, with what it was left with."""
+    """/dev/mapper, with the nodes `names`."""
 
     def __init__(self, control: Control, names: set[str]) -> None:
         super().__init__(control)
@@ -25,23 +24,30 @@ class Folder(Surroundings):
         return sorted(self.names)
 
 
-def tidied(shell: Shell, names: set[str], *words: str) -> list[str]:
-    folder = Folder(shell.control, names)
-    answer = Answer()
-    assert list(dmsetup(shell.control, folder, ["mknodes", *words], "", answer)) == []
-    assert (answer.rc, answer.stderr) == (0, "")
-    return folder.node_names()
+class Nodes(Shell):
+    """With a second device, `z`."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        super().__init__()
+        self.say("create", "z", "--table", "0 8 zero")
+
+    def surroundings(self) -> Surroundings:
+        return Folder(self.control, self.names)
+
+    def tidied(self, names: set[str], *words: str) -> list[str]:
+        self.names = names
+        assert self.say("mknodes", *words) == (0, "", "")
+        return sorted(self.names)
 
 
 def test_each_device_has_its_node_and_what_is_the_node_of_none_goes() -> None:
-    shell = Shell()
-    shell.say("create", "z", "--table", "0 8 zero")
-    assert tidied(shell, {"gone"}) == ["mp", "z"]
-    assert tidied(shell, {"gone", "z"}) == ["mp", "z"]
+    shell = Nodes()
+    assert shell.tidied({"gone"}) == ["mp", "z"]
+    assert shell.tidied({"gone", "z"}) == ["mp", "z"]
 
 
 def test_of_one_device_alone() -> None:
-    shell = Shell()
-    shell.say("create", "z", "--table", "0 8 zero")
-    assert tidied(shell, {"gone"}, "z") == ["gone", "z"]
-    assert tidied(shell, {"gone", "z"}, "gone") == ["z"]
+    shell = Nodes()
+    assert shell.tidied({"gone"}, "z") == ["gone", "z"]
+    assert shell.tidied({"gone", "z"}, "gone") == ["z"]
